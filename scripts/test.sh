@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Sets up what is missing and runs every check and every test.
+#
+# usage: scripts/test.sh [ARGUMENT OF pytest...]
+#
+# Without the right to install the servers their tests are left out, and counted at the end; with CI=true that is a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+without=()
+status=0
+scripts/setup.sh --servers test fuzz || status=$?
+if [ "$status" = "$WITHOUT_SERVERS" ]; then
+  [ "${CI:-}" != true ] || die "CI=true: the tests with real servers must run, and the packages above are missing"
+  without=(--without-servers)
+elif [ "$status" != 0 ]; then
+  exit "$status"
+fi
+
+scripts/lint.sh
+printf '\n== tests (pytest)\n'
+exec .venv/bin/python -m pytest ${without[@]+"${without[@]}"} "$@"

@@ -1,0 +1,34 @@
+"""Order and choice of the tests; fixtures live beside the tests that use them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+# Speed is measured by the benchmarks; here a slow machine must not turn into a failed property.
+settings.register_profile("clearinghouse", deadline=None, print_blob=True)
+settings.load_profile("clearinghouse")
+
+_LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-servers", action="store_true", help="leave out the tests that need a real XMPP server, and say how many")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    if not config.getoption("--without-servers"):
+        return
+    servers = [item for item in items if item.get_closest_marker("servers")]
+    config.hook.pytest_deselected(items=servers)
+    config.stash[_LEFT_OUT] = len(servers)
+    items[:] = [item for item in items if item not in servers]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if left_out := config.stash.get(_LEFT_OUT, 0):
+        terminalreporter.section("NOT RUN", red=True, bold=True)
+        terminalreporter.line(
+            f"{left_out} tests with real servers were NOT run: their Debian packages are missing, see the top of this output", red=True
+        )
