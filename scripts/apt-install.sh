@@ -9,10 +9,11 @@ cd "$(dirname "$0")/.."
 # invoke-rc.d asks this program whether a package may start its daemon; 101 means no (Debian's README.policy-rc.d).
 readonly POLICY=/usr/sbin/policy-rc.d
 log=$(mktemp)
+before=$(mktemp)
 ours=
 
 tidy_up() {
-  rm -f "$log"
+  rm -f "$log" "$before"
   [ -z "$ours" ] || rm -f "$POLICY"
 }
 trap tidy_up EXIT
@@ -32,21 +33,27 @@ apt() {
   DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet -o DPkg::Lock::Timeout=120 "$@" </dev/null >>"$log" 2>&1
 }
 
-disable_services() {
-  local unit
+installed() { dpkg-query --show --showformat='${Package}\n' | sort -u; }
+
+# What came as a dependency counts too: epmd, which Erlang brings, would listen on every address.
+disable_new_services() {
+  local new unit
   command -v systemctl >/dev/null || return 0
-  dpkg --listfiles "$@" | sed -n 's|^.*/systemd/system/\([^/]*\.service\)$|\1|p' | sort -u | while read -r unit; do
-    if systemctl --quiet disable "$unit" 2>>"$log"; then
-      say "its own service $unit is off; \`systemctl enable $unit\` changes that"
+  mapfile -t new < <(installed | comm -13 "$before" -)
+  [ ${#new[@]} -gt 0 ] || return 0
+  dpkg --listfiles "${new[@]}" | sed -n 's,^.*/systemd/system/\([^/@]*\.\(service\|socket\)\)$,\1,p' | sort -u | while read -r unit; do
+    if systemctl --quiet is-enabled "$unit" && systemctl --quiet disable "$unit" 2>>"$log"; then
+      say "the system does not start $unit by itself; \`systemctl enable $unit\` changes that"
     fi
   done
 }
 
 say "installing the Debian packages $*"
+installed >"$before"
 forbid_starts
 # The lists of a fresh machine are empty, those of an old one name files that are gone: then they are fetched anew.
 if ! apt install --no-install-recommends "$@" && ! { apt update && apt install --no-install-recommends "$@"; }; then
   tail -n 15 "$log" >&2
   die "apt-get could not install $*"
 fi
-disable_services "$@"
+disable_new_services

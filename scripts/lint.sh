@@ -12,5 +12,5 @@ step() {
 step "rules (ruff)" .venv/bin/ruff check .
 step "form (ruff format)" .venv/bin/ruff format --check .
 step "types (mypy --strict)" .venv/bin/mypy
-step "architecture (import-linter)" .venv/bin/lint-imports
+step "architecture (import-linter)" .venv/bin/lint-imports --no-logo
 step "shell scripts (shellcheck)" .venv/bin/shellcheck --external-sources scripts/*.sh .ci/run
