@@ -1,0 +1,1 @@
+"""Where requests come in; the doors do not know each other, nor what happens behind them."""

@@ -1,0 +1,42 @@
+"""Whether a node of the broker is the topic that the settings describe (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from clearinghouse.errors import OperatorError
+from clearinghouse.grid.topics import Topic
+
+TRUTH: Final = {"true": "1", "false": "0"}
+"""XEP-0004 writes booleans in two ways."""
+
+ESSENTIAL: Final = frozenset({"pubsub#access_model", "pubsub#publish_model"})
+"""Without these nobody can say who reads and who writes; any other field may be unknown to a broker."""
+
+
+class ForeignTopic(OperatorError):
+    """A topic of the settings belongs to somebody else at the broker, wholly or in part."""
+
+    code: ClassVar[str] = "foreign-topic"
+
+    def __init__(self, broker: str, node: str, why: str) -> None:
+        """Name the topic and what was found there."""
+        mend = "delete the node, or make the clearinghouse its only owner; others may publish, not own"
+        super().__init__(f"`{node}` at `{broker}` {why}", mend=mend)
+
+
+def check_owner(topic: Topic, us: str, affiliations: Mapping[str, str]) -> None:
+    """Raise `ForeignTopic` unless *us* is the one and only owner."""
+    others = sorted(jid for jid, held in affiliations.items() if held == "owner" and jid != us)
+    if affiliations.get(us) != "owner":
+        raise ForeignTopic(topic.broker, topic.node, f"is not owned by `{us}`")
+    if others:
+        raise ForeignTopic(topic.broker, topic.node, f"has other owners: {', '.join(f'`{jid}`' for jid in others)}")
+
+
+def differences(topic: Topic, found: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+    """Return the fields of the node's configuration that differ from the topic's, or lack although they are essential."""
+    wanted = topic.configuration()
+    known = {name for name in wanted if name in found or name in ESSENTIAL}
+    return frozenset(name for name in known if [TRUTH.get(value, value) for value in found.get(name, ())] != [wanted[name]])
