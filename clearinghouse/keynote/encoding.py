@@ -19,11 +19,14 @@ class Encoding(StrEnum):
 
 def decode(text: str, encoding: Encoding) -> bytes:
     """Return the bytes that *text* stands for; raise ``ValueError`` for anything else."""
-    match encoding:
-        case Encoding.HEX:
-            return binascii.unhexlify(text)
-        case Encoding.BASE64:
-            return _decode_base64(text)
+    try:
+        match encoding:
+            case Encoding.HEX:
+                return binascii.unhexlify(text)
+            case Encoding.BASE64:
+                return _decode_base64(text)
+    except ValueError:
+        raise ValueError(f"the bits are not {encoding}") from None
 
 
 def encode(octets: bytes, encoding: Encoding) -> str:
@@ -39,5 +42,5 @@ def _decode_base64(text: str) -> bytes:
     octets = binascii.a2b_base64(text)
     # The reader skips what it does not know; only the writer's own form is unambiguous.
     if encode(octets, Encoding.BASE64) != text:
-        raise ValueError("base64 that is not in its one padded form")
+        raise ValueError
     return octets

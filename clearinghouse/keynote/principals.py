@@ -109,7 +109,7 @@ def decode(text: str) -> PublicKey | BinaryIdentifier | None:
         return reader(encoding.decode(text[len(algorithm) + 1 :], form))
     except ValueError as error:
         raise BadPrincipal(
-            f"the principal `{shown(text)}` cannot be decoded ({_reason(error)})",
+            f"the principal `{shown(text)}` cannot be decoded ({error})",
             mend=f"after `{algorithm}:` give the key's bits in {form}, without white space and whole",
         ) from None
 
@@ -225,9 +225,3 @@ def _fingerprint(known: PublicKey | BinaryIdentifier) -> str:
 
 def _escape(character: str) -> str:
     return "\\" + character if character in "\\`" else character.encode("unicode_escape").decode("ascii")
-
-
-def _reason(error: ValueError) -> str:
-    """Return the library's or our own reason on one line, short and in lower case."""
-    first_line = str(error).partition("\n")[0].partition(". ")[0][:120]
-    return first_line[:1].lower() + first_line[1:]

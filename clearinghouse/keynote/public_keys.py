@@ -124,11 +124,13 @@ def read_ed25519(bits: bytes) -> Ed25519Key:
 
 def read_ecdsa(bits: bytes) -> EcdsaKey:
     """Return the key of a SubjectPublicKeyInfo; raise ``ValueError`` if it has no elliptic curve."""
-    match read_library_key(_loaded(bits)):
-        case EcdsaKey() as key:
-            return key
-        case other:
-            raise ValueError(f"an {other.title} stands where an ECDSA key should")
+    try:
+        key = load_der_public_key(bits)
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("no DER SubjectPublicKeyInfo with a point on a known curve") from None
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _read_point(key)
+    raise ValueError("the key in it is of another type")
 
 
 def read_certificate(bits: bytes) -> PublicKey:
@@ -138,9 +140,10 @@ def read_certificate(bits: bytes) -> PublicKey:
     assertion, not the certificate, says what the key may do (RFC 5708, and decision 0002).
     """
     try:
-        return read_library_key(load_der_x509_certificate(bits).public_key())
-    except UnsupportedAlgorithm as error:
-        raise ValueError(f"its key is of no known type ({error})") from None
+        key = load_der_x509_certificate(bits).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("no DER certificate with a key of a known type") from None
+    return read_library_key(key)
 
 
 def read_library_key(key: PublicKeyTypes) -> PublicKey:
@@ -154,15 +157,12 @@ def read_library_key(key: PublicKeyTypes) -> PublicKey:
             parameters = dsa_numbers.parameter_numbers
             return DsaKey(dsa_numbers.y, parameters.p, parameters.q, parameters.g)
         case ec.EllipticCurvePublicKey():
-            return EcdsaKey(key.curve.name, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+            return _read_point(key)
         case ed25519.Ed25519PublicKey():
             return Ed25519Key(key.public_bytes_raw())
         case _:
             raise ValueError(f"a key of type {type(key).__name__.removesuffix('PublicKey')} cannot sign assertions")
 
 
-def _loaded(bits: bytes) -> PublicKeyTypes:
-    try:
-        return load_der_public_key(bits)
-    except UnsupportedAlgorithm as error:
-        raise ValueError(f"its curve is not known ({error})") from None
+def _read_point(key: ec.EllipticCurvePublicKey) -> EcdsaKey:
+    return EcdsaKey(key.curve.name, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))

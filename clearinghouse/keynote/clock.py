@@ -1,0 +1,99 @@
+"""When a condition on the clock can change its answer (authority rule R17).
+
+``date`` (``YYYYMMDD``) and ``time`` (``YYYYMMDDhhmmss``) are UTC and compare as text.  Compared
+with a literal or a constant, the instant at which the answer changes is found exactly; used in
+any other way, the attribute's next tick is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from clearinghouse.keynote import syntax
+from clearinghouse.keynote.shapes import nodes
+from clearinghouse.keynote.texts import fold
+
+DATE, TIME = "date", "time"
+_FORMATS = {DATE: "%Y%m%d", TIME: "%Y%m%d%H%M%S"}
+_TICKS = {DATE: timedelta(days=1), TIME: timedelta(seconds=1)}
+_DIGITS = re.compile(r"[0-9]{8}(?:[0-9]{6})?\Z")
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def instant_of(action: Mapping[str, str]) -> datetime | None:
+    """Return the instant that the action's ``time`` (or else ``date``) states, if it states one."""
+    for name in (TIME, DATE):
+        written = action.get(name, "")
+        if _DIGITS.match(written):
+            try:
+                return datetime.strptime(written, _FORMATS[TIME if len(written) > 8 else DATE]).replace(tzinfo=UTC)  # noqa: PLR2004
+            except ValueError:
+                return None
+    return None
+
+
+def clock_attributes(now: datetime) -> dict[str, str]:
+    """Return ``date`` and ``time`` for *now* (an aware datetime)."""
+    utc = now.astimezone(UTC)
+    return {name: utc.strftime(form) for name, form in _FORMATS.items()}
+
+
+def next_change(program: syntax.Program, constants: Mapping[str, str], now: datetime) -> datetime | None:
+    """Return the first instant after *now* at which the clock can change this program's answer."""
+    return min(_changes(program, constants, now), default=None)
+
+
+def _changes(program: syntax.Program, constants: Mapping[str, str], now: datetime) -> Iterator[datetime]:
+    exact = 0
+    mentions: list[str] = []
+    for node in nodes(program):
+        match node:
+            case syntax.TextRelation(relation, left, right):
+                for clock, other in ((left, right), (right, left)):
+                    literal = fold(other, constants)
+                    if isinstance(clock, syntax.Attribute) and clock.name in _TICKS and clock.name not in constants and literal is not None:
+                        exact += 1
+                        yield from _boundaries(clock.name, relation, literal, now)
+            case syntax.Attribute(name) if name in _TICKS and name not in constants:
+                mentions.append(name)
+            case syntax.Indirect():
+                mentions.append(TIME)  # `$x` may name the clock
+            case _:
+                pass
+    if len(mentions) > exact:
+        tick = min(_TICKS[name] for name in mentions)
+        yield _floor(now, tick) + tick
+
+
+def _floor(now: datetime, tick: timedelta) -> datetime:
+    return now.replace(microsecond=0) if tick == _TICKS[TIME] else now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _boundaries(name: str, relation: syntax.Relation, literal: str, now: datetime) -> Iterator[datetime]:
+    """Yield when ``clock < literal`` and ``clock <= literal`` become false, as the relation needs."""
+    if relation in {"<", ">=", "==", "!="} and (flip := _first_false(name, literal, equal=False)) is not None and flip > now:
+        yield flip
+    if relation in {"<=", ">", "==", "!="} and (flip := _first_false(name, literal, equal=True)) is not None and flip > now:
+        yield flip
+
+
+@lru_cache(maxsize=4_096)
+def _first_false(name: str, literal: str, *, equal: bool) -> datetime | None:
+    """Return the first tick at which ``clock < literal`` (or ``<=``) is false: by bisection."""
+    form, tick = _FORMATS[name], _TICKS[name]
+
+    def before(ticks: int) -> bool:
+        clock = (_FIRST + ticks * tick).strftime(form)
+        return clock <= literal if equal else clock < literal
+
+    low, high = 0, (_LAST - _FIRST) // tick
+    if not before(low) or before(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if before(middle) else (low, middle)
+    return _FIRST + high * tick

@@ -1,0 +1,124 @@
+"""What one query is asked about: compliance values, action attributes, requesters, budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from clearinghouse.errors import BadQuery, TooLarge
+from clearinghouse.keynote.budget import Budget
+from clearinghouse.keynote.limits import Limits
+from clearinghouse.keynote.octets import to_octets
+from clearinghouse.keynote.principals import normalise
+
+POLICY = "POLICY"
+MIN_TRUST, MAX_TRUST, VALUES, ACTION_AUTHORIZERS = "_MIN_TRUST", "_MAX_TRUST", "_VALUES", "_ACTION_AUTHORIZERS"
+_SCALES = 256
+"""Value sets remembered; a community has a handful."""
+
+
+class Scale:
+    """The compliance values of a query, weakest first; a level is an index into ``names``."""
+
+    __slots__ = ("joined", "levels", "names", "top")
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        """Order *names*, weakest first; raise BadQuery for none, or one twice."""
+        if not names:
+            raise BadQuery("a query needs compliance values", mend="give them from the weakest to the strongest, as in `deny,allow`")
+        self.names = tuple(map(to_octets, names))
+        self.levels = {name: level for level, name in enumerate(self.names)}
+        if len(self.levels) != len(names):
+            raise BadQuery(f"a compliance value stands twice in `{','.join(names)}`", mend="name each once, from the weakest to the strongest")
+        self.top = len(names) - 1
+        self.joined = ",".join(self.names)
+
+
+@lru_cache(maxsize=_SCALES)
+def scale_of(values: tuple[str, ...]) -> Scale:
+    """Return the scale of *values*; an equal tuple gives the same object."""
+    return Scale(values)
+
+
+class Context:
+    """One query, ready to be evaluated.
+
+    ``action`` maps names to octet texts; ``specials`` holds the four attributes that KeyNote
+    itself defines (RFC 2704, 4.5); ``requesters`` are principals in normal form.
+    """
+
+    __slots__ = ("action", "budget", "levels", "limits", "requesters", "scale", "specials", "top")
+
+    def __init__(self, requesters: tuple[str, ...], action: Mapping[str, str], scale: Scale, limits: Limits, budget: Budget) -> None:
+        """Take checked parts; :func:`context_of` checks them."""
+        self.requesters = requesters
+        self.action = action
+        self.scale = scale
+        self.levels = scale.levels
+        self.top = scale.top
+        self.limits = limits
+        self.budget = budget
+        self.specials: dict[str, str] | None = None
+
+    def special(self, name: str) -> str:
+        """Return a special attribute, or the empty string: applications may not set `_` names."""
+        if self.specials is None:
+            names = self.scale.names
+            self.specials = {
+                MIN_TRUST: names[0],
+                MAX_TRUST: names[-1],
+                VALUES: self.scale.joined,
+                ACTION_AUTHORIZERS: ",".join(sorted(self.requesters)),
+            }
+        return self.specials.get(name, "")
+
+
+def context_of(
+    authorizers: Iterable[str], action: Mapping[str, str], values: Sequence[str], limits: Limits, budget: Budget | None = None
+) -> Context:
+    """Check the parts of a query and return its context.
+
+    Raises :class:`BadQuery` for no requesters, `POLICY` as requester, an attribute name that
+    begins with an underscore, or a bad value set; :class:`TooLarge` beyond the limits;
+    :class:`BadPrincipal` for a requester that is an undecodable key.
+    """
+    names = tuple(values)
+    if len(names) > limits.values:
+        raise TooLarge(f"a query has {len(names)} compliance values", mend=f"at most {limits.values} are compared (`values`)")
+    return Context(_requesters(authorizers), _action(action, limits), scale_of(names), limits, budget or Budget(limits.steps))
+
+
+def _requesters(authorizers: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(authorizers, str):
+        raise BadQuery("the authorizers are one text", mend="give a list of principals, also for a single one")
+    found = tuple(dict.fromkeys([normalise(to_octets(name)) for name in authorizers]))
+    if not found:
+        raise BadQuery("a query needs at least one action authorizer", mend="name who requests the action")
+    if POLICY in found:
+        raise BadQuery("`POLICY` cannot request an action", mend="`POLICY` is the local root of trust: name the key or the user that asks")
+    return found
+
+
+def _action(action: Mapping[str, str], limits: Limits) -> Mapping[str, str]:
+    """Return a private copy of the attributes as octets; plain ASCII is copied as it is."""
+    copy = dict(action)
+    if len(copy) > limits.attributes:
+        raise TooLarge(f"a query has {len(copy)} attributes", mend=f"at most {limits.attributes} are read (`attributes`)")
+    try:
+        plain = "".join(copy.values()).isascii()
+    except TypeError:
+        raise BadQuery("an attribute is not text", mend="KeyNote attributes are strings: write numbers as decimal text") from None
+    for name, value in copy.items():
+        if name[:1] == "_":
+            raise BadQuery(f"the attribute `{name}` begins with an underscore", mend="such names belong to KeyNote: choose another")
+        if len(value) > limits.attribute_bytes:
+            raise TooLarge(f"the attribute `{name}` has {len(value)} characters", mend=f"at most {limits.attribute_bytes} bytes are read (`attribute_bytes`)")
+    return copy if plain else _as_octets(copy, limits)
+
+
+def _as_octets(action: Mapping[str, str], limits: Limits) -> Mapping[str, str]:
+    converted = {to_octets(name): to_octets(value) for name, value in action.items()}
+    for name, value in converted.items():
+        if len(value) > limits.attribute_bytes:
+            raise TooLarge(f"the attribute `{name}` has {len(value)} bytes", mend=f"at most {limits.attribute_bytes} are read (`attribute_bytes`)")
+    return converted

@@ -1,0 +1,260 @@
+"""The nearest missing step: what would have to be different for a stronger value.
+
+A search from the requesters upward over what is loaded, in which a failed condition may be passed
+at the price of what failed in it, a revoked assertion at the price of issuing it again, and any
+authorizer on the way down from `POLICY` may grant the missing licence.  The cheapest way to
+`POLICY` is told.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from clearinghouse.keynote import syntax
+from clearinghouse.keynote.conditions import Environment, text_of
+from clearinghouse.keynote.context import POLICY
+from clearinghouse.keynote.credential import Admitted
+from clearinghouse.keynote.licensees import Anybody, Every, Nobody, Quorum, Some, Trusted, principals
+from clearinghouse.keynote.numbers import RuntimeFault
+from clearinghouse.keynote.octets import from_octets
+from clearinghouse.keynote.principals import short
+from clearinghouse.keynote.reasons import describe, failing
+
+if TYPE_CHECKING:
+    from clearinghouse.keynote.proof import Proof, Reached
+
+_CONSIDERED = 1_000
+"""Assertions that the search looks at; beyond them the answer is the nearest step among these."""
+_HOP, _FAILURE, _LICENCE, _POLICY_LICENCE, _REISSUE = 0.01, 1.0, 1.3, 1.8, 2.0
+"""What a step costs: mending one condition is nearer than a new licence, that nearer than a new policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is missing.
+
+    ``kind`` is ``condition``, ``licence`` or ``revoked``; ``id`` and ``clause`` name the assertion
+    and clause where there is one; ``authorizer`` and ``licensee`` the principals of a licence.
+    """
+
+    kind: str
+    text: str
+    id: str = ""
+    source: str = ""
+    clause: tuple[int, ...] = ()
+    authorizer: str = ""
+    licensee: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the step in the documented schema."""
+        return {
+            "kind": self.kind,
+            "text": self.text,
+            "id": self.id,
+            "source": self.source,
+            "clause": list(self.clause),
+            "authorizer": self.authorizer,
+            "licensee": self.licensee,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What *value* would need: every step of one, the nearest, way."""
+
+    value: str
+    steps: tuple[Step, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return value and steps in the documented schema."""
+        return {"value": self.value, "steps": [step.as_json() for step in self.steps]}
+
+
+_Way = tuple[float, tuple[Step, ...]]
+
+
+def nearest(proof: Proof) -> tuple[Missing, ...]:
+    """Return the nearest steps to the next and to the strongest value; empty for the strongest."""
+    if proof.strongest:
+        return ()
+    search = _Search(proof)
+    names = proof.context.scale.names
+    found = {level: search.steps_to(level) for level in dict.fromkeys((proof.level + 1, proof.context.top))}
+    told: list[Missing] = []
+    for level, steps in found.items():
+        if steps and not (told and told[-1].steps == steps):
+            told.append(Missing(from_octets(names[level]), steps))
+    return tuple(told)
+
+
+class _Search:
+    """Assertions below `POLICY` and above the requesters, with what it costs to pass each."""
+
+    def __init__(self, proof: Proof) -> None:
+        self.proof = proof
+        by_id = {id(each): each for each in self._below_policy()}
+        self.granters = {each.authorizer for each in by_id.values() if each.authorizer} | {POLICY}
+        self.granters |= {name for each in by_id.values() if each.trusted_by is not None for name in principals(each.trusted_by)}
+        by_id |= {id(each.assertion): each.assertion for each in proof.reached}
+        self.reached: list[Reached] = [proof._evaluated(each) for each in by_id.values()]
+
+    def _below_policy(self) -> Iterator[Admitted]:
+        """Yield assertions from `POLICY` downward, nearest first, up to the bound."""
+        by_authorizer: dict[str, list[Admitted]] = {}
+        for layer in self.proof.layers:
+            for posting in (layer.anybody, *layer.by_licensee.values()):
+                for assertion in posting:
+                    if assertion.authorizer is not None:
+                        by_authorizer.setdefault(assertion.authorizer, []).append(assertion)
+        waiting, seen, left = deque([POLICY]), {POLICY}, _CONSIDERED
+        while waiting:
+            for assertion in dict.fromkeys(by_authorizer.get(waiting.popleft(), ())):
+                left -= 1
+                if left < 0:
+                    return
+                yield assertion
+                for name in principals(assertion.trusted_by) if assertion.trusted_by is not None else ():
+                    if name not in seen:
+                        seen.add(name)
+                        waiting.append(name)
+
+    def steps_to(self, level: int) -> tuple[Step, ...]:
+        """Return the steps of the cheapest way to give `POLICY` at least *level* (Knuth's algorithm)."""
+        ways = {id(each): self._way_through(each, level) for each in self.reached}
+        by_licensee: dict[str, list[Reached]] = {}
+        for each in self.reached:
+            for name in principals(each.assertion.trusted_by) if each.assertion.trusted_by is not None else ():
+                by_licensee.setdefault(name, []).append(each)
+        tie = count()
+        heap: list[tuple[float, int, str, tuple[Step, ...]]] = []
+        for name, way in self._seeds():
+            heappush(heap, (way[0], next(tie), name, way[1]))
+        for each in self.reached:
+            if isinstance(each.assertion.trusted_by, Anybody) and (through := ways[id(each)]) and each.assertion.authorizer:
+                heappush(heap, (through[0], next(tie), each.assertion.authorizer, through[1]))
+        best: dict[str, _Way] = {}
+        while heap:
+            price, _, name, steps = heappop(heap)
+            if name in best:
+                continue
+            best[name] = (price, steps)
+            if name == POLICY:
+                return steps
+            for each in by_licensee.get(name, ()):
+                through, licensed = ways[id(each)], _cheapest(each.assertion.trusted_by, best)
+                if through and licensed and each.assertion.authorizer:
+                    total = through[0] + licensed[0] + _HOP
+                    heappush(heap, (total, next(tie), each.assertion.authorizer, tuple(dict.fromkeys((*through[1], *licensed[1])))))
+        return ()
+
+    def _seeds(self) -> Iterator[tuple[str, _Way]]:
+        """Yield where a way may begin: a requester, or an authorizer that would license one."""
+        requesters = self.proof.context.requesters
+        for requester in requesters:
+            if requester not in self.proof.assertions.revoked:
+                yield requester, (0.0, ())
+        subject = requesters[0]
+        for name in self.granters - set(requesters) - self.proof.assertions.revoked:
+            price = _POLICY_LICENCE if name == POLICY else _LICENCE
+            yield name, (price, (self._licence(name, subject),))
+
+    def _licence(self, authorizer: str, licensee: str) -> Step:
+        who = "a policy" if authorizer == POLICY else f"`{short(authorizer)}`"
+        text = f"a licence for `{short(licensee)}` from {who}"
+        if self._is_reversed(authorizer, licensee):
+            text += f"; there is one the other way round, in which `{short(licensee)}` licenses `{short(authorizer)}`: perhaps Authorizer and Licensees were swapped"
+        return Step("licence", text, authorizer=from_octets(authorizer), licensee=from_octets(licensee))
+
+    def _is_reversed(self, authorizer: str, licensee: str) -> bool:
+        postings = (each for layer in self.proof.layers for each in layer.by_licensee.get(authorizer, ()))
+        return any(each.authorizer == licensee for each in postings)
+
+    def _way_through(self, reached: Reached, level: int) -> _Way | None:
+        """Return what it costs to get *level* through an assertion's own conditions."""
+        assertion, revoked = reached.assertion, self.proof.assertions.revoked
+        if assertion.authorizer in revoked:
+            return None
+        extra: tuple[Step, ...] = ()
+        if assertion.id in self.proof.assertions.withdrawn:
+            text = f"{_named(assertion)} to be issued again: it has been revoked"
+            extra = (Step("revoked", text, assertion.name, assertion.source),)
+        if reached.tree.conditions is None or reached.level >= level:
+            return _REISSUE * len(extra), extra
+        way = self._way_through_program(reached, reached.tree.conditions, level, ())
+        return way and (way[0] + _REISSUE * len(extra), (*extra, *way[1]))
+
+    def _way_through_program(self, reached: Reached, program: syntax.Program, level: int, path: tuple[int, ...]) -> _Way | None:
+        found = (self._way_through_clause(reached, clause, level, (*path, number)) for number, clause in enumerate(program.clauses, start=1))
+        return min((way for way in found if way is not None), key=lambda way: way[0], default=None)
+
+    def _way_through_clause(self, reached: Reached, clause: syntax.Clause, level: int, path: tuple[int, ...]) -> _Way | None:
+        env = self.proof._environment(reached.tree)
+        failed = failing(clause.test, env)
+        number = ".".join(map(str, path))
+        steps = tuple(
+            Step("condition", f"{describe(test, env)} in {_named(reached.assertion)}, clause {number}", reached.assertion.name, reached.assertion.source, path)
+            for test in failed
+        )
+        match clause.value:
+            case syntax.Program() as block:
+                inner = self._way_through_program(reached, block, level, path)
+                return inner and (inner[0] + _FAILURE * len(steps), (*steps, *inner[1]))
+            case None:
+                reachable = True
+            case value:
+                reachable = _level_of(value, env) >= level
+        return (_FAILURE * len(steps), steps) if reachable else None
+
+
+def _level_of(value: syntax.Text, env: Environment) -> int:
+    try:
+        return env.context.levels.get(text_of(value, env), 0)
+    except RuntimeFault:
+        return 0
+
+
+def _named(assertion: Admitted) -> str:
+    kind = "policy" if assertion.policy else "credential"
+    return f"{kind} {assertion.name[:8]}" + (f" ({assertion.source})" if assertion.source else "")
+
+
+def _cheapest(trusted: Trusted | None, best: Mapping[str, _Way]) -> _Way | None:
+    """Return the cheapest way to meet *trusted* from the principals priced so far."""
+    match trusted:
+        case str():
+            return best.get(trusted)
+        case Quorum(k, weights):
+            return _enough(k, sorted((best[name], weight) for name, weight in weights.items() if name in best))
+        case Every(parts):
+            return _together(_cheapest(part, best) for part in parts)
+        case Some(parts):
+            ways = [way for part in parts if (way := _cheapest(part, best)) is not None]
+            return min(ways, key=lambda way: way[0], default=None)
+        case Anybody():
+            return 0.0, ()
+        case Nobody() | None:
+            return None
+
+
+def _enough(k: int, priced: list[tuple[_Way, int]]) -> _Way | None:
+    taken, weight = [], 0
+    for way, each in priced:
+        if weight < k:
+            taken.append(way)
+            weight += each
+    return _together(taken) if weight >= k else None
+
+
+def _together(ways: Iterable[_Way | None]) -> _Way | None:
+    price, steps = 0.0, []
+    for way in ways:
+        if way is None:
+            return None
+        price += way[0]
+        steps += way[1]
+    return price, tuple(dict.fromkeys(steps))

@@ -1,0 +1,27 @@
+"""Texts whose value does not depend on a request: literals, constants, and what they build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clearinghouse.keynote import syntax
+
+
+def fold(node: syntax.Text, constants: Mapping[str, str]) -> str | None:
+    """Return the value of *node* from literals and *constants* alone, or ``None``.
+
+    ``None`` means that the value depends on the request: an action attribute, a special attribute,
+    or a capture.
+    """
+    match node:
+        case syntax.Literal(text):
+            return text
+        case syntax.Attribute(name):
+            return constants.get(name)
+        case syntax.Indirect(term):
+            name = fold(term, constants)
+            return None if name is None else constants.get(name)
+        case syntax.Join(parts):
+            folded = [fold(part, constants) for part in parts]
+            known = [part for part in folded if part is not None]
+            return "".join(known) if len(known) == len(folded) else None
