@@ -66,6 +66,11 @@ class MemoryLink:
         self._answers: dict[str, asyncio.Future[Element]] = {}
         network.attach(jid, self._take)
 
+    def say(self, message: Element) -> None:
+        """Send a message; see `clearinghouse.demo.platforms.Link.say`."""
+        message.set("from", self.jid)
+        self._network.send(message)
+
     async def ask(self, to: str, kind: Question, payload: Element) -> Element:
         """Send an IQ and return its result; see `clearinghouse.demo.platforms.Link.ask`."""
         iq = Element(IQ, {"from": self.jid, "to": to, "id": uuid4().hex, "type": kind})

@@ -22,9 +22,12 @@ PATIENCE_SECONDS: Final = 10.0
 
 
 class Link(Protocol):
-    """A platform's connection: a way to ask, and what arrives."""
+    """A platform's connection: ways to speak, and what arrives."""
 
     inbox: asyncio.Queue[Element]
+
+    def say(self, message: Element) -> None:
+        """Send a message, its ``to`` set."""
 
     async def ask(self, to: str, kind: Question, payload: Element) -> Element:
         """Send an IQ and return its result; raise `StanzaRefused` or `BrokerUnavailable`."""
@@ -152,6 +155,10 @@ class Client(ClientXMPP):
             await self.disconnect(wait=1.0)
         if self._run_out_filters is not None:
             self._run_out_filters.cancel()
+
+    def say(self, message: Element) -> None:
+        """Send a message; see `Link.say`."""
+        self.send_xml(message)
 
     async def ask(self, to: str, kind: Question, payload: Element) -> Element:
         """Send an IQ and return its result; see `Link.ask`."""

@@ -76,7 +76,7 @@ class Node:
             raise StanzaRefused("forbidden")
         reads = self.configuration["pubsub#access_model"] == "open" or self.affiliation(jid) in READERS
         if not reads and not any(bare(subscribed) == bare(jid) for subscribed in self.subscribed()):
-            raise StanzaRefused("not-authorized")
+            raise StanzaRefused("forbidden")
 
     def subscribe(self, jid: str) -> str:
         """Enter the request of *jid* to subscribe and return the state that it now has (sections 6.1.3 and 6.1.4)."""

@@ -229,7 +229,7 @@ def _cheapest(trusted: Trusted | None, best: Mapping[str, _Way]) -> _Way | None:
         case str():
             return best.get(trusted)
         case Quorum(k, weights):
-            return _enough(k, sorted((best[name], weight) for name, weight in weights.items() if name in best))
+            return _enough(k, sorted(((best[name], weight) for name, weight in weights.items() if name in best), key=lambda priced: priced[0][0]))
         case Every(parts):
             return _together(_cheapest(part, best) for part in parts)
         case Some(parts):
