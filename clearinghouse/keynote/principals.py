@@ -167,16 +167,21 @@ def check_strength(principal: str, *, allow_legacy: bool, limits: Limits = _LIMI
     With *allow_legacy* short RSA keys, small exponents, DSA and unusual curves pass.  A key
     that anybody can sign for never passes.
     """
-    match decode(principal):
-        case RsaKey() as key:
+    check_key(decode(principal), allow_legacy=allow_legacy, limits=limits)
+
+
+def check_key(key: PublicKey | BinaryIdentifier | None, *, allow_legacy: bool, limits: Limits = _LIMITS) -> None:
+    """Do as `check_strength` does, for what `decode` returned."""
+    match key:
+        case RsaKey():
             _check_rsa(key, allow_legacy=allow_legacy, limits=limits)
-        case DsaKey() as key if not allow_legacy:
+        case DsaKey() if not allow_legacy:
             raise WeakKey(f"the principal is a {key.title}, and DSA is no longer trusted", mend=LEGACY_MEND)
-        case EcdsaKey() as key if not allow_legacy and key.curve not in public_keys.CURVES:
+        case EcdsaKey() if not allow_legacy and key.curve not in public_keys.CURVES:
             raise WeakKey(f"the principal is an {key.title}, not on P-256, P-384 or P-521", mend=LEGACY_MEND)
         case Ed25519Key(bits) if not crypto_core_ed25519_is_valid_point(bits):
             # Small order: one signature holds for many texts.  Not canonical: two names, one key.
-            raise WeakKey(f"`{short(principal)}` is no honest Ed25519 key", mend=NEW_KEY_MEND)
+            raise WeakKey(f"`{short(of_key(key))}` is no honest Ed25519 key", mend=NEW_KEY_MEND)
         case _:
             pass
 

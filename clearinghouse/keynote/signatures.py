@@ -37,7 +37,7 @@ from clearinghouse.keynote.der import octet_string
 from clearinghouse.keynote.encoding import Encoding
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.octets import octets_to_bytes
-from clearinghouse.keynote.principals import LEGACY_MEND, BinaryIdentifier, check_strength, decode, shown
+from clearinghouse.keynote.principals import LEGACY_MEND, BinaryIdentifier, check_key, decode, shown
 from clearinghouse.keynote.public_keys import DsaKey, EcdsaKey, Ed25519Key, PublicKey, RsaKey
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def verify(signed_bytes: bytes, signature: str, authorizer: str, *, allow_legacy
     key = _key_of(authorizer)
     _check_family(kind, key)
     if not isinstance(key, Ed25519Key):  # libsodium makes these checks itself, for half the time
-        check_strength(authorizer, allow_legacy=allow_legacy, limits=limits)
+        check_key(key, allow_legacy=allow_legacy, limits=limits)
     _verify(kind, key, signed_bytes + octets_to_bytes(name) + b":", _octets(kind, bits))
 
 
@@ -125,7 +125,7 @@ def sign(unsigned: bytes, key: PrivateKey, kind: str | None = None, *, allow_leg
     chosen = _kind_of((kind or _default_kind(key)).removesuffix(":"))
     _check_legacy(chosen, allow_legacy=allow_legacy)
     _check_family(chosen, key.public)
-    check_strength(key.principal, allow_legacy=allow_legacy)
+    check_key(key.public, allow_legacy=allow_legacy)
     octets = _sign(chosen, key, unsigned + chosen.name.encode("ascii") + b":")
     signature = f"{chosen.name}:{encoding.encode(octets, chosen.encoding)}"
     verify(unsigned, signature, key.principal, allow_legacy=allow_legacy)
