@@ -87,7 +87,9 @@ def nearest(proof: Proof) -> tuple[Missing, ...]:
     found = {level: search.steps_to(level) for level in dict.fromkeys((proof.level + 1, proof.context.top))}
     told: list[Missing] = []
     for level, steps in found.items():
-        if steps and not (told and told[-1].steps == steps):
+        if told and told[-1].steps == steps:
+            told.pop()  # the same steps lead further than the next value
+        if steps:
             told.append(Missing(from_octets(names[level]), steps))
     return tuple(told)
 

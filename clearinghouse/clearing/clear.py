@@ -1,0 +1,113 @@
+"""Rule on one request: the whole clearinghouse, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from clearinghouse.clearing.decision import Decision, decide, refuse
+from clearinghouse.clearing.enforcement import Enforcement, enforcement_of
+from clearinghouse.clearing.facts import gather
+from clearinghouse.clearing.proof import prove
+from clearinghouse.clearing.request import Request
+from clearinghouse.clearing.senders import SenderBudgets
+from clearinghouse.clearing.snapshot import Snapshot
+from clearinghouse.clearing.vocabulary import OPERATIONS
+from clearinghouse.errors import ClearinghouseError, Unavailable
+from clearinghouse.keynote import Admissions, Budget, Limits
+
+LOWEST = "deny"
+"""The value of a request that could not even be asked; every operation's weakest value has this name."""
+
+
+class ClockBehind(Unavailable):
+    """The clock shows less than the highest time that was ever recorded: nothing is granted (rule R17)."""
+
+    code = "clock-behind"
+
+
+class Ledger(Protocol):
+    """Where decisions are recorded; a decision counts only once it is durable."""
+
+    @property
+    def highest_time(self) -> datetime | None:
+        """The highest time that any recorded decision had, across restarts."""
+
+    async def record(self, decision: Decision) -> None:
+        """Make the decision durable; raises StoreUnavailable, and then it is not answered."""
+
+
+class Enforcer(Protocol):
+    """Where decisions take effect."""
+
+    async def carry_out(self, enforcement: Enforcement) -> None:
+        """Make the enforcement true outside; raises BrokerUnavailable."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """What ruling needs; ``snapshot`` is replaced as a whole when policy changes.
+
+    ``levels`` are the values of `federate`, weakest first.  ``cap`` is the longest that any grant
+    lasts.  ``new_id`` gives random ids.
+    """
+
+    community: str
+    snapshot: Snapshot
+    ledger: Ledger
+    enforcer: Enforcer
+    new_id: Callable[[], str]
+    levels: tuple[str, ...] = ("deny", "allow")
+    cap: timedelta = timedelta(days=90)
+    limits: Limits = field(default_factory=Limits)
+    admissions: Admissions = field(default_factory=Admissions)
+    senders: SenderBudgets = field(default_factory=SenderBudgets)
+
+
+async def clear(request: Request, desk: Desk, *, now: datetime) -> Decision:
+    """Rule on one request: decide, record, and only then let it take effect.
+
+    Raises :class:`StoreUnavailable` (then nothing was answered) and :class:`BrokerUnavailable`
+    (then the decision is recorded and its effect is still owed).
+    """
+    decision = rule(request, desk, now=now)
+    await desk.ledger.record(decision)
+    await desk.enforcer.carry_out(enforcement_of(decision))
+    return decision
+
+
+def rule(request: Request, desk: Desk, *, now: datetime) -> Decision:
+    """Return the decision on *request*; every failure is a refusal with its own reason."""
+    identity, version = desk.new_id(), desk.snapshot.version
+    sender = request.requesters[0] if request.requesters else ""
+    try:
+        _check_clock(desk, now)
+        budget = Budget(min(desk.limits.steps, desk.senders.allowance(sender, now)))
+        try:
+            facts = gather(request, community=desk.community, now=now)
+            values = facts.operation.values or desk.levels
+            proof = prove(
+                facts, desk.snapshot, values, credentials=request.credentials, admissions=desk.admissions, budget=budget, limits=desk.limits
+            )
+            return decide(identity, request, facts, proof, version=version, now=now, cap=desk.cap)
+        finally:
+            desk.senders.charge(sender, budget.allowed - max(0, budget.left), now)
+    except ClearinghouseError as error:
+        return refuse(identity, request, error, value=_lowest(request.operation, desk), version=version, now=now)
+
+
+def _check_clock(desk: Desk, now: datetime) -> None:
+    highest = desk.ledger.highest_time
+    if highest is not None and now < highest - _SLEW:
+        raise ClockBehind(f"the clock shows {now:%Y-%m-%d %H:%M:%S}, and a decision was recorded at {highest:%Y-%m-%d %H:%M:%S}", mend="set the clock right")
+
+
+_SLEW = timedelta(seconds=1)
+"""What time synchronisation may step back without closing everything."""
+
+
+def _lowest(operation: str, desk: Desk) -> str:
+    values = OPERATIONS[operation].values if operation in OPERATIONS else (LOWEST,)
+    return (values or desk.levels)[0]

@@ -1,0 +1,59 @@
+"""Step 5: a decision becomes what must now be true outside, as data that the edges carry out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clearinghouse.clearing.decision import Decision, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveSubscription:
+    """The subscriber, exactly as it asked, becomes subscribed to the node."""
+
+    broker: str
+    node: str
+    subscriber: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseSubscription:
+    """The pending subscription ends."""
+
+    broker: str
+    node: str
+    subscriber: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeavePending:
+    """The subscription waits for a person."""
+
+    broker: str
+    node: str
+    subscriber: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing outside changes: the answer itself is all that was asked for."""
+
+
+Enforcement = ApproveSubscription | RefuseSubscription | LeavePending | Nothing
+
+
+def enforcement_of(decision: Decision) -> Enforcement:
+    """Return what follows from *decision*, and no more than it covers (rule R5)."""
+    place = decision.request.place
+    if place is None or decision.request.operation != "subscribe":
+        return Nothing()
+    match decision.outcome:
+        case Outcome.GRANTED:
+            return ApproveSubscription(place.broker, place.node, place.subscriber, decision.id)
+        case Outcome.PENDING:
+            return LeavePending(place.broker, place.node, place.subscriber, decision.id)
+        case Outcome.REFUSED:
+            return RefuseSubscription(place.broker, place.node, place.subscriber, decision.id)

@@ -1,0 +1,271 @@
+"""Every action attribute: its name, type, meaning, who may set it, and which operation uses it.
+
+One table for each operation, because the same word may be observed in one and claimed in another.
+``docs/reference/attributes.md`` is made from it.  A KeyNote condition trusts every attribute that
+it reads, so who may set one is the heart of the clearinghouse's security (authority rules R6 to R8).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clearinghouse.errors import BadSettings, MalformedRequest
+
+EVERYTHING = "*"
+"""The value of a dimension that an effect does not narrow; never implied by absence (rule R5)."""
+
+
+class Origin(StrEnum):
+    """Who sets an attribute (rule R6)."""
+
+    OBSERVED = "observed"
+    """The door measured it."""
+    OURS = "ours"
+    """The clearinghouse knows it: clock, settings, store."""
+    PARAMETER = "parameter"
+    """The requester asks for it; it narrows the effect, and the effect goes no further."""
+    STATEMENT = "statement"
+    """The requester says it about the world; it counts only where a credential binds it (rule R8)."""
+
+    @property
+    def reserved(self) -> bool:
+        """Whether a requester that sets such an attribute makes the request malformed."""
+        return self in {Origin.OBSERVED, Origin.OURS}
+
+
+class Door(StrEnum):
+    """Where a request comes in, and by that what can be observed about it (rule R11)."""
+
+    BROKER = "broker"
+    """A subscription form of a publish-subscribe service."""
+    ENVELOPE = "envelope"
+    """A signed request: its signers are the requesters."""
+    TABLE = "table"
+    """The builder of level tables, for a member's record."""
+    STREAM = "stream"
+    """A server-to-server stream whose peer is authenticated."""
+    OPERATOR = "operator"
+    """The command line on the clearinghouse's own host."""
+
+
+class Kind(StrEnum):
+    """The form of an attribute's value; anything else makes the request malformed (rule R7)."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    DOMAIN = "domain"
+    JID = "JID"
+    DATE = "date"
+    TIME = "time"
+    YES_NO = "yes or no"
+    DIGEST = "digest"
+
+
+_FORMS: Mapping[Kind, re.Pattern[str]] = {
+    Kind.TEXT: re.compile(r"[^\0]*\Z"),
+    Kind.INTEGER: re.compile(r"(?:0|-?[1-9][0-9]{0,9})\Z"),
+    Kind.DOMAIN: re.compile(r"\*|(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z"),
+    Kind.JID: re.compile(r"\*|(?=.{1,3071}\Z)(?:[^@/\0-\x20\"&'<>:]{1,1023}@)?[^@/\0-\x20\"&'<>]{1,255}\Z"),
+    Kind.DATE: re.compile(r"[0-9]{8}\Z"),
+    Kind.TIME: re.compile(r"[0-9]{14}\Z"),
+    Kind.YES_NO: re.compile(r"(?:yes|no)\Z"),
+    Kind.DIGEST: re.compile(r"[0-9a-f]{64}\Z"),
+}
+_INT_MAX = 2**31 - 1
+
+
+def is_canonical(kind: Kind, value: str) -> bool:
+    """Say whether *value* is written as its kind demands; integers fit KeyNote's 32 bits."""
+    if not _FORMS[kind].match(value):
+        return False
+    return kind is not Kind.INTEGER or -_INT_MAX - 1 <= int(value) <= _INT_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One row: an attribute as one operation uses it.
+
+    ``default`` is what an absent parameter means; an absent statement is the empty string, which
+    an audit credential pins (rule R8).  ``doors`` are the doors that can supply it.
+    """
+
+    name: str
+    kind: Kind
+    origin: Origin
+    meaning: str
+    doors: frozenset[Door]
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A question that may be asked: its group of policies, values, attributes and effect.
+
+    ``values`` is ``None`` where the community names the levels.  ``effect`` are the dimensions that
+    the answer's effect has: each must have been read by the proof (rule R5) unless it is in
+    ``by_requester``, where the requester's own principal ties it.
+    """
+
+    name: str
+    group: str
+    values: tuple[str, ...] | None
+    attributes: Mapping[str, Attribute]
+    effect: tuple[str, ...]
+    by_requester: frozenset[str]
+
+    def doors(self) -> frozenset[Door]:
+        """Return the doors through which the operation may be asked."""
+        return frozenset(door for attribute in self.attributes.values() for door in attribute.doors)
+
+    def reserved_like(self, name: str) -> str | None:
+        """Return the reserved attribute that *name* is, or resembles but for case and underscores."""
+        folded = _fold(name)
+        return next((each.name for each in self.attributes.values() if each.origin.reserved and _fold(each.name) == folded), None)
+
+
+def _fold(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+_ALL = frozenset(Door)
+_BROKER = frozenset({Door.BROKER})
+_ENVELOPE = frozenset({Door.ENVELOPE})
+_STREAM = frozenset({Door.STREAM})
+_SERVERS = frozenset({Door.STREAM, Door.TABLE})
+_PEOPLE = frozenset({Door.ENVELOPE, Door.OPERATOR})
+_DECISION = ("deny", "ask", "allow")
+_YES_NO = ("deny", "allow")
+
+
+def _observed(doors: frozenset[Door]) -> Callable[[str, Kind, str], Attribute]:
+    return lambda name, kind, meaning: Attribute(name, kind, Origin.OBSERVED, meaning, doors)
+
+
+def _ours(name: str, kind: Kind, meaning: str, doors: frozenset[Door] = _ALL) -> Attribute:
+    return Attribute(name, kind, Origin.OURS, meaning, doors)
+
+
+def _parameter(name: str, kind: Kind, meaning: str, doors: frozenset[Door] = _ENVELOPE) -> Attribute:
+    return Attribute(name, kind, Origin.PARAMETER, meaning, doors, default=EVERYTHING)
+
+
+def _statement(name: str, meaning: str) -> Attribute:
+    return Attribute(name, Kind.TEXT, Origin.STATEMENT, meaning, _ENVELOPE, default="")
+
+
+_COMMON = (
+    _ours("operation", Kind.TEXT, "the question that is asked, such as `subscribe`"),
+    _ours("community", Kind.TEXT, "the community's name from the settings"),
+    _ours("date", Kind.DATE, "the day, `YYYYMMDD` in UTC; compare it as text: `date < \"20270101\"`"),
+    _ours("time", Kind.TIME, "the second, `YYYYMMDDhhmmss` in UTC; compare it as text"),
+    _ours("ValidityPeriod", Kind.INTEGER, "seconds that the grant is asked for; it ends then at the latest"),
+)
+
+_at_broker = _observed(_BROKER)
+_TOPIC = (
+    _ours("app_domain", Kind.TEXT, "always `xmpp`", _BROKER),
+    _at_broker("jid", Kind.JID, "bare JID of the platform that asks"),
+    _at_broker("domain", Kind.DOMAIN, "domain of the platform that asks"),
+    _at_broker("broker", Kind.JID, "JID of the publish-subscribe service"),
+    _at_broker("vouched_by", Kind.DOMAIN, "the host whose word the requester's name rests on (rule R10)"),
+    _at_broker("topic", Kind.TEXT, "name of the topic's node"),
+    _ours("payload_type", Kind.TEXT, "XML namespace of the topic's items, from its configuration", _BROKER),
+    _ours("access_model", Kind.TEXT, "the topic's access model, such as `authorize`", _BROKER),
+)
+
+_FEDERATION = (
+    *(_observed(_SERVERS)(*row) for row in (
+        ("from_domain", Kind.DOMAIN, "the server that asks, proven"),
+        ("to_domain", Kind.DOMAIN, "the server that it wants to reach; `*` in the community's table"),
+    )),
+    *(_observed(_STREAM)(*row) for row in (
+        ("direction", Kind.TEXT, "`in` or `out`, seen from the server that enforces"),
+        ("auth_method", Kind.TEXT, "`external` or `dialback`"),
+        ("tls_version", Kind.TEXT, "such as `1.3`"),
+        ("address", Kind.TEXT, "IP address of the peer"),
+    )),
+)
+
+_PAPER = (
+    _parameter("App_domain", Kind.TEXT, "application: `XMPP`, `ERP`"),
+    _parameter("domain", Kind.DOMAIN, "domain that is to be admitted"),
+    _parameter("Server_IP_Address", Kind.TEXT, "address that is to be admitted"),
+    _parameter("Username", Kind.TEXT, "the one user whose packets may pass"),
+    _parameter("PacketType", Kind.TEXT, "`message`, `presence` or `iq`"),
+    _parameter("direction", Kind.TEXT, "`in` or `out`"),
+    _statement("role", "kind of business agreement: `b2b`, `c2b`"),
+    _statement("XMPP_TLS_for_s2s", "audit: `required` where TLS is"),
+    _statement("XMPP_SRTP_for_video", "audit: `required` where SRTP is"),
+    _statement("XMPP_Sanza_byte_size_limit", "audit: bytes of the largest stanza, decimal; the name is spelled as published"),
+    _statement("XMPP_Multi_User_Chat", "audit: `disabled` where it is"),
+    _statement("Firewall_Packet_Filtering", "audit: `enabled` where it is"),
+    _statement("XMPP_Publish_Suscribe_Service", "audit: `disabled` where it is; spelled as published"),
+    _statement("Ingress_IP_Filtering", "audit: `enabled` where it is"),
+    _statement("Third_Party_DOS_Mitigation_OK", "audit: `true` where it is"),
+)
+
+_REGISTRATION = (
+    _parameter("jid", Kind.JID, "platform that is to be registered"),
+    _parameter("domain", Kind.DOMAIN, "domain of that platform"),
+    _parameter("platform_group", Kind.TEXT, "group that it is to join"),
+)
+_BETWEEN = (*_REGISTRATION[:2], _parameter("provider", Kind.JID, "platform that holds the data"), _parameter("service", Kind.TEXT, "service that is asked"))
+_CASE = (
+    _parameter("subject", Kind.JID, "whom the case is about", _PEOPLE),
+    _parameter("topic", Kind.TEXT, "topic of the case", _PEOPLE),
+    _parameter("case", Kind.TEXT, "id of the request, credential or key that is acted on", _PEOPLE),
+)
+_TABLE = (
+    _parameter("table_community", Kind.TEXT, "community that the table is for"),
+    _parameter("audience", Kind.DOMAIN, "server that the table is for"),
+    _parameter("epoch", Kind.INTEGER, "epoch of the table's keys"),
+)
+
+
+def _operation(  # noqa: PLR0913 - a row of a table
+    name: str, group: str, values: tuple[str, ...] | None, attributes: tuple[Attribute, ...], effect: tuple[str, ...], by_requester: tuple[str, ...] = ()
+) -> Operation:
+    return Operation(name, group, values, {each.name: each for each in (*_COMMON, *attributes)}, effect, frozenset(by_requester))
+
+
+_WHITELIST_EFFECT = ("App_domain", "domain", "Server_IP_Address")
+PACKET_RULE = ("Username", "PacketType", "direction")
+"""Dimensions that a white-list request has only if it asks for a packet rule, by setting one of them."""
+
+OPERATIONS: Mapping[str, Operation] = {
+    each.name: each
+    for each in (
+        _operation("federate", "federate", None, _FEDERATION, ("from_domain",), ("from_domain",)),
+        _operation("whitelist", "whitelist", _DECISION, _PAPER, _WHITELIST_EFFECT),
+        *(_operation(name, "topics", _DECISION, _TOPIC, ("jid", "topic"), ("jid",)) for name in ("create", "publish", "subscribe", "retrieve", "discover")),
+        _operation("register", "platforms", _DECISION, _REGISTRATION, ("jid", "platform_group")),
+        *(_operation(name, "platforms", _DECISION, _BETWEEN, ("jid", "provider", "service")) for name in ("query", "bulk-download")),
+        *(_operation(name, "people", _YES_NO, _CASE, ("subject", "topic", "case")) for name in ("approve", "revoke", "administer", "explain")),
+        _operation("publish-table", "publish", _YES_NO, _TABLE, ("table_community", "audience", "epoch")),
+    )
+}
+GROUPS = tuple(dict.fromkeys(each.group for each in OPERATIONS.values()))
+
+
+def operation_named(name: str) -> Operation:
+    """Return an operation; an unknown one makes the request malformed."""
+    found = OPERATIONS.get(name)
+    if found is None:
+        raise MalformedRequest(f"`{name}` is not an operation", mend=f"ask one of {', '.join(OPERATIONS)}")
+    return found
+
+
+def operations_of(group: str) -> tuple[Operation, ...]:
+    """Return the operations whose policies lie in the folder *group*."""
+    found = tuple(each for each in OPERATIONS.values() if each.group == group)
+    if not found:
+        raise BadSettings(f"`{group}` is not a group of operations", mend=f"the groups are {', '.join(GROUPS)}")
+    return found
+
+
+def rows() -> Iterator[tuple[Operation, Attribute]]:
+    """Yield every row of the vocabulary, for the reference page."""
+    return ((operation, attribute) for operation in OPERATIONS.values() for attribute in operation.attributes.values())
