@@ -35,10 +35,10 @@ class Index:
 
     @classmethod
     def of(cls, assertions: Iterable[Admitted]) -> Index:
-        """Index *assertions*; those that trust nobody are never reached and need no place."""
+        """Index *assertions*, each once; those that trust nobody are never reached and need no place."""
         postings: dict[str, list[Admitted]] = {}
         anybody, dynamic = [], []
-        for assertion in assertions:
+        for assertion in dict.fromkeys(assertions):
             match assertion.trusted_by:
                 case None:
                     dynamic.append(assertion)
@@ -152,7 +152,8 @@ class Assertions:
 def _settle(layers: tuple[Index, ...], context: Context, withdrawn: frozenset[bytes], revoked: frozenset[str]) -> Settled:
     """Settle principals, strongest first, until `POLICY` is settled or nothing is left."""
     settled: Settled = {}
-    counted: dict[Admitted, int] = {}
+    # Counted for each layer: an assertion that is loaded and handed in as well must not count anybody twice.
+    counts: tuple[dict[Admitted, int], ...] = tuple({} for _ in layers)
     budget = context.budget
     top = context.top
     waiting: list[list[tuple[str, Admitted | None]]] = [[] for _ in range(top + 1)]
@@ -168,7 +169,7 @@ def _settle(layers: tuple[Index, ...], context: Context, withdrawn: frozenset[by
             settled[principal] = (level, carrier)
             if principal == POLICY:
                 return settled
-            for layer in layers:
+            for layer, counted in zip(layers, counts, strict=True):
                 for assertion in layer.by_licensee.get(principal, _NONE):
                     trusted = assertion.trusted_by
                     if trusted.__class__ is not str and not _first_met(assertion, trusted, principal, settled, counted, budget):
