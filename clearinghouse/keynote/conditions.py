@@ -52,7 +52,8 @@ class Environment:
     def get(self, name: str) -> str:
         """Special attributes, then captures, then constants, then the action; undefined is empty."""
         if name.startswith("_"):
-            return self.capture(name[1:]) if name[1:].isdigit() else self._special(name)
+            # isdigit() alone accepts superscripts, which an octet string can hold (U+00B2).
+            return self.capture(name[1:]) if name[1:].isdigit() and name.isascii() else self._special(name)
         if name in self.constants:
             return self.constants[name]
         self.reads[name] = self.context.action.get(name, "")
