@@ -19,7 +19,7 @@ _LINE_START = re.compile(r"^(?=[^ \t\n#])", re.MULTILINE)
 _LABEL = re.compile(r"([A-Za-z][A-Za-z-]*):")
 _EMPTY_LINE = re.compile(r"\n\n")
 _PARAGRAPH = re.compile(rb"(?:[^\n]+\n?)+")
-_ONLY_COMMENTS = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\n?)*\Z")
+_ONLY_COMMENTS = re.compile(rb"(?:[ \t\n]|#[^\n]*+)*+\Z")
 
 LIKELY = {
     "licensee": "Licensees",

@@ -19,7 +19,8 @@ from clearinghouse.keynote.compiler import Constants, Function, TooDeep, compile
 from clearinghouse.keynote.numbers import INT_MAX
 from clearinghouse.keynote.strings import unquote
 
-_LITERAL = re.compile(r'("(?:[^"\\\n\r]|\\[^\r])*"|(?<![A-Za-z0-9_.])[0-9]+(?:\.[0-9]+)?(?![A-Za-z0-9_.]))')
+_LITERAL = re.compile(r'("(?:[^"\\\n\r]|\\[^\r])*+"|(?<![A-Za-z0-9_.])[0-9]+(?:\.[0-9]+)?(?![A-Za-z0-9_.]))|"[\s\S]*')
+"""A literal; or a string that is never closed, and all after it, so that its quotes are not tried one by one."""
 _KEYWORD = re.compile(r"(?i:\b(?:true|false)\b)")
 _SHAPES = 4_096
 """Shapes remembered; one is about 6 kB.  A community's templates give some dozens."""
@@ -64,7 +65,7 @@ def cut(body: str) -> tuple[str, tuple[Any, ...]] | None:
     """Return the shape text of a Conditions *body* and its literals, or ``None`` for unusual text."""
     pieces = _LITERAL.split(body)
     outside = "\0".join(pieces[::2])
-    if '"' in outside or "#" in outside or len(outside) > _LONGEST:
+    if "#" in outside or len(outside) > _LONGEST or None in pieces:
         return None
     kinds, literals = [], []
     for piece in pieces[1::2]:
