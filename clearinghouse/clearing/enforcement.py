@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clearinghouse.clearing.decision import Decision, Outcome
+from clearinghouse.clearing.request import Place
 
 
 @dataclass(frozen=True, slots=True)
 class ApproveSubscription:
     """The subscriber, exactly as it asked, becomes subscribed to the node."""
 
-    broker: str
-    node: str
-    subscriber: str
+    place: Place
     decision: str
 
 
@@ -21,9 +20,7 @@ class ApproveSubscription:
 class RefuseSubscription:
     """The pending subscription ends."""
 
-    broker: str
-    node: str
-    subscriber: str
+    place: Place
     decision: str
 
 
@@ -31,9 +28,7 @@ class RefuseSubscription:
 class LeavePending:
     """The subscription waits for a person."""
 
-    broker: str
-    node: str
-    subscriber: str
+    place: Place
     decision: str
 
 
@@ -52,8 +47,8 @@ def enforcement_of(decision: Decision) -> Enforcement:
         return Nothing()
     match decision.outcome:
         case Outcome.GRANTED:
-            return ApproveSubscription(place.broker, place.node, place.subscriber, decision.id)
+            return ApproveSubscription(place, decision.id)
         case Outcome.PENDING:
-            return LeavePending(place.broker, place.node, place.subscriber, decision.id)
+            return LeavePending(place, decision.id)
         case Outcome.REFUSED:
-            return RefuseSubscription(place.broker, place.node, place.subscriber, decision.id)
+            return RefuseSubscription(place, decision.id)

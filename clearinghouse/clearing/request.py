@@ -35,11 +35,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a subscription waits: the broker, the node, and the subscriber exactly as asked."""
+    """Where a subscription waits: the broker, the node, the subscriber exactly as written, the broker's name of it."""
 
     broker: str
     node: str
     subscriber: str
+    subid: str = ""
 
 
 def user_of_server(jid: str, domain: str) -> tuple[str, ...]:
