@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 
 from clearinghouse.errors import MalformedAssertion
 from clearinghouse.keynote.places import malformed
@@ -17,6 +18,8 @@ LABELS = ("KeyNote-Version", "Local-Constants", "Authorizer", "Licensees", "Cond
 _BY_LOWER = {label.lower(): label for label in LABELS}
 _LINE_START = re.compile(r"^(?=[^ \t\n#])", re.MULTILINE)
 _LABEL = re.compile(r"([A-Za-z][A-Za-z-]*):")
+_STRAY = re.compile(r"(?:[ \t]*+(?:#[^\n]*+)?+\n)*+[ \t]++[^\n#]")
+"""Comments and lines without text, and then an indented line that continues no field."""
 _EMPTY_LINE = re.compile(r"\n\n")
 _PARAGRAPH = re.compile(rb"(?:[^\n]+\n?)+")
 _ONLY_COMMENTS = re.compile(rb"(?:[ \t\n]|#[^\n]*+)*+\Z")
@@ -78,11 +81,10 @@ def split_fields(text: str) -> tuple[Fields, list[MalformedAssertion]]:
     begin = len(text) - len(text.lstrip(" \t\n"))
     if begin == len(text):
         return Fields(text, (), 0, 0), [malformed(text, 0, "there is no assertion here", "write at least an Authorizer field")]
-    if text[begin - 1 : begin] in {" ", "\t"}:
-        problems.append(malformed(text, begin, "the first field is indented", "begin each label in the first column"))
+    stray = _STRAY.match(text)
+    if stray:
+        problems.append(malformed(text, stray.end() - 1, "the first field is indented", "begin each label in the first column"))
     starts = [found.start() for found in _LINE_START.finditer(text, begin)]
-    if not starts or starts[0] < begin:
-        starts.insert(0, begin) if text[begin] != "#" else None
     fields = _walk(text, starts, problems)
     _check_order(text, fields, problems)
     signature = next((field for field in fields if field.label == "Signature"), None)
@@ -92,7 +94,7 @@ def split_fields(text: str) -> tuple[Fields, list[MalformedAssertion]]:
 def _walk(text: str, starts: list[int], problems: list[MalformedAssertion]) -> list[Field]:
     """Read one field at each line start, until Signature or an empty line ends the assertion."""
     fields: list[Field] = []
-    for start, following in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, following in pairwise([*starts, len(text)]):
         found = _LABEL.match(text, start)
         if found is None:
             problems.append(_not_a_label(text, start))
