@@ -24,6 +24,9 @@ _EMPTY_LINE = re.compile(r"\n\n")
 _PARAGRAPH = re.compile(rb"(?:[^\n]+\n?)+")
 _ONLY_COMMENTS = re.compile(rb"(?:[ \t\n]|#[^\n]*+)*+\Z")
 
+MOST_MISTAKES = 20
+"""Mistakes of one assertion that are told; nobody mends more at once, and each takes work to describe."""
+
 LIKELY = {
     "licensee": "Licensees",
     "authoriser": "Authorizer",
@@ -95,6 +98,8 @@ def _walk(text: str, starts: list[int], problems: list[MalformedAssertion]) -> l
     """Read one field at each line start, until Signature or an empty line ends the assertion."""
     fields: list[Field] = []
     for start, following in pairwise([*starts, len(text)]):
+        if len(problems) >= MOST_MISTAKES:
+            break
         found = _LABEL.match(text, start)
         if found is None:
             problems.append(_not_a_label(text, start))
@@ -138,6 +143,8 @@ def _check_order(text: str, fields: list[Field], problems: list[MalformedAsserti
     """Each label once, KeyNote-Version first (RFC 2704, 4.1); Signature ends the walk by itself."""
     seen: set[str] = set()
     for position, field in enumerate(fields):
+        if len(problems) >= MOST_MISTAKES:
+            return
         if field.label in seen:
             problems.append(malformed(text, field.at, f"`{field.label}` stands twice", "keep one of them", len(field.label)))
         seen.add(field.label)

@@ -13,7 +13,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 from clearinghouse.errors import MalformedAssertion, TooLarge
 from clearinghouse.keynote import syntax
 from clearinghouse.keynote.budget import Budget
-from clearinghouse.keynote.fields import Field, Fields, split_fields
+from clearinghouse.keynote.fields import MOST_MISTAKES, Field, Fields, split_fields
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.mends import unexpected
 from clearinghouse.keynote.places import malformed
@@ -80,7 +80,7 @@ def parse(data: bytes, *, limits: Limits | None = None, budget: Budget | None = 
         raise malformed(text, text.index("\0"), "there is a NUL byte", "KeyNote assertions are text")
     fields, problems = split_fields(text)
     found: dict[str, Any] = {}
-    for field in fields.fields:
+    for field in fields.fields[:MOST_MISTAKES]:  # more fields than labels: some are refused already
         try:
             found.setdefault(field.label, _field(fields, field, limits, budget))
         except MalformedAssertion as problem:
