@@ -7,15 +7,21 @@ have an entry here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 
 from clearinghouse.errors import MalformedAssertion
 from clearinghouse.keynote import syntax
 from clearinghouse.keynote.places import malformed
+from clearinghouse.keynote.principals import shown
 
 _DATE = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])[0-3]\d(?:\d{6})?\Z", re.ASCII)
-_TOKEN = re.compile(r'\s*(?:#[^\n]*\n\s*)*("(?:[^"\\\n]|\\[\s\S])*"|[A-Za-z0-9_]+|&&|\|\||->|==|!=|~=|<=|>=|[^\s])')
-_LAST = re.compile(r'("(?:[^"\\\n]|\\[\s\S])*"|[A-Za-z0-9_]+|&&|\|\||->|==|!=|~=|<=|>=|[^\s])\s*\Z')
+_TOKEN = re.compile(r'#[^\n]*|("(?:[^"\\\n]|\\[\s\S])*+"|[A-Za-z0-9_]+|&&|\|\||->|==|!=|~=|<=|>=|[\x80-\xff]+|[^ \t\n])')
+"""A comment, or a token (group 1), valid or not."""
+_TYPOGRAPHIC = "\xe2\x80"
+"""Typographic quotation marks, and dashes, begin so in UTF-8."""
+_SHOWN_CHARACTERS = 60
+"""Characters of a token that a message repeats."""
 
 _SHOWN = {"text": "text", "integer": "a number", "float": "a float", "test": "a test", "licensees": "a group of principals"}
 
@@ -39,35 +45,35 @@ def wrong_world(  # noqa: PLR0913 - the place is two facts, the mixture four
     text: str, start: int, end: int, node: object, wanted: str, where: str, other: object | None = None
 ) -> MalformedAssertion:
     """Return the error for a node of one world where another is *wanted*."""
-    shown = " ".join(text[start:end].split())
+    written = shown(" ".join(text[start:end].split()), _SHOWN_CHARACTERS)
     found = world_of(node)
-    message = f"`{shown}` is {_SHOWN[found]}, and {where} needs {_SHOWN[wanted]}"
-    return malformed(text, start, message, _conversion(shown, node, found, wanted, other), end - start)
+    message = f"`{written}` is {_SHOWN[found]}, and {where} needs {_SHOWN[wanted]}"
+    return malformed(text, start, message, _conversion(written, node, found, wanted, other), end - start)
 
 
-def _conversion(shown: str, node: object, found: str, wanted: str, other: object | None) -> str:
-    """Return what to write instead of *shown*."""
+def _conversion(written: str, node: object, found: str, wanted: str, other: object | None) -> str:
+    """Return what to write instead of *written*."""
     match found, wanted:
         case "integer", "text" if isinstance(node, syntax.Integer):
-            if isinstance(other, syntax.Attribute) and _DATE.match(shown):
-                return f'dates compare as text: write `"{shown}"`'
+            if isinstance(other, syntax.Attribute) and _DATE.match(written):
+                return f'dates compare as text: write `"{written}"`'
             if isinstance(other, syntax.Attribute):
-                return f"to compare numbers write `@{other.name}` on the other side; to compare text write `\"{shown}\"`"
-            return f'write `"{shown}"`'
+                return f"to compare numbers write `@{other.name}` on the other side; to compare text write `\"{written}\"`"
+            return f'write `"{written}"`'
         case "text", "integer" if isinstance(node, syntax.Literal) and node.text.isdigit():
             return f"write the number without quotation marks: `{node.text}`"
         case "text", "integer":
-            return f"write `@{shown}` to read it as a number"
+            return f"write `@{written}` to read it as a number"
         case "text", "float":
-            return f"write `&{shown}` to read it as a float"
+            return f"write `&{written}` to read it as a float"
         case "integer", "float" if isinstance(node, syntax.Integer):
-            return f"write `{shown}.0`"
+            return f"write `{written}.0`"
         case "float", "integer":
             return "integers and floats do not mix: use `@` for integers, `&` for floats, on both sides"
         case "text", "test":
-            return f'compare it with something, as in `{shown} == "yes"`'
+            return f'compare it with something, as in `{written} == "yes"`'
         case ("integer" | "float"), "test":
-            return f"compare it with something, as in `{shown} > 0`"
+            return f"compare it with something, as in `{written} > 0`"
         case "licensees", _:
             return "a list of k-of, and `.` and `$`, take single principals only"
         case _:
@@ -82,18 +88,23 @@ _Rule = Callable[[str, str, str], tuple[str, str] | None]
 
 def unexpected(text: str, at: int, begin: int, end: int, field: str) -> MalformedAssertion:
     """Return the error for the token at offset *at* of a field whose body is ``text[begin:end]``."""
-    found = _TOKEN.match(text[at:end])
-    token = found.group(1) if found else ""
-    last = _LAST.search(text[begin:at])
-    before = last.group(1) if last else ""
-    place = at + found.start(1) if found else (begin + last.end(1) if last else at)
+    found = next(_tokens(text, at, end), None)
+    token = found.group() if found else ""
+    last = next(iter(deque(_tokens(text, begin, at), maxlen=1)), None)
+    before = last.group() if last else ""
+    place = found.start() if found else (last.end() if last else at)
     for rule in _RULES:
         said = rule(field, before, token)
         if said is not None:
             return malformed(text, place, *said, len(token) or 1)
+    after = f" after `{shown(before, _SHOWN_CHARACTERS)}`" if before else ""
     if not token:
-        return malformed(text, place, f"`{field}` ends too early after `{before}`", "complete the expression, and close every bracket")
-    return malformed(text, place, f"`{token}` cannot stand here" + (f" after `{before}`" if before else ""), "", len(token))
+        return malformed(text, place, f"`{field}` ends too early{after}", "complete the expression, and close every bracket")
+    return malformed(text, place, f"`{shown(token, _SHOWN_CHARACTERS)}` cannot stand here{after}", "", len(token))
+
+
+def _tokens(text: str, begin: int, end: int) -> Iterator[re.Match[str]]:
+    return (found for found in _TOKEN.finditer(text, begin, end) if found.group(1))
 
 
 def _characters(field: str, before: str, token: str) -> tuple[str, str] | None:
@@ -101,9 +112,9 @@ def _characters(field: str, before: str, token: str) -> tuple[str, str] | None:
     match token:
         case '"':
             return "this string is not closed on its line", 'write the closing `"`; a string goes on over a line end only after a backslash'
-        case "\r":
+        case _ if "\r" in token:
             return "there is a carriage return", "KeyNote lines end with a newline alone: convert the file (signatures cover bytes, so sign again)"
-        case "'" | "\u00e2":
+        case _ if token == "'" or token.startswith(_TYPOGRAPHIC):
             return "KeyNote quotes with `\"` only", 'write `"` on both sides'
         case "|" | "&" if field == "Licensees" or token == "|":
             return f"`{token}` is not an operator here", f"write `{token}{token}`"
@@ -142,7 +153,7 @@ def _clauses(field: str, before: str, token: str) -> tuple[str, str] | None:
         case (";" | "{" | ""), ";":
             return "there is a clause with nothing in it", "remove this `;`"
         case "}", _:
-            return "a block's clause has no `;`", f"write `}};` before `{token}`"
+            return "a block's clause has no `;`", f"write `}};` before `{shown(token, _SHOWN_CHARACTERS)}`"
         case _, "->":
             return "`->` cannot stand here", "a clause is `test -> value;` or `test -> { clauses };`, never inside brackets and never twice"
         case _, ";":
@@ -168,7 +179,8 @@ def _licensee(before: str, token: str) -> tuple[str, str] | None:
         case _, "!":
             return "licensees cannot be excluded", "KeyNote only adds authority: leave the principal out, or revoke its credential"
         case _, _ if token.isdigit() and before in {"", "(", "&&", "||"}:
-            return f"`{token}` is not a principal", f'quote it (`"{token}"`), or write a threshold as `{token}-of(a, b)` without blanks'
+            number = shown(token, _SHOWN_CHARACTERS)
+            return f"`{number}` is not a principal", f'quote it (`"{number}"`), or write a threshold as `{number}-of(a, b)` without blanks'
         case _, ")" if before in {"(", ","}:
             return "the list of principals is empty or ends with a comma", "name at least as many principals as the threshold asks for"
         case _, ("&&" | "||") if before in {"", "(", "&&", "||"}:

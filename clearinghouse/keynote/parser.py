@@ -17,6 +17,7 @@ from clearinghouse.keynote.fields import MOST_MISTAKES, Field, Fields, split_fie
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.mends import unexpected
 from clearinghouse.keynote.places import malformed
+from clearinghouse.keynote.principals import shown
 from clearinghouse.keynote.tree import TreeBuilder
 
 _STARTS = {
@@ -104,7 +105,7 @@ def _field(fields: Fields, field: Field, limits: Limits, budget: Budget | None) 
             raise malformed(
                 fields.text,
                 field.at,
-                f"this engine reads KeyNote version 2, not `{body.strip()}`",
+                f"this engine reads KeyNote version 2, not `{shown(body.strip())}`",
                 "write `KeyNote-Version: 2`",
                 len(field.label),
             )
