@@ -183,9 +183,10 @@ def is_installed() -> bool:
 
 
 def _command(directory: Path) -> list[str]:
-    # The schedulers do not spin while idle (+sbwt): other programs need the cores.
+    # Deep stacks (+sss, in 1024 words): the server's XML parser recurses, and with the usual 1 MB any
+    # client ends the whole server with 4,000 nested elements, 28 kB.  No spinning while idle (+sbwt): others need the cores.
     until_we_end = "spawn(fun() -> io:get_line([]), erlang:halt(0) end)."
-    idle = ["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"]
+    idle = ["+sss", "4096", "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"]
     return ["erl", *idle, "-noshell", "-mnesia", "dir", f'"{directory}/database"', "-s", "ejabberd", "-eval", until_we_end]
 
 

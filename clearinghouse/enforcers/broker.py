@@ -7,14 +7,14 @@ The clearinghouse must be the *only* owner, since any other one could approve be
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 from xml.etree.ElementTree import Element
 
 import structlog
 
-from clearinghouse.enforcers.topic_setup import ForeignTopic, check_owner, differences
+from clearinghouse.enforcers.topic_setup import ForeignTopic, check_configuration, check_owner, differences, refused_setup
 from clearinghouse.errors import BrokerUnavailable, OperatorError, PeerError
 from clearinghouse.grid import pubsub
 from clearinghouse.grid.stanzas import Question, StanzaRefused, Stanzas
@@ -28,11 +28,11 @@ TRANSIENT: Final = frozenset(
         "recipient-unavailable",
         "remote-server-not-found",
         "remote-server-timeout",
-        "resource-constraint",
         "service-unavailable",
     }
 )
-"""Conditions that say nothing about the request: the broker is away, starting, or overloaded."""
+"""Conditions that say nothing about the request: the broker is away or starting.  ``resource-constraint`` is
+not among them: it is how ejabberd refuses a field of a configuration, today as tomorrow."""
 
 UNSUPPORTED: Final = frozenset({"feature-not-implemented", "item-not-found", "not-allowed", "service-unavailable"})
 """How brokers say that they do not know the command which brings lost requests back."""
@@ -106,24 +106,21 @@ class TopicOwner:
 
         The order is measured: a broker goes on delivering to an outcast whose subscription stands.
         """
-        await self._ask(broker, "set", pubsub.set_subscriptions(node, {subscriber: "none"}))
+        await self._end(broker, node, [subscriber])
         if not outcast:
             return
         bare = subscriber.partition("/")[0]
         await self._ask(broker, "set", pubsub.set_affiliations(node, {bare: "outcast"}))
         held = pubsub.subscriptions_in(await self._ask(broker, "get", pubsub.ask_subscriptions(node)))
-        await self._end_subscriptions(broker, node, [jid for jid in held if jid.partition("/")[0] == bare])
+        await self._end(broker, node, [jid for jid in held if jid.partition("/")[0] == bare])
 
     async def _ensure(self, topic: Topic) -> None:
         try:
             await self._ask(topic.broker, "set", pubsub.create_node(topic.node, topic.configuration()))
             log.info("topic_created", broker=topic.broker, topic=topic.node)
         except StanzaRefused as refusal:
-            if refusal.condition == "forbidden":
-                mend = f"allow `{self.us}` to create nodes (ejabberd: mod_pubsub's access_createnode)"
-                raise OperatorError(f"`{topic.broker}` does not let us create `{topic.node}`", mend=mend) from refusal
             if refusal.condition != "conflict":
-                raise
+                raise refused_setup(topic, self.us, refusal) from refusal
         check_owner(topic, self.us, await self._affiliations(topic))
         await self._repair(topic)
 
@@ -131,11 +128,11 @@ class TopicOwner:
         wrong = differences(topic, await self._configuration(topic))
         if not wrong:
             return
-        await self._ask(topic.broker, "set", pubsub.set_configuration(topic.node, topic.configuration()))
-        left = differences(topic, await self._configuration(topic))
-        if left:
-            mend = f"set these fields by hand, or use a broker that knows them: {', '.join(sorted(left))}"
-            raise OperatorError(f"`{topic.broker}` did not take the configuration of `{topic.node}`", mend=mend)
+        try:
+            await self._ask(topic.broker, "set", pubsub.set_configuration(topic.node, topic.configuration()))
+        except StanzaRefused as refusal:
+            raise refused_setup(topic, self.us, refusal) from refusal
+        check_configuration(topic, await self._configuration(topic))
         log.warning("topic_repaired", broker=topic.broker, topic=topic.node, fields=sorted(wrong))
         if "pubsub#access_model" in wrong:
             await self._end_unruled(topic)
@@ -143,13 +140,20 @@ class TopicOwner:
     async def _end_unruled(self, topic: Topic) -> None:
         # Brokers keep the subscribers of a topic that was open; nobody has ever ruled on them.
         held = pubsub.subscriptions_in(await self._ask(topic.broker, "get", pubsub.ask_subscriptions(topic.node)))
-        await self._end_subscriptions(topic.broker, topic.node, held)
+        await self._end(topic.broker, topic.node, list(held))
         log.warning("unruled_subscriptions_ended", broker=topic.broker, topic=topic.node, count=len(held))
 
-    async def _end_subscriptions(self, broker: str, node: str, jids: Iterable[str]) -> None:
-        ended: Mapping[str, str] = dict.fromkeys(jids, "none")
-        if ended:
-            await self._ask(broker, "set", pubsub.set_subscriptions(node, ended))
+    async def _end(self, broker: str, node: str, jids: Sequence[str]) -> None:
+        if not jids:
+            return
+        try:
+            await self._ask(broker, "set", pubsub.set_subscriptions(node, dict.fromkeys(jids, "none")))
+        except StanzaRefused as refusal:
+            if refusal.detail != "not-subscribed":
+                raise
+            if len(jids) > 1:  # one who left in between makes ejabberd leave the whole batch undone
+                for jid in jids:
+                    await self._end(broker, node, [jid])
 
     async def _pending_nodes(self, broker: str) -> frozenset[str]:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from clearinghouse.errors import OperatorError
+from clearinghouse.grid.stanzas import StanzaRefused
 from clearinghouse.grid.topics import Topic
 
 TRUTH: Final = {"true": "1", "false": "0"}
@@ -40,3 +41,20 @@ def differences(topic: Topic, found: Mapping[str, tuple[str, ...]]) -> frozenset
     wanted = topic.configuration()
     known = {name for name in wanted if name in found or name in ESSENTIAL}
     return frozenset(name for name in known if [TRUTH.get(value, value) for value in found.get(name, ())] != [wanted[name]])
+
+
+def check_configuration(topic: Topic, found: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise `OperatorError` unless the node is configured as the topic wants, after we have told it so."""
+    left = differences(topic, found)
+    if left:
+        mend = f"set these fields by hand, or use a broker that knows them: {', '.join(sorted(left))}"
+        raise OperatorError(f"`{topic.broker}` did not take the configuration of `{topic.node}`", mend=mend)
+
+
+def refused_setup(topic: Topic, us: str, refusal: StanzaRefused) -> OperatorError:
+    """Return what the operator must know when the broker refuses to create or configure the topic."""
+    if refusal.condition == "forbidden":
+        mend = f"allow `{us}` to create nodes there (ejabberd: access_createnode of mod_pubsub)"
+    else:
+        mend = "compare the topic's settings with the broker's limits (ejabberd: max_items_node of mod_pubsub)"
+    return OperatorError(f"`{topic.broker}` does not set up `{topic.node}`: {refusal.message}", mend=mend)

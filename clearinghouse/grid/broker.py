@@ -3,7 +3,7 @@
 It behaves as ejabberd 23.01 was seen to behave (XEP-0060, the part that a grid needs), its quirks
 included, so that door and enforcer run against it unchanged; the same conversations are tested against
 both.  What it leaves out: collections, roster and presence access, subscription options, item retraction,
-paging, and subids.
+paging, subids, and nodes that come to be when their creator publishes to them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from xml.etree.ElementTree import Element, SubElement
 
 from clearinghouse.errors import PeerError
-from clearinghouse.grid.broker_node import DEFAULTS, Node, bare
+from clearinghouse.grid.broker_node import Node, bare, checked, defaults
 from clearinghouse.grid.forms import forms_in, read_form, write_form
 from clearinghouse.grid.namespaces import (
     COMMANDS,
@@ -101,7 +101,7 @@ class Broker:
             raise StanzaRefused("forbidden")
         if name in self.nodes:
             raise StanzaRefused("conflict", text="Node already exists")
-        configuration = DEFAULTS | _configuration(request.find(f"{{{PUBSUB}}}configure"))
+        configuration = defaults() | _configuration(request.find(f"{{{PUBSUB}}}configure"))
         self.nodes[name] = Node(name, configuration, {bare(sender): "owner"})
         pubsub = Element(f"{{{PUBSUB}}}pubsub")
         SubElement(pubsub, _CREATE, node=name)
@@ -122,16 +122,14 @@ class Broker:
         node, jid = self._node(request[0]), request[0].get("jid", "")
         if bare(jid) != bare(sender):
             raise StanzaRefused("forbidden")
-        if jid not in node.subscriptions:
-            raise StanzaRefused("unexpected-request", detail="not-subscribed")
-        node.set_subscription(jid, "none")
+        node.unsubscribe(jid)
 
     def _publish(self, sender: str, request: Element) -> Element:
         node = self._node(request[0])
         node.demand_publisher(sender)
         item = request[0].find(f"{{{PUBSUB}}}item")
         if item is None or len(item) != 1:
-            raise StanzaRefused("bad-request", detail="item-required" if item is None else "invalid-payload")
+            raise StanzaRefused("bad-request", detail="invalid-payload" if item is not None and len(item) else "item-required")
         item_id = item.get("id") or self.new_id()
         node.add(item_id, item[0])
         for jid in node.subscribed():
@@ -195,9 +193,10 @@ class Broker:
                 for entry in request[0]:
                     node.set_affiliation(entry.get("jid", ""), entry.get("affiliation", "none"))
             case _:
-                for entry in request[0]:
-                    state = node.set_subscription(entry.get("jid", ""), entry.get("subscription", "none"))
-                    self._announce(node, entry.get("jid", ""), state)
+                states = {entry.get("jid", ""): entry.get("subscription", "none") for entry in request[0]}
+                node.set_subscriptions(states)
+                for jid, state in states.items():
+                    self._announce(node, jid, state)
 
     def _take_decision(self, message: Element) -> None:
         for form in map(read_form, forms_in(message)):
@@ -233,8 +232,7 @@ class Broker:
 
 def _configuration(configure: Element | None) -> dict[str, str]:
     forms = forms_in(configure) if configure is not None else []
-    form = read_form(forms[0]) if forms else None
-    return {name: form.one(name) for name in form.fields if name in DEFAULTS} if form is not None else {}
+    return checked(read_form(forms[0])) if forms else {}
 
 
 def _list(parent: Element, name: str, states: dict[str, str]) -> None:

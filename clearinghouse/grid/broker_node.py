@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from xml.etree.ElementTree import Element
 
+from clearinghouse.grid.forms import Form
+from clearinghouse.grid.namespaces import NODE_CONFIG
 from clearinghouse.grid.stanzas import StanzaRefused
 
-DEFAULTS: Final = {
-    "pubsub#title": "",
-    "pubsub#type": "",
-    "pubsub#access_model": "open",
-    "pubsub#publish_model": "publishers",
-    "pubsub#persist_items": "1",
-    "pubsub#max_items": "10",
-    "pubsub#max_payload_size": "250000",
-    "pubsub#send_last_published_item": "on_sub_and_presence",
-    "pubsub#deliver_notifications": "1",
-    "pubsub#deliver_payloads": "1",
-    "pubsub#presence_based_delivery": "0",
-    "pubsub#purge_offline": "0",
-    "pubsub#subscribe": "1",
+_YES_NO: Final = "0|1|false|true"
+
+FIELDS: Final[Mapping[str, tuple[str, str]]] = {
+    "pubsub#title": ("", ".*"),
+    "pubsub#type": ("", ".*"),
+    "pubsub#access_model": ("open", "open|authorize|whitelist"),
+    "pubsub#publish_model": ("publishers", "open|publishers"),
+    "pubsub#persist_items": ("1", _YES_NO),
+    "pubsub#max_items": ("1000", "[0-9]{1,3}|1000"),
+    "pubsub#max_payload_size": ("250000", "[0-9]{1,9}"),
+    "pubsub#send_last_published_item": ("on_sub_and_presence", "never|on_sub|on_sub_and_presence"),
+    "pubsub#deliver_notifications": ("1", _YES_NO),
+    "pubsub#deliver_payloads": ("1", _YES_NO),
+    "pubsub#notify_config": ("0", _YES_NO),
+    "pubsub#notify_delete": ("0", _YES_NO),
+    "pubsub#notify_retract": ("1", _YES_NO),
+    "pubsub#presence_based_delivery": ("0", _YES_NO),
+    "pubsub#purge_offline": ("0", _YES_NO),
+    "pubsub#subscribe": ("1", _YES_NO),
 }
-"""What a node is that was created without configuration, as ejabberd 23.01 has it; also: which fields exist."""
+"""The fields of a node's configuration: what ejabberd 23.01 gives to a new node, and the pattern of what it takes.
+Only the models and ``max_items`` are acted on; the rest is kept and shown."""
 
 READERS: Final = frozenset({"owner", "publisher", "member"})
+
+
+def defaults() -> dict[str, str]:
+    """Return the configuration of a node that was created without one."""
+    return {name: default for name, (default, _) in FIELDS.items()}
+
+
+def checked(changes: Form) -> dict[str, str]:
+    """Return the fields of a form that changes a configuration; refuse unknown ones as ejabberd does, oddly."""
+    for name in changes.fields:
+        if name not in FIELDS or not re.fullmatch(FIELDS[name][1], changes.one(name)):
+            problem = "Bad value of" if name in FIELDS else "Unknown"
+            raise StanzaRefused("resource-constraint", text=f"{problem} field '{name}' of type '{NODE_CONFIG}'")
+    return {name: changes.one(name) for name in changes.fields}
 
 
 def bare(jid: str) -> str:
@@ -74,9 +97,15 @@ class Node:
         """Raise unless *jid* may fetch items."""
         if self.affiliation(jid) == "outcast":
             raise StanzaRefused("forbidden")
-        reads = self.configuration["pubsub#access_model"] == "open" or self.affiliation(jid) in READERS
-        if not reads and not any(bare(subscribed) == bare(jid) for subscribed in self.subscribed()):
-            raise StanzaRefused("forbidden")
+        if self.affiliation(jid) in READERS or any(bare(subscribed) == bare(jid) for subscribed in self.subscribed()):
+            return
+        match self.configuration["pubsub#access_model"]:
+            case "authorize":
+                raise StanzaRefused("forbidden")
+            case "whitelist":
+                raise StanzaRefused("not-allowed", detail="closed-node")
+            case _:
+                return
 
     def subscribe(self, jid: str) -> str:
         """Enter the request of *jid* to subscribe and return the state that it now has (sections 6.1.3 and 6.1.4)."""
@@ -93,18 +122,28 @@ class Node:
         """Rule on the pending request of *jid* and return the state that it now has (section 8.6)."""
         if self.subscriptions.get(jid) != "pending":
             raise StanzaRefused("unexpected-request", text="No pending subscriptions found")
-        return self.set_subscription(jid, "subscribed" if allow else "none")
+        return self._set_subscription(jid, "subscribed" if allow else "none")
 
-    def set_subscription(self, jid: str, state: str) -> str:
-        """Give the subscription of *jid* a state, and return it."""
-        if state == "none":
-            self.subscriptions.pop(jid, None)
-        else:
-            self.subscriptions[jid] = state
-        return state
+    def unsubscribe(self, jid: str) -> None:
+        """End the subscription of *jid*, or its request for one, at its own wish."""
+        if jid not in self.subscriptions:
+            raise StanzaRefused("unexpected-request", detail="not-subscribed")
+        del self.subscriptions[jid]
+
+    def set_subscriptions(self, states: Mapping[str, str]) -> None:
+        """Give each named JID's subscription a state; one that cannot be ended keeps all others from changing."""
+        if any(state == "none" and jid not in self.subscriptions for jid, state in states.items()):
+            raise StanzaRefused("bad-request", detail="not-subscribed")
+        for jid, state in states.items():
+            self._set_subscription(jid, state)
 
     def set_affiliation(self, jid: str, affiliation: str) -> None:
-        """Make *jid* something to this node.  Its subscriptions stay, as with every broker that was measured."""
+        """Make *jid* something to this node, unless it is the last owner.
+
+        Its subscriptions stay, as with every broker that was measured.
+        """
+        if list(self.owners()) == [bare(jid)]:
+            return
         if affiliation == "none":
             self.affiliations.pop(bare(jid), None)
         else:
@@ -116,6 +155,13 @@ class Node:
         self.items[item_id] = item
         while len(self.items) > int(self.configuration["pubsub#max_items"]):
             del self.items[next(iter(self.items))]
+
+    def _set_subscription(self, jid: str, state: str) -> str:
+        if state == "none":
+            self.subscriptions.pop(jid, None)
+        else:
+            self.subscriptions[jid] = state
+        return state
 
     def _admission(self, jid: str) -> str:
         match self.configuration["pubsub#access_model"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +19,7 @@ class Topic:
     title: str = ""
     max_items: int = 100
 
-    def configuration(self) -> Mapping[str, str]:
+    def configuration(self) -> dict[str, str]:
         """Return the node configuration (XEP-0060, section 16.4.4) that makes the node this topic.
 
         RFC 8600, section 8.3.3, wants the owner to rule on each subscription (``authorize``), items to
