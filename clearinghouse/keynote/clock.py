@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ from clearinghouse.keynote.texts import fold
 DATE, TIME = "date", "time"
 _FORMATS = {DATE: "%Y%m%d", TIME: "%Y%m%d%H%M%S"}
 _TICKS = {DATE: timedelta(days=1), TIME: timedelta(seconds=1)}
+_MIRRORED: Mapping[syntax.Relation, syntax.Relation] = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _DIGITS = re.compile(r"[0-9]{8}(?:[0-9]{6})?\Z")
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -42,31 +44,43 @@ def clock_attributes(now: datetime) -> dict[str, str]:
     return {name: utc.strftime(form) for name, form in _FORMATS.items()}
 
 
-def next_change(program: syntax.Program, constants: Mapping[str, str], now: datetime) -> datetime | None:
-    """Return the first instant after *now* at which the clock can change this program's answer."""
-    return min(_changes(program, constants, now), default=None)
+@dataclass(frozen=True, slots=True)
+class ClockUse:
+    """How a program reads the clock: comparisons with fixed texts, and the tick of any other use."""
+
+    comparisons: tuple[tuple[str, syntax.Relation, str], ...]
+    tick: timedelta | None
 
 
-def _changes(program: syntax.Program, constants: Mapping[str, str], now: datetime) -> Iterator[datetime]:
-    exact = 0
+def clock_use(program: syntax.Program, constants: Mapping[str, str]) -> ClockUse:
+    """Return how *program* reads ``date`` and ``time``; a constant of that name is no clock."""
+    clocks = _TICKS.keys() - constants.keys()
+    comparisons = []
     mentions: list[str] = []
     for node in nodes(program):
         match node:
             case syntax.TextRelation(relation, left, right):
-                for clock, other in ((left, right), (right, left)):
-                    literal = fold(other, constants)
-                    if isinstance(clock, syntax.Attribute) and clock.name in _TICKS and clock.name not in constants and literal is not None:
-                        exact += 1
-                        yield from _boundaries(clock.name, relation, literal, now)
-            case syntax.Attribute(name) if name in _TICKS and name not in constants:
+                comparisons += [
+                    (clock.name, written, literal)
+                    for clock, other, written in ((left, right, relation), (right, left, _MIRRORED[relation]))
+                    if isinstance(clock, syntax.Attribute) and clock.name in clocks and (literal := fold(other, constants)) is not None
+                ]
+            case syntax.Attribute(name) if name in clocks:
                 mentions.append(name)
             case syntax.Indirect():
-                mentions.append(TIME)  # `$x` may name the clock
+                mentions += [DATE, TIME]  # `$x` may name either
             case _:
                 pass
-    if len(mentions) > exact:
-        tick = min(_TICKS[name] for name in mentions)
-        yield _floor(now, tick) + tick
+    tick = min((_TICKS[name] for name in mentions), default=None) if len(mentions) > len(comparisons) else None
+    return ClockUse(tuple(comparisons), tick)
+
+
+def next_change(use: ClockUse, now: datetime) -> datetime | None:
+    """Return the first instant after *now* at which the clock can change what *use* saw."""
+    found = [instant for comparison in use.comparisons for instant in _boundaries(*comparison, now)]
+    if use.tick is not None:
+        found.append(_floor(now, use.tick) + use.tick)
+    return min(found, default=None)
 
 
 def _floor(now: datetime, tick: timedelta) -> datetime:

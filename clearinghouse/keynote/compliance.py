@@ -51,6 +51,12 @@ class Index:
                         postings.setdefault(principal, []).append(assertion)
         return cls({principal: tuple(found) for principal, found in postings.items()}, tuple(anybody), tuple(dynamic))
 
+    def holds(self, assertion: Admitted) -> bool:
+        """Say whether this very object is indexed by its principals."""
+        trusted = assertion.trusted_by
+        first = next(principals(trusted), None) if trusted is not None else None
+        return first is not None and any(each is assertion for each in self.by_licensee.get(first, ()))
+
 
 _NONE: tuple[Admitted, ...] = ()
 Settled = dict[str, tuple[int, Admitted | None]]
@@ -64,7 +70,7 @@ class Assertions:
     :meth:`without` give new ones that share everything with the old.
     """
 
-    __slots__ = ("_layers", "_limits", "_revoked", "_withdrawn", "refused")
+    __slots__ = ("_layers", "_limits", "_revoked", "_unusual", "_withdrawn", "refused")
 
     def __init__(
         self,
@@ -79,6 +85,7 @@ class Assertions:
         if not all(each.policy for each in policies) or any(each.policy for each in credentials):
             raise TypeError("policies must be admitted with policy=True, credentials without")
         self._layers: tuple[Index, ...] = (Index.of((*policies, *credentials)),)
+        self._unusual = bool(self._layers[0].dynamic)
         self._limits = limits or Limits()
         self._withdrawn: frozenset[bytes] = frozenset()
         self._revoked: frozenset[str] = frozenset()
@@ -96,7 +103,7 @@ class Assertions:
 
     def with_credentials(self, credentials: Iterable[Admitted], *, refused: Sequence[Refused] = ()) -> Assertions:
         """Return a set with *credentials* laid over this one; the cost is theirs alone."""
-        return self._copy(layers=(*self._layers, Index.of(credentials)), refused=(*self.refused, *refused))
+        return self._copy(layers=(*self._layers, Index.of(credentials, self._layers)), refused=(*self.refused, *refused))
 
     def without(self, ids: Iterable[bytes] = (), *, principals: Iterable[str] = ()) -> Assertions:
         """Return a set in which the assertions named by *ids*, and every use of *principals*, are gone."""
@@ -112,6 +119,7 @@ class Assertions:
     ) -> Assertions:
         made = object.__new__(Assertions)
         made._layers = self._layers if layers is None else layers
+        made._unusual = any(layer.dynamic for layer in made._layers)
         made._limits = self._limits
         made._withdrawn = self._withdrawn if withdrawn is None else withdrawn
         made._revoked = self._revoked if revoked is None else revoked
@@ -127,9 +135,10 @@ class Assertions:
         :class:`BadPrincipal` for an undecodable requester, :class:`BudgetExhausted`.
         """
         context = context_of(authorizers, action, values, self._limits, budget)
-        layers = self._layers_for(context)
-        settled = _settle(layers, context, self._withdrawn, self._revoked)
-        return Proof(self, layers, context, settled)
+        layers = self._layers_for(context) if self._unusual else self._layers
+        settled: Settled = {}
+        level = _settle(layers, context, settled, self._withdrawn, self._revoked)
+        return Proof(self, layers, context, settled, level)
 
     @property
     def withdrawn(self) -> frozenset[bytes]:
@@ -143,55 +152,53 @@ class Assertions:
 
     def _layers_for(self, context: Context) -> tuple[Index, ...]:
         """Return the layers, with the assertions whose principals this request decides resolved."""
-        if not any(layer.dynamic for layer in self._layers):
-            return self._layers
         resolved = [found for layer in self._layers for each in layer.dynamic if (found := _resolved(each, context)) is not None]
         return (*self._layers, Index.of(resolved))
 
 
-def _settle(layers: tuple[Index, ...], context: Context, withdrawn: frozenset[bytes], revoked: frozenset[str]) -> Settled:
-    """Settle principals, strongest first, until `POLICY` is settled or nothing is left."""
-    settled: Settled = {}
-    # Counted for each layer: an assertion that is loaded and handed in as well must not count anybody twice.
-    counts: tuple[dict[Admitted, int], ...] = tuple({} for _ in layers)
+def _settle(layers: tuple[Index, ...], context: Context, settled: Settled, withdrawn: frozenset[bytes], revoked: frozenset[str]) -> int:
+    """Settle principals, strongest first, into *settled*; return the level of `POLICY`."""
+    counted: dict[Admitted, int] = {}
     budget = context.budget
-    top = context.top
-    waiting: list[list[tuple[str, Admitted | None]]] = [[] for _ in range(top + 1)]
-    waiting[top] = [(requester, None) for requester in context.requesters]
+    work = 0
+    waiting: list[list[tuple[str, Admitted | None]]] = [[] for _ in context.levels]
+    waiting[-1] = [(requester, None) for requester in context.requesters]
     for layer in layers:
         for assertion in layer.anybody:
             if assertion.id not in withdrawn:
-                _fire(assertion, top, context, waiting)
-    for level in range(top, 0, -1):
+                _fire(assertion, context, waiting)
+    for level in range(context.top, 0, -1):
         for principal, carrier in waiting[level]:  # grows while it is walked: breadth first
             if principal in settled or principal in revoked:
                 continue
             settled[principal] = (level, carrier)
             if principal == POLICY:
-                return settled
-            for layer, counted in zip(layers, counts, strict=True):
+                budget.left -= work
+                return level
+            for layer in layers:
                 for assertion in layer.by_licensee.get(principal, _NONE):
                     trusted = assertion.trusted_by
                     if trusted.__class__ is not str and not _first_met(assertion, trusted, principal, settled, counted, budget):
                         continue
                     if withdrawn and assertion.id in withdrawn:
                         continue
-                    budget.left -= assertion.cost
-                    if budget.left < 0:
-                        budget.spend(0)
+                    work += assertion.cost
+                    if work > budget.left:
+                        budget.spend(work)
                     function = assertion.function
                     value = level if function is None else function(context, assertion.constants)
                     if value:
                         waiting[value if value < level else level].append((assertion.authorizer, assertion))  # type: ignore[arg-type]
-    return settled
+    budget.left -= work
+    return 0
 
 
-def _fire(assertion: Admitted, level: int, context: Context, waiting: list[list[tuple[str, Admitted | None]]]) -> None:
-    """Give the authorizer of *assertion*, whose licensees hold at *level*, what the conditions allow."""
+def _fire(assertion: Admitted, context: Context, waiting: list[list[tuple[str, Admitted | None]]]) -> None:
+    """Give the authorizer of *assertion*, which trusts anybody, what the conditions allow."""
     context.budget.spend(assertion.cost)
-    value = level if assertion.function is None else assertion.function(context, assertion.constants)
+    value = context.top if assertion.function is None else assertion.function(context, assertion.constants)
     if value and assertion.authorizer is not None:
-        waiting[min(value, level)].append((assertion.authorizer, assertion))
+        waiting[value].append((assertion.authorizer, assertion))
 
 
 def _first_met(  # noqa: PLR0913 - the state of one query, spread out because this is its inner loop

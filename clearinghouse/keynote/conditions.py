@@ -160,7 +160,8 @@ class Outcome:
 
     ``path`` numbers it from 1, inner clauses after their outer one.  ``level`` is its value as an
     index into the query's values.  ``fault`` is the run-time error that made it false.  ``said``
-    is the text after ``->`` where it names no value of this query.
+    is the text after ``->`` where it names no value of this query.  ``reads`` is what the clause
+    read, an inner one's shared with its outer one.
     """
 
     path: tuple[int, ...]
@@ -170,36 +171,41 @@ class Outcome:
     fault: str = ""
     said: str | None = None
     inner: tuple[Outcome, ...] = ()
+    reads: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 def outcomes(program: syntax.Program, env: Environment, path: tuple[int, ...] = ()) -> tuple[Outcome, ...]:
     """Evaluate every clause; captures of an outer test are seen by each inner clause."""
-    outer = env.captures
+    outer, before = env.captures, env.reads
     found = []
     for number, clause in enumerate(program.clauses, start=1):
         env.captures = outer
+        if not path:
+            env.reads = {}
         found.append(_outcome(clause, env, (*path, number)))
-    env.captures = outer
+        before.update(env.reads)
+    env.captures, env.reads = outer, before
     return tuple(found)
 
 
 def _outcome(clause: syntax.Clause, env: Environment, path: tuple[int, ...]) -> Outcome:
     env.context.budget.spend(1)
+    reads = env.reads
     try:
         if not holds(clause.test, env):
-            return Outcome(path, clause, 0, held=False)
+            return Outcome(path, clause, 0, held=False, reads=reads)
         match clause.value:
             case None:
-                return Outcome(path, clause, env.context.top, held=True)
+                return Outcome(path, clause, env.context.top, held=True, reads=reads)
             case syntax.Program() as block:
                 inner = outcomes(block, env, path)
-                return Outcome(path, clause, max((each.level for each in inner), default=0), held=True, inner=inner)
+                return Outcome(path, clause, max((each.level for each in inner), default=0), held=True, inner=inner, reads=reads)
             case value:
                 said = text_of(value, env)
-                level = env.context.levels.get(said, 0)
-                return Outcome(path, clause, level, held=True, said=None if said in env.context.levels else said)
+                levels = env.context.levels
+                return Outcome(path, clause, levels.get(said, 0), held=True, said=None if said in levels else said, reads=reads)
     except RuntimeFault as fault:
-        return Outcome(path, clause, 0, held=False, fault=fault.reason)
+        return Outcome(path, clause, 0, held=False, fault=fault.reason, reads=reads)
 
 
 def evaluate(program: syntax.Program | None, env: Environment) -> int:

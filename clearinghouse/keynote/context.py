@@ -35,8 +35,10 @@ class Scale:
 
 
 @lru_cache(maxsize=_SCALES)
-def scale_of(values: tuple[str, ...]) -> Scale:
+def scale_of(values: tuple[str, ...], at_most: int = Limits().values) -> Scale:
     """Return the scale of *values*; an equal tuple gives the same object."""
+    if len(values) > at_most:
+        raise TooLarge(f"a query has {len(values)} compliance values", mend=f"at most {at_most} are compared (`values`)")
     return Scale(values)
 
 
@@ -82,16 +84,18 @@ def context_of(
     begins with an underscore, or a bad value set; :class:`TooLarge` beyond the limits;
     :class:`BadPrincipal` for a requester that is an undecodable key.
     """
-    names = tuple(values)
-    if len(names) > limits.values:
-        raise TooLarge(f"a query has {len(names)} compliance values", mend=f"at most {limits.values} are compared (`values`)")
-    return Context(_requesters(authorizers), _action(action, limits), scale_of(names), limits, budget or Budget(limits.steps))
+    return Context(_requesters(authorizers), _action(action, limits), scale_of(tuple(values), limits.values), limits, budget or Budget(limits.steps))
 
 
 def _requesters(authorizers: Iterable[str]) -> tuple[str, ...]:
     if isinstance(authorizers, str):
         raise BadQuery("the authorizers are one text", mend="give a list of principals, also for a single one")
-    found = tuple(dict.fromkeys([normalise(to_octets(name)) for name in authorizers]))
+    return _normal_forms(tuple(authorizers))
+
+
+@lru_cache(maxsize=_SCALES)
+def _normal_forms(authorizers: tuple[str, ...]) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(normalise(to_octets(name)) for name in authorizers))
     if not found:
         raise BadQuery("a query needs at least one action authorizer", mend="name who requests the action")
     if POLICY in found:
@@ -102,23 +106,31 @@ def _requesters(authorizers: Iterable[str]) -> tuple[str, ...]:
 def _action(action: Mapping[str, str], limits: Limits) -> Mapping[str, str]:
     """Return a private copy of the attributes as octets; plain ASCII is copied as it is."""
     copy = dict(action)
-    if len(copy) > limits.attributes:
-        raise TooLarge(f"a query has {len(copy)} attributes", mend=f"at most {limits.attributes} are read (`attributes`)")
+    _check_names(tuple(copy), limits.attributes)
     try:
-        plain = "".join(copy.values()).isascii()
+        joined = "".join(copy.values())
     except TypeError:
         raise BadQuery("an attribute is not text", mend="KeyNote attributes are strings: write numbers as decimal text") from None
-    for name, value in copy.items():
-        if name[:1] == "_":
+    if not joined.isascii():
+        copy = {name: to_octets(value) for name, value in copy.items()}
+    if len(joined) > limits.attribute_bytes or len(joined) != sum(map(len, copy.values())):
+        _check_lengths(copy, limits.attribute_bytes)
+    return copy
+
+
+@lru_cache(maxsize=_SCALES)
+def _check_names(names: tuple[str, ...], at_most: int) -> None:
+    """Refuse names that belong to KeyNote, and more than *at_most*; a door asks with the same names always."""
+    if len(names) > at_most:
+        raise TooLarge(f"a query has {len(names)} attributes", mend=f"at most {at_most} are read (`attributes`)")
+    for name in names:
+        if not isinstance(name, str) or not name.isascii():
+            raise BadQuery(f"`{name!r}` is not the name of an attribute", mend="names are ASCII letters, digits and underscores")
+        if name.startswith("_"):
             raise BadQuery(f"the attribute `{name}` begins with an underscore", mend="such names belong to KeyNote: choose another")
-        if len(value) > limits.attribute_bytes:
-            raise TooLarge(f"the attribute `{name}` has {len(value)} characters", mend=f"at most {limits.attribute_bytes} bytes are read (`attribute_bytes`)")
-    return copy if plain else _as_octets(copy, limits)
 
 
-def _as_octets(action: Mapping[str, str], limits: Limits) -> Mapping[str, str]:
-    converted = {to_octets(name): to_octets(value) for name, value in action.items()}
-    for name, value in converted.items():
-        if len(value) > limits.attribute_bytes:
-            raise TooLarge(f"the attribute `{name}` has {len(value)} bytes", mend=f"at most {limits.attribute_bytes} are read (`attribute_bytes`)")
-    return converted
+def _check_lengths(action: Mapping[str, str], at_most: int) -> None:
+    for name, value in action.items():
+        if len(value) > at_most:
+            raise TooLarge(f"the attribute `{name}` has {len(value)} bytes", mend=f"at most {at_most} are read (`attribute_bytes`)")

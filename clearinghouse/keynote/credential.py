@@ -21,6 +21,7 @@ from sys import intern
 from clearinghouse.errors import BadPrincipal, BadSignature, ClearinghouseError, HolderError, MalformedAssertion
 from clearinghouse.keynote import syntax
 from clearinghouse.keynote.budget import Budget
+from clearinghouse.keynote.clock import ClockUse, clock_use
 from clearinghouse.keynote.compiler import Constants, Function
 from clearinghouse.keynote.context import POLICY
 from clearinghouse.keynote.fields import split_fields
@@ -46,6 +47,12 @@ _shapes = Shapes()
 @lru_cache(maxsize=_TREES)
 def _parsed(raw: bytes) -> syntax.Assertion:
     return parse(raw, limits=Limits.local())
+
+
+@lru_cache(maxsize=_TREES)
+def _clock_use(raw: bytes) -> ClockUse:
+    tree = _parsed(raw)
+    return clock_use(tree.conditions or syntax.Program(()), dict(tree.constants))
 
 
 class Admitted:
@@ -90,6 +97,10 @@ class Admitted:
     def tree(self) -> syntax.Assertion:
         """Return the whole tree, parsed again from the bytes: explanations need it, decisions do not."""
         return _parsed(self.raw)
+
+    def clock_use(self) -> ClockUse:
+        """Return how the conditions read the clock."""
+        return _clock_use(self.raw)
 
     def resolved(self, authorizer: str, trusted_by: Trusted) -> Admitted:
         """Return this assertion with the principals that one request gives it."""

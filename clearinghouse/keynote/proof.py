@@ -80,13 +80,13 @@ class Reached:
 class Proof:
     """A compliance value and why it is what it is."""
 
-    def __init__(self, assertions: Assertions, layers: tuple[Index, ...], context: Context, settled: Settled) -> None:
+    def __init__(self, assertions: Assertions, layers: tuple[Index, ...], context: Context, settled: Settled, level: int) -> None:
         """Keep what the query saw."""
         self.assertions = assertions
         self.layers = layers
         self.context = context
         self.settled = settled
-        self.level: int = settled.get(POLICY, (0, None))[0]
+        self.level = level
 
     @property
     def value(self) -> str:
@@ -131,7 +131,7 @@ class Proof:
         reached = self._evaluated(carrier)
         best = _best(reached.outcomes)
         level = reached.level if reached.tree.conditions is not None else self.context.top
-        reads = self._clause_reads(reached, best) if best else {}
+        reads = _readable(best.reads) if best else {}
         return Link(
             id=carrier.name,
             policy=carrier.policy,
@@ -142,13 +142,6 @@ class Proof:
             clause=best.path if best else (),
             reads=reads,
         )
-
-    def _clause_reads(self, reached: Reached, best: Outcome) -> Mapping[str, str]:
-        """Return what the clause that fired read, its outer tests included."""
-        top = next(outcome for outcome in reached.outcomes if outcome.path[0] == best.path[0])
-        env = self._environment(reached.tree)
-        outcomes(syntax.Program((top.clause,)), env)
-        return _readable(env.reads)
 
     # -- what was reached -------------------------------------------------------------------------
 
@@ -190,7 +183,7 @@ class Proof:
         now = instant_of(self.context.action)
         if now is None:
             return None
-        found = (next_change(each.tree.conditions, dict(each.tree.constants), now) for each in self.reached if each.tree.conditions is not None)
+        found = (next_change(assertion.clock_use(), now) for assertion in self._reached_assertions())
         return min((each for each in found if each is not None), default=None)
 
     @cached_property

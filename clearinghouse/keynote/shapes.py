@@ -11,6 +11,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from sys import intern
 from typing import Any
 
@@ -142,10 +143,16 @@ def nodes(node: Any) -> Iterator[Any]:  # noqa: ANN401 - every class of syntax.p
     while waiting:
         current = waiting.pop()
         if isinstance(current, tuple):
-            waiting.extend(reversed(current))
-        elif is_dataclass(current):
+            waiting.extend(current[::-1])
+        elif parts := _parts(current.__class__):
             yield current
-            waiting.extend(getattr(current, each.name) for each in reversed(fields(current)))
+            waiting.extend([getattr(current, part) for part in parts])
+
+
+@cache
+def _parts(kind: type) -> tuple[str, ...]:
+    """Return the members of a class of syntax.py, the last first; none for any other class."""
+    return tuple(each.name for each in reversed(fields(kind))) if is_dataclass(kind) else ()
 
 
 def weight(program: syntax.Program) -> int:
