@@ -1,0 +1,235 @@
+"""``~=``: search with a POSIX extended regular expression (RFC 2704, section 4.6.5), by RE2.
+
+Patterns and texts are octet strings.  `clearinghouse.keynote.ere_parser` reads a pattern (by an
+allow-list: what POSIX leaves undefined is refused), and it is written anew for RE2, in Latin-1
+and for the leftmost-longest match: ``.`` is any one byte, a newline is an ordinary byte, ``$`` is
+the very end.  RE2 takes time linear in the text, whatever the pattern, and memory within a limit.
+
+Where RE2's groups are not those of POSIX they are corrected (`clearinghouse.keynote.submatches`),
+so the answer depends neither on RE2's order of search nor on the C library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from string import ascii_letters, digits
+from typing import Any
+
+# The extension itself: the Python layer above it keeps 128 patterns of its own beyond our bound,
+# and takes three times as long for one search.
+from re2 import Options, _re2
+
+from clearinghouse.keynote.agreement import settled
+from clearinghouse.keynote.ere import ANY, Either, End, Group, Node, Octet, PatternFault, Repeat, Sequence, Start, size
+from clearinghouse.keynote.ere_parser import parse
+from clearinghouse.keynote.limits import Limits
+from clearinghouse.keynote.re2_syntax import written_for_re2
+from clearinghouse.keynote.submatches import bound, submatches
+
+CAPTURES = 31
+"""Groups that a condition can read, ``_1`` to ``_31``; the reference implementation keeps as many."""
+
+KEPT = 128
+"""Patterns kept compiled, at most `Limits.regex_bytes` each; hostile ones were measured at 0.4 MB, common ones at 15 kB."""
+
+PASSING = 16
+"""Patterns kept compiled apart from those, for texts that a stranger chose."""
+
+_INSTRUCTION_BYTES = 96
+"""RE2 allows an instruction of 16 bytes for each 96 of its memory; a pattern with more bytes cannot fit."""
+
+_STEP = 2_000
+"""Nanoseconds in one step of the budget."""
+
+_COMPILE_STEPS = 25
+"""Steps to read and compile any pattern; another for each character, and one for each 10 instructions."""
+
+_OPERATIONS_PER_STEP = 2
+"""Set operations of `submatches` in one step."""
+
+_DEFAULTS = Limits()
+_ANYWHERE = _re2.RE2.Anchor.UNANCHORED
+
+
+@dataclass(slots=True)
+class _Plan:
+    """A pattern ready to search with, and the steps that searching takes.
+
+    ``nanoseconds`` are for one byte of text; ``unpaid`` are the steps of the compilation, until
+    they have been charged once.
+    """
+
+    program: Any  # google-re2 publishes no types
+    tree: Group
+    settled: bool
+    groups: str
+    nanoseconds: int
+    unpaid: int
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """A pattern that cannot be used, remembered so that it is refused quickly again."""
+
+    rule: str
+    reason: str
+    unpaid: int
+
+
+def search(pattern: str, text: str, *, limits: Limits = _DEFAULTS, cache: bool = True) -> tuple[str, ...] | None:
+    """Return what ``_0``, ``_1`` ... are when *pattern* matches in *text*, or ``None``.
+
+    ``_0`` is the number of groups in decimal, ``_1`` to at most ``_31`` what the groups matched;
+    a group that took no part is empty.  Raises `PatternFault`, a `RuntimeFault`, for a pattern
+    that is invalid or beyond the limits.  *cache* is false for a pattern that a stranger chose:
+    it cannot displace those of the operator's own policies.
+    """
+    plan = _plan(pattern, limits, cache=cache)
+    if isinstance(plan, _Refusal):
+        raise PatternFault(plan.rule, plan.reason)
+    octets = text.encode("latin-1")
+    spans = plan.program.Match(_ANYWHERE, octets, 0, len(octets))
+    if spans[0][0] < 0:
+        return None
+    if not plan.settled:
+        spans = submatches(plan.tree, octets, spans[0])
+    # A group without a match has the span (-1, -1), which slices to the empty string.
+    return plan.groups, *[text[begin:end] for begin, end in spans[1 : CAPTURES + 1]]
+
+
+def cost(pattern: str, text: str, *, limits: Limits = _DEFAULTS, cache: bool = True) -> int:
+    """Return how many steps of the budget `search` may take, to be spent before it.
+
+    The bound is the worst case measured over hostile patterns.  Compiling happens here, and is
+    counted when it happens: one compilation at most precedes its payment.
+    """
+    plan = _plan(pattern, limits, cache=cache)
+    steps = 1 + plan.unpaid
+    plan.unpaid = 0
+    if isinstance(plan, _Refusal):
+        return steps
+    steps += len(text) * plan.nanoseconds // _STEP
+    return steps if plan.settled else steps + bound(plan.tree, len(text)) // _OPERATIONS_PER_STEP
+
+
+def _plan(pattern: str, limits: Limits, *, cache: bool) -> _Plan | _Refusal:
+    if len(pattern) > limits.pattern_bytes:
+        return _Refusal("regex-size", f"a pattern has {len(pattern)} bytes: `pattern_bytes` allows {limits.pattern_bytes}", 0)
+    return (_kept if cache else _passing)(pattern, limits.regex_bytes)
+
+
+def _prepare(pattern: str, memory: int) -> _Plan | _Refusal:
+    paid_for = _COMPILE_STEPS + len(pattern)
+    try:
+        return _compile(parse(pattern), memory, paid_for)
+    except PatternFault as fault:
+        return _Refusal(fault.rule, fault.reason, paid_for)
+
+
+_kept = lru_cache(maxsize=KEPT)(_prepare)
+_passing = lru_cache(maxsize=PASSING)(_prepare)
+
+
+def _compile(tree: Group, memory: int, steps: int) -> _Plan:
+    if size(tree) * _INSTRUCTION_BYTES > memory:
+        raise PatternFault("regex-size", "the pattern with its repetitions written out is too large: repeat less")
+    program = _re2.RE2(written_for_re2(tree).encode("ascii"), _options(memory))
+    if not program.ok():
+        raise PatternFault("regex-size", f"the pattern is too large to compile ({program.error().decode('ascii', 'replace')}): repeat less")
+    instructions = program.ProgramSize()
+    nanoseconds = instructions * (10 + tree.last // 6)  # each thread of RE2's slowest engine carries the groups along
+    agrees = tree.last == 0 or settled(tree)
+    return _Plan(program, tree, agrees, str(tree.last), nanoseconds, steps + instructions // 10)
+
+
+def _options(memory: int) -> Options:
+    options = Options()
+    options.max_mem = memory
+    options.encoding = Options.Encoding.LATIN1
+    options.longest_match = True
+    options.log_errors = False
+    return options
+
+
+# -- advice for the linter --------------------------------------------------------------------------
+
+_WORD = sum(1 << ord(character) for character in ascii_letters + digits)
+
+
+def oddities(pattern: str) -> list[tuple[str, str]]:
+    """Return what is odd about a pattern, as pairs of a rule's name and a message that ends with the mend.
+
+    The rules are ``regex-escape``, ``regex-syntax`` and ``regex-size`` (it cannot be used: the
+    test is always false), ``regex-unanchored`` and ``regex-dot``.
+    """
+    try:
+        tree = parse(pattern)
+    except PatternFault as fault:
+        return [(fault.rule, fault.reason)]
+    found = []
+    if advice := _anchoring(pattern, tree.body):
+        found.append(("regex-unanchored", advice))
+    if _has_careless_dot(tree):
+        advice = "a `.` between letters or digits is any byte: for the dot of a name write `\\.`, in a KeyNote string `\\\\.`"
+        found.append(("regex-dot", advice))
+    return found
+
+
+def _anchoring(pattern: str, body: Node) -> str:
+    begins, ends = _bounded(body, 0, Start()), _bounded(body, -1, End())
+    match begins, ends, body:
+        case True, True, _:
+            return ""
+        case _, _, Either():
+            return f"`{pattern}` is not anchored in every branch, `^` and `$` bind closer than `|`: write `^(` and `)$` around the branches"
+        case True, False, _:
+            return f"`{pattern}` also accepts what only begins so: end it with `$`, or with `.*$` if anything may follow"
+        case False, True, _:
+            return f"`{pattern}` also accepts what only ends so: begin it with `^`, or with `^.*` if anything may precede"
+        case _:
+            return f"`{pattern}` is found anywhere in a text: write `^{pattern}$`"
+
+
+def _bounded(node: Node, side: int, anchor: Start | End) -> bool:
+    """Tell whether every match has *anchor* at this side (0 or -1), or says with ``.*`` that anything may stand there."""
+    match node:
+        case Repeat(Octet(members), _, None) if members == ANY:
+            return True
+        case Group(body=body):
+            return _bounded(body, side, anchor)
+        case Sequence(parts):
+            return _bounded(parts[side], side, anchor)
+        case Either(branches):
+            return all(_bounded(branch, side, anchor) for branch in branches)
+        case _:
+            return node == anchor
+
+
+def _has_careless_dot(node: Node) -> bool:
+    match node:
+        case Group(body=body) | Repeat(body=body):
+            return _has_careless_dot(body)
+        case Either(branches):
+            return any(map(_has_careless_dot, branches))
+        case Sequence(parts):
+            between = zip(parts, parts[1:], parts[2:], strict=False)
+            careless = any(dot == Octet(ANY) and _is_word(left, -1) and _is_word(right, 0) for left, dot, right in between)
+            return careless or any(map(_has_careless_dot, parts))
+        case _:
+            return False
+
+
+def _is_word(node: Node, side: int) -> bool:
+    """Tell whether *node* has letters or digits at this side (0 or -1)."""
+    match node:
+        case Octet(members) | Repeat(Octet(members)):
+            return members & ~_WORD == 0
+        case Group(body=body) | Repeat(Group(body=body)):
+            return _is_word(body, side)
+        case Sequence(parts):
+            return _is_word(parts[side], side)
+        case Either(branches):
+            return all(_is_word(branch, side) for branch in branches)
+        case _:
+            return False
