@@ -13,7 +13,7 @@ from clearinghouse.errors import BadPolicy, MalformedAssertion
 from clearinghouse.keynote import POLICY, Admitted, syntax
 from clearinghouse.keynote.licensees import principals
 from clearinghouse.keynote.places import malformed
-from clearinghouse.keynote.shapes import nodes
+from clearinghouse.keynote.syntax import nodes
 
 SENSITIVE = frozenset({"people", "publish"})
 """Groups whose keys no other group may license, unless the settings name the key (rule R1)."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from clearinghouse.keynote import syntax
-from clearinghouse.keynote.shapes import nodes
+from clearinghouse.keynote.syntax import nodes
 from clearinghouse.keynote.texts import fold
 
 DATE, TIME = "date", "time"

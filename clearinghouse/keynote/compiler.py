@@ -60,11 +60,13 @@ class _Writer:
     def __init__(self, names: Mapping[str, int]) -> None:
         self._names = names
         self._lines: list[str] = []
+        self._alone = False
 
     def write(self, program: syntax.Program) -> str:
-        self._lines = ["def program(q, k):", "    a = q.action.get", "    top = q.top", "    best = 0"]
+        self._alone = len(program.clauses) == 1 and not isinstance(program.clauses[0].value, syntax.Program)
+        self._lines = ["def program(q, k):", "    a = q.action.get", *([] if self._alone else ["    top = q.top", "    best = 0"])]
         self._clauses(program, 1, "()")
-        self._lines.append("    return best")
+        self._lines.append("    return 0" if self._alone else "    return best")
         return "\n".join(self._lines)
 
     def _line(self, depth: int, text: str) -> None:
@@ -76,17 +78,24 @@ class _Writer:
             raise TooDeep
         captures = f"c{depth}"
         for clause in program.clauses:
-            self._line(depth, f"{captures} = {outer}")
-            self._line(depth, "try:")
-            self._line(depth + 1, f"if {self._test(clause.test, captures, 0)}:")
-            self._value(clause.value, depth + 2, captures)
-            self._line(depth, "except RuntimeFault:")
-            self._line(depth + 1, "pass")
+            if _uses_captures(clause):
+                self._line(depth, f"{captures} = {outer}")
+            guarded = isinstance(clause.value, syntax.Program) or _can_fail(clause)
+            inside = depth + 1 if guarded else depth
+            if guarded:
+                self._line(depth, "try:")
+            self._line(inside, f"if {self._test(clause.test, captures, 0)}:")
+            self._value(clause.value, inside + 1, captures)
+            if guarded:
+                self._line(depth, "except RuntimeFault:")
+                self._line(depth + 1, "pass")
 
     def _value(self, value: syntax.Text | syntax.Program | None, depth: int, captures: str) -> None:
         match value:
             case None:
-                self._line(depth, "return top")
+                self._line(depth, "return q.top")
+            case syntax.Literal() | syntax.Attribute() | syntax.Indirect() | syntax.Join() as text if self._alone:
+                self._line(depth, f"return q.levels.get({self._text(text, captures, 0)}, 0)")
             case syntax.Program():
                 self._line(depth, "pass")
                 self._clauses(value, depth, captures)
@@ -163,6 +172,19 @@ class _Writer:
                 return " and ".join(f"({self._test(test, captures, depth + 1)})" for test in tests)
             case syntax.Or(tests):
                 return " or ".join(f"({self._test(test, captures, depth + 1)})" for test in tests)
+
+
+def _uses_captures(clause: syntax.Clause) -> bool:
+    """Say whether anything in *clause* sets or reads a capture; `$` may name one."""
+    return any(isinstance(node, syntax.Match | syntax.Indirect | syntax.Attribute) and getattr(node, "name", "_").startswith("_") for node in syntax.nodes(clause))
+
+
+def _can_fail(clause: syntax.Clause) -> bool:
+    """Say whether *clause* can raise a run-time error: comparing texts cannot."""
+    return any(isinstance(node, _FALLIBLE) for node in syntax.nodes(clause))
+
+
+_FALLIBLE = (syntax.Match, syntax.Join, syntax.IntegerRelation, syntax.FloatRelation, syntax.ToInteger, syntax.ToFloat)
 
 
 # -- what generated functions call ----------------------------------------------------------------

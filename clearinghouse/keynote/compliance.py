@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from clearinghouse.errors import BadPrincipal, TooLarge
 from clearinghouse.keynote import syntax
@@ -34,11 +33,16 @@ class Index:
     dynamic: tuple[Admitted, ...]
 
     @classmethod
-    def of(cls, assertions: Iterable[Admitted]) -> Index:
-        """Index *assertions*, each once; those that trust nobody are never reached and need no place."""
+    def of(cls, assertions: Iterable[Admitted], below: Sequence[Index] = ()) -> Index:
+        """Index *assertions*, each once; those that trust nobody are never reached and need no place.
+
+        One that a layer *below* holds already is left out: it must not count anybody twice.
+        """
         postings: dict[str, list[Admitted]] = {}
         anybody, dynamic = [], []
         for assertion in dict.fromkeys(assertions):
+            if any(layer.holds(assertion) for layer in below):
+                continue
             match assertion.trusted_by:
                 case None:
                     dynamic.append(assertion)
@@ -61,6 +65,8 @@ class Index:
 _NONE: tuple[Admitted, ...] = ()
 Settled = dict[str, tuple[int, Admitted | None]]
 """Principal -> its level, and the assertion that gave it (``None`` for a requester)."""
+Waiting = dict[int, list[tuple[str, Admitted | None]]]
+"""Level -> principals reached at it, in order, each with the assertion that reaches it."""
 
 
 class Assertions:
@@ -161,14 +167,16 @@ def _settle(layers: tuple[Index, ...], context: Context, settled: Settled, withd
     counted: dict[Admitted, int] = {}
     budget = context.budget
     work = 0
-    waiting: list[list[tuple[str, Admitted | None]]] = [[] for _ in context.levels]
-    waiting[-1] = [(requester, None) for requester in context.requesters]
+    start: list[tuple[str, Admitted | None]] = []
+    for requester in context.requesters:
+        start.append((requester, None))  # noqa: PERF401 - a comprehension is a call, and this is the inner loop of everything
+    waiting: Waiting = {context.top: start}
     for layer in layers:
-        for assertion in layer.anybody:
-            if assertion.id not in withdrawn:
-                _fire(assertion, context, waiting)
+        if layer.anybody:
+            _fire_anybody(layer, context, waiting, withdrawn)
     for level in range(context.top, 0, -1):
-        for principal, carrier in waiting[level]:  # grows while it is walked: breadth first
+        reached = waiting.get(level, [])
+        for principal, carrier in reached:  # grows while it is walked: breadth first
             if principal in settled or principal in revoked:
                 continue
             settled[principal] = (level, carrier)
@@ -187,18 +195,21 @@ def _settle(layers: tuple[Index, ...], context: Context, settled: Settled, withd
                         budget.spend(work)
                     function = assertion.function
                     value = level if function is None else function(context, assertion.constants)
-                    if value:
-                        waiting[value if value < level else level].append((assertion.authorizer, assertion))  # type: ignore[arg-type]
+                    if value >= level:
+                        reached.append((assertion.authorizer, assertion))  # type: ignore[arg-type]  # an indexed one has an authorizer
+                    elif value:
+                        waiting.setdefault(value, []).append((assertion.authorizer, assertion))  # type: ignore[arg-type]
     budget.left -= work
     return 0
 
 
-def _fire(assertion: Admitted, context: Context, waiting: list[list[tuple[str, Admitted | None]]]) -> None:
-    """Give the authorizer of *assertion*, which trusts anybody, what the conditions allow."""
-    context.budget.spend(assertion.cost)
-    value = context.top if assertion.function is None else assertion.function(context, assertion.constants)
-    if value and assertion.authorizer is not None:
-        waiting[value].append((assertion.authorizer, assertion))
+def _fire_anybody(layer: Index, context: Context, waiting: Waiting, withdrawn: frozenset[bytes]) -> None:
+    """Give the authorizers of assertions that trust anybody what their conditions allow."""
+    for assertion in layer.anybody:
+        context.budget.spend(assertion.cost)
+        value = context.top if assertion.function is None else assertion.function(context, assertion.constants)
+        if value and assertion.id not in withdrawn and assertion.authorizer is not None:
+            waiting.setdefault(value, []).append((assertion.authorizer, assertion))
 
 
 def _first_met(  # noqa: PLR0913 - the state of one query, spread out because this is its inner loop
@@ -242,4 +253,4 @@ def check_chain(length: int, limits: Limits) -> None:
         raise TooLarge(f"the chain has {length} assertions", mend=f"at most {limits.chain} are followed (`chain`)")
 
 
-__all__ = ["Assertions", "Index", "Settled", "check_chain", "datetime"]
+__all__ = ["Assertions", "Index", "Settled", "check_chain"]

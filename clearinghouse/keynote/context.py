@@ -84,17 +84,15 @@ def context_of(
     begins with an underscore, or a bad value set; :class:`TooLarge` beyond the limits;
     :class:`BadPrincipal` for a requester that is an undecodable key.
     """
-    return Context(_requesters(authorizers), _action(action, limits), scale_of(tuple(values), limits.values), limits, budget or Budget(limits.steps))
-
-
-def _requesters(authorizers: Iterable[str]) -> tuple[str, ...]:
     if isinstance(authorizers, str):
         raise BadQuery("the authorizers are one text", mend="give a list of principals, also for a single one")
-    return _normal_forms(tuple(authorizers))
+    requesters = _requesters(tuple(authorizers))
+    return Context(requesters, _action(action, limits), scale_of(tuple(values), limits.values), limits, budget or Budget(limits.steps))
 
 
 @lru_cache(maxsize=_SCALES)
-def _normal_forms(authorizers: tuple[str, ...]) -> tuple[str, ...]:
+def _requesters(authorizers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the requesters in normal form, each once; the same few ask again and again."""
     found = tuple(dict.fromkeys(normalise(to_octets(name)) for name in authorizers))
     if not found:
         raise BadQuery("a query needs at least one action authorizer", mend="name who requests the action")
@@ -111,9 +109,10 @@ def _action(action: Mapping[str, str], limits: Limits) -> Mapping[str, str]:
         joined = "".join(copy.values())
     except TypeError:
         raise BadQuery("an attribute is not text", mend="KeyNote attributes are strings: write numbers as decimal text") from None
-    if not joined.isascii():
+    plain = joined.isascii()
+    if not plain:
         copy = {name: to_octets(value) for name, value in copy.items()}
-    if len(joined) > limits.attribute_bytes or len(joined) != sum(map(len, copy.values())):
+    if not plain or len(joined) > limits.attribute_bytes:
         _check_lengths(copy, limits.attribute_bytes)
     return copy
 

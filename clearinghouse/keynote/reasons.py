@@ -10,7 +10,7 @@ from clearinghouse.keynote.numbers import RuntimeFault
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.principals import shown
 from clearinghouse.keynote.printer import show
-from clearinghouse.keynote.shapes import nodes
+from clearinghouse.keynote.syntax import nodes
 
 _ALTERNATIVES = 3
 """Alternatives of an `||` that are explained; the rest are counted."""

@@ -11,7 +11,6 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache
 from sys import intern
 from typing import Any
 
@@ -137,41 +136,23 @@ def interpreted(program: syntax.Program, names: Mapping[str, str]) -> tuple[Func
     return interpret, (program, dict(names))
 
 
-def nodes(node: Any) -> Iterator[Any]:  # noqa: ANN401 - every class of syntax.py
-    """Yield *node* and all below it, in the order in which they are written; no recursion."""
-    waiting = [node]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, tuple):
-            waiting.extend(current[::-1])
-        elif parts := _parts(current.__class__):
-            yield current
-            waiting.extend([getattr(current, part) for part in parts])
-
-
-@cache
-def _parts(kind: type) -> tuple[str, ...]:
-    """Return the members of a class of syntax.py, the last first; none for any other class."""
-    return tuple(each.name for each in reversed(fields(kind))) if is_dataclass(kind) else ()
-
-
 def weight(program: syntax.Program) -> int:
     """Return the steps of a budget that evaluating *program* takes."""
-    return 1 + (sum(1 for _ in nodes(program)) >> 3)
+    return 1 + (sum(1 for _ in syntax.nodes(program)) >> 3)
 
 
 def _literals(program: syntax.Program) -> Iterator[str | int | float]:
-    found = [node for node in nodes(program) if isinstance(node, syntax.Literal | syntax.Integer | syntax.Float)]
+    found = [node for node in syntax.nodes(program) if isinstance(node, syntax.Literal | syntax.Integer | syntax.Float)]
     for node in sorted(found, key=lambda node: node.slot):
         yield node.text if isinstance(node, syntax.Literal) else node.value
 
 
 def _attributes(program: syntax.Program) -> Iterator[str]:
-    return (node.name for node in nodes(program) if isinstance(node, syntax.Attribute))
+    return (node.name for node in syntax.nodes(program) if isinstance(node, syntax.Attribute))
 
 
 def _has_indirect(program: syntax.Program) -> bool:
-    return any(isinstance(node, syntax.Indirect) for node in nodes(program))
+    return any(isinstance(node, syntax.Indirect) for node in syntax.nodes(program))
 
 
 def _fill(node: Any, literals: tuple[Any, ...]) -> Any:  # noqa: ANN401 - every class of syntax.py

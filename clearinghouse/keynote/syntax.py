@@ -10,7 +10,10 @@ list of alternatives is wide, not deep.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import Any
 from typing import Literal as OneOf
 
 # -- text: a literal, a name, `$`, `.` ------------------------------------------------------------
@@ -274,3 +277,24 @@ class Assertion:
     raw: bytes = field(default=b"", compare=False, repr=False)
     signed_start: int = field(default=0, compare=False, repr=False)
     signed_end: int = field(default=0, compare=False, repr=False)
+
+
+# -- walking --------------------------------------------------------------------------------------
+
+
+def nodes(node: Any) -> Iterator[Any]:  # noqa: ANN401 - any class above
+    """Yield *node* and all below it, in the order in which they are written; no recursion."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, tuple):
+            waiting.extend(current[::-1])
+        elif parts := _parts(current.__class__):
+            yield current
+            waiting.extend([getattr(current, part) for part in parts])
+
+
+@cache
+def _parts(kind: type) -> tuple[str, ...]:
+    """Return the members of a class above, the last first; none for any other class."""
+    return tuple(each.name for each in reversed(fields(kind))) if is_dataclass(kind) else ()
