@@ -118,11 +118,11 @@ def test_a_serial_is_added_once_and_makes_another_id(comment: str) -> None:
 DRAFT = Draft(authorizer=HUB.principal, licensees="", operation="subscribe", value="allow", until=UNTIL, serial="5e41a1")
 
 
-def draft(licensees: str = f'"{BOB}"', **changes: Any) -> Draft:
+def draft(licensees: str = f'"{BOB}"', **changes: Any) -> Draft:  # noqa: ANN401 - whatever a Draft has
     return replace(DRAFT, licensees=licensees, **changes)
 
 
-def composed(licensees: str = f'"{BOB}"', **changes: Any) -> bytes:
+def composed(licensees: str = f'"{BOB}"', **changes: Any) -> bytes:  # noqa: ANN401 - whatever a Draft has
     return sign(compose(draft(licensees, **changes)), HUB)
 
 

@@ -1,0 +1,64 @@
+"""What a credential's holder may do with it, and for how long (authority rule R13)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clearinghouse.keynote import syntax
+from clearinghouse.keynote.clock import DATE, TIME
+from clearinghouse.keynote.context import ACTION_AUTHORIZERS
+from clearinghouse.keynote.lint.advice import Advice
+from clearinghouse.keynote.lint.source import Source, compared
+from clearinghouse.keynote.syntax import nodes
+
+_UPPER = frozenset({"<", "<=", "=="})
+
+
+def credentials(source: Source) -> Iterator[Advice]:
+    """K601 and K602: credentials without an end, and those that can be passed on."""
+    if not source.is_credential:
+        return
+    tests = [path.test for path in source.paths if path.clause.value is None or not _gives_nothing(path.clause)]
+    if source.tree.conditions is None:
+        tests = [syntax.Truth(value=True)]
+    for test in tests:
+        where = source.at("Authorizer") if source.tree.conditions is None else test
+        if not ends(test, source.constants):
+            yield source.advise("no-expiry", where, "this never ends", 'add a last day: `&& date < "20270101"`')
+        if ACTION_AUTHORIZERS not in {node.name for node in source.attributes(test)}:
+            message = "its holder may license others in turn, without end"
+            mend = f'to prevent it add `&& {ACTION_AUTHORIZERS} == "..."` with the principal of the holder'
+            yield source.advise("unbounded-delegation", where, message, mend)
+
+
+def _gives_nothing(clause: syntax.Clause) -> bool:
+    return clause.test == syntax.Truth(value=False)
+
+
+def ends(test: syntax.Test, constants: dict[str, str]) -> bool:
+    """Tell whether *test* can hold only up to some day."""
+    match test:
+        case syntax.And(tests):
+            return any(ends(each, constants) for each in tests)
+        case syntax.Or(tests):
+            return all(ends(each, constants) for each in tests)
+        case syntax.Not(syntax.TextRelation(relation, left, right)):
+            opposite = {">": "<=", ">=": "<", "!=": "=="}.get(relation)
+            return opposite is not None and ends(syntax.TextRelation(opposite, left, right), constants)  # type: ignore[arg-type]
+        case syntax.IntegerRelation(relation, syntax.ToInteger(syntax.Attribute("date")), syntax.Integer()):
+            return relation in _UPPER
+        case _:
+            parts = compared(test, constants)
+            return parts is not None and parts[1].name in {DATE, TIME} and parts[0] in _UPPER
+
+
+def thresholds(source: Source) -> Iterator[Advice]:
+    """K603: two people are wanted, and delegation lets one stand for both."""
+    for node in nodes(source.tree.licensees):
+        if not isinstance(node, syntax.Threshold | syntax.AllOf) or (isinstance(node, syntax.Threshold) and node.k == 1):
+            continue
+        if all(ACTION_AUTHORIZERS in {name.name for name in source.attributes(path.test)} for path in source.paths) and source.paths:
+            continue
+        message = "several principals are wanted here, and they may all license one person to act for them"
+        yield source.advise("threshold-by-proxy", node, message, f"test `{ACTION_AUTHORIZERS}` too where several people must act in person")
+        return
