@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
 from typing import Final
 
 CLIENT_PORT: Final = 5222
@@ -12,6 +14,8 @@ API_PORT: Final = 5280
 
 MAX_STANZA_BYTES: Final = 262_144
 """Bytes in one stanza of a client, as Debian configures it."""
+
+_TEMPLATE: Final = Path(__file__).with_name("ejabberd.yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,52 +34,19 @@ class Hosting:
 
 def configuration(hosting: Hosting, address: str, token: str) -> str:
     """Return the text of ``ejabberd.yml``; the only thing that its HTTP interface does is to register users, for who knows *token*."""
-    return f"""\
-hosts: {_text(hosting.domains)}
-loglevel: info
-
-# Nothing here leaves the loopback interface, which is why nothing here is encrypted.
-listen:
-  - {{module: ejabberd_c2s, ip: {_text(address)}, port: {CLIENT_PORT}, access: all, shaper: none, max_stanza_size: {MAX_STANZA_BYTES}}}
-  - module: ejabberd_service
-    ip: {_text(address)}
-    port: {COMPONENT_PORT}
-    access: all
-    shaper_rule: none
-    hosts: {{{_text(hosting.component)}: {{password: {_text(hosting.secret)}}}}}
-  - {{module: ejabberd_http, ip: {_text(address)}, port: {API_PORT}, request_handlers: {{/{token}: mod_http_api}}}}
-
-# A local program needs the path above; with it, it can make accounts and nothing else.
-api_permissions:
-  accounts: {{who: [{{ip: 127.0.0.0/8}}], what: [register]}}
-
-auth_method: internal
-auth_password_format: scram
-
-acl:
-  creators:
-    server: {_text([hosting.component])}
-    user: {_text(hosting.creators)}
-access_rules:
-  create_topics: {{allow: creators}}
-
-modules:
-  mod_adhoc: {{}}     # carries the command that brings lost requests back
-  mod_caps: {{}}
-  mod_disco: {{}}
-  mod_offline: {{}}
-append_host_config:
-  {_text(hosting.domains[0])}:
-    modules:
-      mod_pubsub:
-        hosts: {_text(hosting.brokers)}
-        access_createnode: create_topics
-        plugins: [flat]
-        last_item_cache: false
-        max_items_node: 1000
-"""
-
-
-def _text(value: object) -> str:
-    """Return *value* as JSON, which is YAML that cannot mean anything else."""
-    return json.dumps(value)
+    names = {
+        "domains": hosting.domains,
+        "first_domain": hosting.domains[0],
+        "brokers": hosting.brokers,
+        "component": hosting.component,
+        "secret": hosting.secret,
+        "creators": hosting.creators,
+        "address": address,
+        "client_port": CLIENT_PORT,
+        "component_port": COMPONENT_PORT,
+        "api_port": API_PORT,
+        "max_stanza_bytes": MAX_STANZA_BYTES,
+    }
+    # JSON is YAML that cannot mean anything else.
+    texts = {name: json.dumps(value) for name, value in names.items()}
+    return Template(_TEMPLATE.read_text()).substitute(texts, token=token)

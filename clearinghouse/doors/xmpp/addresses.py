@@ -54,8 +54,12 @@ def read_domain(written: str) -> str:
 
 
 def _short_enough(written: str) -> str:
-    if not written or len(written.encode(errors="surrogatepass")) > MAX_JID_BYTES:
-        raise MalformedRequest(f"an address of {len(written)} characters", mend=f"use 1 to {MAX_JID_BYTES} bytes")
+    try:
+        size = len(written.encode())
+    except UnicodeEncodeError:
+        raise _not_normal(written) from None
+    if not 1 <= size <= MAX_JID_BYTES:
+        raise MalformedRequest(f"an address of {size} bytes", mend=f"use 1 to {MAX_JID_BYTES}")
     return written
 
 

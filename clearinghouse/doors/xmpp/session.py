@@ -85,7 +85,7 @@ class Session(ComponentXMPP):
         for wait in waits:
             wait.cancel()
         attempt.cancel()
-        if self.ended.is_set() or not self.opened.is_set():
+        if not self.opened.is_set():
             raise BrokerUnavailable(
                 f"no session at `{self.server_host}:{self.server_port}`", mend="see the server's log and the component's secret"
             )

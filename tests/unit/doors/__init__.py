@@ -1,0 +1,1 @@
+"""The XMPP door without a server."""

@@ -1,0 +1,1 @@
+"""The enforcers against a broker in memory."""
