@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, assert_never
 from xml.etree.ElementTree import Element
 
 import structlog
 
+from clearinghouse.clearing.enforcement import ApproveSubscription, Enforcement, LeavePending, Nothing, RefuseSubscription
 from clearinghouse.enforcers.topic_setup import ForeignTopic, check_configuration, check_owner, differences, refused_setup
 from clearinghouse.errors import BrokerUnavailable, OperatorError, PeerError
 from clearinghouse.grid import pubsub
@@ -79,6 +80,17 @@ class TopicOwner:
         if changes:
             await self._ask(topic.broker, "set", pubsub.set_affiliations(topic.node, dict(sorted(changes.items()))))
             log.info("publishers_set", broker=topic.broker, topic=topic.node, changes=len(changes))
+
+    async def carry_out(self, what: Enforcement) -> None:
+        """Make true at the broker what a decision says; raises what `answer` raises."""
+        match what:
+            case ApproveSubscription(place) | RefuseSubscription(place):
+                approve = isinstance(what, ApproveSubscription)
+                await self.answer(place.broker, place.node, place.subscriber, approve=approve, subid=place.subid)
+            case LeavePending() | Nothing():
+                pass
+            case _:
+                assert_never(what)
 
     async def answer(self, broker: str, node: str, subscriber: str, *, approve: bool, subid: str = "") -> None:
         """Answer the pending request of exactly *subscriber*, as the broker wrote it, and wait until it is carried out.

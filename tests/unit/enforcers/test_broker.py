@@ -9,6 +9,8 @@ from xml.etree.ElementTree import Element
 import pytest
 from structlog.testing import capture_logs
 
+from clearinghouse.clearing.enforcement import ApproveSubscription, Enforcement, LeavePending, Nothing, RefuseSubscription
+from clearinghouse.clearing.request import Place
 from clearinghouse.enforcers.broker import TRANSIENT, UNSUPPORTED, NothingPending, TopicOwner
 from clearinghouse.enforcers.topic_setup import ForeignTopic
 from clearinghouse.errors import BrokerUnavailable, ClearinghouseError
@@ -94,3 +96,24 @@ async def test_answer_repeats_what_the_broker_wrote() -> None:
         "pubsub#subscriber_jid": ("Alice@B.example/X",),
         "pubsub#allow": ("0",),
     }
+
+
+PLACE = Place(BROKER, "incidents", "a@b.example/x", "5C2")
+
+
+@pytest.mark.parametrize(
+    "what, allowed",
+    [
+        (ApproveSubscription(PLACE, "d1"), ["1"]),
+        (RefuseSubscription(PLACE, "d1"), ["0"]),
+        (LeavePending(PLACE, "d1"), []),
+        (Nothing(), []),
+    ],
+    ids=["approve", "refuse", "leave", "nothing"],
+)
+async def test_decision_is_carried_out(what: Enforcement, allowed: list[str]) -> None:
+    link = Unwilling("")
+    await TopicOwner(link, US).carry_out(what)
+    forms = [read_form(message[0]) for message in link.told]
+    assert [form.one("pubsub#allow") for form in forms] == allowed
+    assert all((form.one("pubsub#subscriber_jid"), form.one("pubsub#subid")) == ("a@b.example/x", "5C2") for form in forms)
