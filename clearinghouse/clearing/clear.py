@@ -101,7 +101,10 @@ def rule(request: Request, desk: Desk, *, now: datetime) -> Decision:
 def _check_clock(desk: Desk, now: datetime) -> None:
     highest = desk.ledger.highest_time
     if highest is not None and now < highest - _SLEW:
-        raise ClockBehind(f"the clock shows {now:%Y-%m-%d %H:%M:%S}, and a decision was recorded at {highest:%Y-%m-%d %H:%M:%S}", mend="set the clock right")
+        raise ClockBehind(
+            f"the clock shows {now:%Y-%m-%d %H:%M:%S}, and a decision was recorded at {highest:%Y-%m-%d %H:%M:%S}",
+            mend="set the clock right",
+        )
 
 
 _SLEW = timedelta(seconds=1)

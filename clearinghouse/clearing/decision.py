@@ -81,8 +81,14 @@ def reason_of(outcome: Outcome, proof: Proof) -> Reason:
     if outcome is Outcome.PENDING:
         return Reason("pending", "policy leaves this to a person")
     missing = proof.missing[-1] if proof.missing else None
-    text = f"`{missing.value}` would need {'; and '.join(step.text for step in missing.steps)}" if missing else "no policy grants this to anybody"
-    code = "condition-failed" if missing and missing.steps[0].kind == "condition" else missing.steps[0].kind if missing else "nothing-granted"
+    text = (
+        f"`{missing.value}` would need {'; and '.join(step.text for step in missing.steps)}"
+        if missing
+        else "no policy grants this to anybody"
+    )
+    code = (
+        "condition-failed" if missing and missing.steps[0].kind == "condition" else missing.steps[0].kind if missing else "nothing-granted"
+    )
     return Reason({"licence": "no-licence"}.get(code, code), text)
 
 
@@ -96,7 +102,9 @@ def unbound_effect(facts: Facts, proof: Proof) -> Reason | None:
     read = {name for link in proof.chain for name in link.reads}
     for name in _dimensions(facts):
         if name not in read and name not in facts.operation.by_requester:
-            return Reason("unbound-effect", f"no assertion on the chain says for which `{name}` it grants this: test `{name}` in the policy")
+            return Reason(
+                "unbound-effect", f"no assertion on the chain says for which `{name}` it grants this: test `{name}` in the policy"
+            )
     return None
 
 

@@ -91,7 +91,9 @@ def _check_values(attributes: Mapping[str, str], operation: Operation, door: Doo
         if value is None or (value == "" and attribute.origin.reserved):
             raise FactMissing(f"`{attribute.name}` is not known", mend=f"the {door} door must supply it")
         if not _well_formed(attribute, value):
-            raise MalformedRequest(f"`{attribute.name}` is not {attribute.kind}", mend=f"write it as the attributes reference says: {attribute.meaning}")
+            raise MalformedRequest(
+                f"`{attribute.name}` is not {attribute.kind}", mend=f"write it as the attributes reference says: {attribute.meaning}"
+            )
     for name in attributes:
         if name not in operation.attributes or door not in operation.attributes[name].doors:
             raise MalformedRequest(f"`{name}` cannot be supplied at the {door} door for `{operation.name}`", mend="leave it out")

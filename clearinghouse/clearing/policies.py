@@ -7,6 +7,7 @@ the line to mend.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 
 from clearinghouse.clearing.vocabulary import Operation, operations_of
 from clearinghouse.errors import BadPolicy, MalformedAssertion
@@ -34,10 +35,17 @@ def _check_operation(assertion: Admitted, tree: syntax.Assertion, operations: tu
     names = ", ".join(each.name for each in operations)
     clauses = tree.conditions.clauses if tree.conditions else ()
     if tree.conditions is None:
-        raise BadPolicy("a policy without Conditions would grant every operation of its group", mend=f"test `operation`; this group has {names}")
+        raise BadPolicy(
+            "a policy without Conditions would grant every operation of its group", mend=f"test `operation`; this group has {names}"
+        )
     for clause in clauses:
         if not _requires(clause.test, "operation"):
-            raise _at(assertion, clause.start, "this clause does not say which operation it grants", f'add `operation == "..." &&`; this group has {names}')
+            raise _at(
+                assertion,
+                clause.start,
+                "this clause does not say which operation it grants",
+                f'add `operation == "..." &&`; this group has {names}',
+            )
 
 
 def _requires(test: syntax.Test, name: str) -> bool:
@@ -70,8 +78,6 @@ def _names(tree: syntax.Assertion) -> set[str]:
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
-    from difflib import get_close_matches
-
     close = get_close_matches(name, known, n=1)
     return f"did you mean `{close[0]}`?" if close else "see the attributes reference; a name in quotation marks is a text"
 
@@ -80,7 +86,12 @@ def _check_clock(assertion: Admitted, tree: syntax.Assertion) -> None:
     """R17: `@time` overflows 32 bits, so its clause would never hold."""
     for node in nodes(tree.conditions):
         if isinstance(node, syntax.ToInteger) and node.term == syntax.Attribute("time"):
-            raise _at(assertion, _offset(assertion, "time"), "`@time` does not fit KeyNote's 32-bit integers", 'compare it as text: `time < "20270101000000"`')
+            raise _at(
+                assertion,
+                _offset(assertion, "time"),
+                "`@time` does not fit KeyNote's 32-bit integers",
+                'compare it as text: `time < "20270101000000"`',
+            )
 
 
 def check_separation(policies: Mapping[str, Collection[Admitted]], shared: Collection[str]) -> Iterator[tuple[Admitted, BadPolicy]]:
@@ -93,8 +104,12 @@ def check_separation(policies: Mapping[str, Collection[Admitted]], shared: Colle
         for assertion in policies[group]:
             both = sorted(set(_licensed(assertion)) & elsewhere - set(shared))
             if both:
-                yield assertion, BadPolicy(
-                    f"`{both[0]}` is licensed in the group `{group}` and in another", mend="use a key of its own for each, or name it in `shared_keys`"
+                yield (
+                    assertion,
+                    BadPolicy(
+                        f"`{both[0]}` is licensed in the group `{group}` and in another",
+                        mend="use a key of its own for each, or name it in `shared_keys`",
+                    ),
                 )
 
 

@@ -8,7 +8,16 @@ from clearinghouse.errors import HolderError, TooLarge
 from clearinghouse.keynote import Admissions, Admitted, Assertions, Budget, Limits, Proof, Refused
 
 
-def prove(facts: Facts, snapshot: Snapshot, values: tuple[str, ...], *, credentials: tuple[bytes, ...], admissions: Admissions, budget: Budget, limits: Limits) -> Proof:
+def prove(
+    facts: Facts,
+    snapshot: Snapshot,
+    values: tuple[str, ...],
+    *,
+    credentials: tuple[bytes, ...],
+    admissions: Admissions,
+    budget: Budget,
+    limits: Limits,
+) -> Proof:
     """Return the compliance value of the facts with its proof.
 
     *credentials* are admitted one by one as what a stranger sends: a bad one is left out and named
@@ -25,7 +34,9 @@ def _overlaid(assertions: Assertions, credentials: tuple[bytes, ...], admissions
     if len(credentials) > limits.assertions:
         raise TooLarge(f"a request hands in {len(credentials)} credentials", mend=f"at most {limits.assertions} are read (`assertions`)")
     if sum(map(len, credentials)) > limits.request_bytes:
-        raise TooLarge("the credentials of a request are too long together", mend=f"at most {limits.request_bytes} bytes are read (`request_bytes`)")
+        raise TooLarge(
+            "the credentials of a request are too long together", mend=f"at most {limits.request_bytes} bytes are read (`request_bytes`)"
+        )
     admitted: list[Admitted] = []
     refused: list[Refused] = []
     for index, raw in enumerate(credentials):

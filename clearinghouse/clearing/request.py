@@ -67,5 +67,7 @@ def checked(principals: tuple[str, ...]) -> tuple[str, ...]:
         raise MalformedRequest("nobody asks", mend="a request names at least one principal")
     for principal in principals:
         if principal in {"", "POLICY"} or "," in principal:
-            raise MalformedRequest(f"`{principal}` cannot be a requester", mend="`POLICY`, the empty name and names with commas are reserved")
+            raise MalformedRequest(
+                f"`{principal}` cannot be a requester", mend="`POLICY`, the empty name and names with commas are reserved"
+            )
     return principals

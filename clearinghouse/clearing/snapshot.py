@@ -36,7 +36,8 @@ class Snapshot:
         kept, ids, keys = tuple(credentials), tuple(withdrawn), tuple(revoked)
         left_out = tuple(refused)
         groups = {
-            group: Assertions(policies=policies.get(group, ()), credentials=kept, refused=left_out).without(ids, principals=keys) for group in GROUPS
+            group: Assertions(policies=policies.get(group, ()), credentials=kept, refused=left_out).without(ids, principals=keys)
+            for group in GROUPS
         }
         return cls(_version(policies, kept, ids, keys), groups, left_out)
 
@@ -48,7 +49,9 @@ class Snapshot:
 _NOTHING = Assertions()
 
 
-def _version(policies: Mapping[str, Iterable[Admitted]], credentials: Iterable[Admitted], withdrawn: Iterable[bytes], revoked: Iterable[str]) -> str:
+def _version(
+    policies: Mapping[str, Iterable[Admitted]], credentials: Iterable[Admitted], withdrawn: Iterable[bytes], revoked: Iterable[str]
+) -> str:
     digest = hashlib.sha256()
     for group in GROUPS:
         digest.update(b"".join((group.encode(), b"\0", *sorted(each.id for each in policies.get(group, ())))))

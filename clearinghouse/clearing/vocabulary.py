@@ -159,7 +159,7 @@ def _statement(name: str, meaning: str) -> Attribute:
 _COMMON = (
     _ours("operation", Kind.TEXT, "the question that is asked, such as `subscribe`"),
     _ours("community", Kind.TEXT, "the community's name from the settings"),
-    _ours("date", Kind.DATE, "the day, `YYYYMMDD` in UTC; compare it as text: `date < \"20270101\"`"),
+    _ours("date", Kind.DATE, 'the day, `YYYYMMDD` in UTC; compare it as text: `date < "20270101"`'),
     _ours("time", Kind.TIME, "the second, `YYYYMMDDhhmmss` in UTC; compare it as text"),
     _ours("ValidityPeriod", Kind.INTEGER, "seconds that the grant is asked for; it ends then at the latest"),
 )
@@ -177,16 +177,22 @@ _TOPIC = (
 )
 
 _FEDERATION = (
-    *(_observed(_SERVERS)(*row) for row in (
-        ("from_domain", Kind.DOMAIN, "the server that asks, proven"),
-        ("to_domain", Kind.DOMAIN, "the server that it wants to reach; `*` in the community's table"),
-    )),
-    *(_observed(_STREAM)(*row) for row in (
-        ("direction", Kind.TEXT, "`in` or `out`, seen from the server that enforces"),
-        ("auth_method", Kind.TEXT, "`external` or `dialback`"),
-        ("tls_version", Kind.TEXT, "such as `1.3`"),
-        ("address", Kind.TEXT, "IP address of the peer"),
-    )),
+    *(
+        _observed(_SERVERS)(*row)
+        for row in (
+            ("from_domain", Kind.DOMAIN, "the server that asks, proven"),
+            ("to_domain", Kind.DOMAIN, "the server that it wants to reach; `*` in the community's table"),
+        )
+    ),
+    *(
+        _observed(_STREAM)(*row)
+        for row in (
+            ("direction", Kind.TEXT, "`in` or `out`, seen from the server that enforces"),
+            ("auth_method", Kind.TEXT, "`external` or `dialback`"),
+            ("tls_version", Kind.TEXT, "such as `1.3`"),
+            ("address", Kind.TEXT, "IP address of the peer"),
+        )
+    ),
 )
 
 _PAPER = (
@@ -212,7 +218,11 @@ _REGISTRATION = (
     _parameter("domain", Kind.DOMAIN, "domain of that platform"),
     _parameter("platform_group", Kind.TEXT, "group that it is to join"),
 )
-_BETWEEN = (*_REGISTRATION[:2], _parameter("provider", Kind.JID, "platform that holds the data"), _parameter("service", Kind.TEXT, "service that is asked"))
+_BETWEEN = (
+    *_REGISTRATION[:2],
+    _parameter("provider", Kind.JID, "platform that holds the data"),
+    _parameter("service", Kind.TEXT, "service that is asked"),
+)
 _CASE = (
     _parameter("subject", Kind.JID, "whom the case is about", _PEOPLE),
     _parameter("topic", Kind.TEXT, "topic of the case", _PEOPLE),
@@ -225,8 +235,13 @@ _TABLE = (
 )
 
 
-def _operation(  # noqa: PLR0913 - a row of a table
-    name: str, group: str, values: tuple[str, ...] | None, attributes: tuple[Attribute, ...], effect: tuple[str, ...], by_requester: tuple[str, ...] = ()
+def _operation(
+    name: str,
+    group: str,
+    values: tuple[str, ...] | None,
+    attributes: tuple[Attribute, ...],
+    effect: tuple[str, ...],
+    by_requester: tuple[str, ...] = (),
 ) -> Operation:
     return Operation(name, group, values, {each.name: each for each in (*_COMMON, *attributes)}, effect, frozenset(by_requester))
 
@@ -240,10 +255,16 @@ OPERATIONS: Mapping[str, Operation] = {
     for each in (
         _operation("federate", "federate", None, _FEDERATION, ("from_domain",), ("from_domain",)),
         _operation("whitelist", "whitelist", _DECISION, _PAPER, _WHITELIST_EFFECT),
-        *(_operation(name, "topics", _DECISION, _TOPIC, ("jid", "topic"), ("jid",)) for name in ("create", "publish", "subscribe", "retrieve", "discover")),
+        *(
+            _operation(name, "topics", _DECISION, _TOPIC, ("jid", "topic"), ("jid",))
+            for name in ("create", "publish", "subscribe", "retrieve", "discover")
+        ),
         _operation("register", "platforms", _DECISION, _REGISTRATION, ("jid", "platform_group")),
         *(_operation(name, "platforms", _DECISION, _BETWEEN, ("jid", "provider", "service")) for name in ("query", "bulk-download")),
-        *(_operation(name, "people", _YES_NO, _CASE, ("subject", "topic", "case")) for name in ("approve", "revoke", "administer", "explain")),
+        *(
+            _operation(name, "people", _YES_NO, _CASE, ("subject", "topic", "case"))
+            for name in ("approve", "revoke", "administer", "explain")
+        ),
         _operation("publish-table", "publish", _YES_NO, _TABLE, ("table_community", "audience", "epoch")),
     )
 }

@@ -1,7 +1,7 @@
-"""RFC 2704 and nothing else: text in, compliance value and proof out.
+r"""RFC 2704 and nothing else: text in, compliance value and proof out.
 
 >>> from clearinghouse import keynote
->>> policy = keynote.admit(b'Authorizer: "POLICY"\\nLicensees: "hub"\\nConditions: topic == "incidents" -> "allow";\\n', policy=True)
+>>> policy = keynote.admit(b'Authorizer: "POLICY"\nLicensees: "hub"\nConditions: topic == "incidents" -> "allow";\n', policy=True)
 >>> assertions = keynote.Assertions(policies=[policy])
 >>> proof = assertions.query(authorizers=["hub"], action={"topic": "incidents"}, values=["deny", "ask", "allow"])
 >>> proof.value
@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from clearinghouse.keynote.budget import Budget
+from clearinghouse.keynote.chain import Link
 from clearinghouse.keynote.compliance import Assertions
 from clearinghouse.keynote.context import POLICY
 from clearinghouse.keynote.credential import Admissions, Admitted, Refused, admit
@@ -22,7 +23,8 @@ from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.missing import Missing, Step
 from clearinghouse.keynote.parser import parse
 from clearinghouse.keynote.printer import print_assertion
-from clearinghouse.keynote.proof import Link, Proof, Skipped
+from clearinghouse.keynote.proof import Proof
+from clearinghouse.keynote.skipped import Skipped
 
 __all__ = [
     "POLICY",

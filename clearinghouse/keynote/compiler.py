@@ -176,7 +176,10 @@ class _Writer:
 
 def _uses_captures(clause: syntax.Clause) -> bool:
     """Say whether anything in *clause* sets or reads a capture; `$` may name one."""
-    return any(isinstance(node, syntax.Match | syntax.Indirect | syntax.Attribute) and getattr(node, "name", "_").startswith("_") for node in syntax.nodes(clause))
+    return any(
+        isinstance(node, syntax.Match | syntax.Indirect | syntax.Attribute) and getattr(node, "name", "_").startswith("_")
+        for node in syntax.nodes(clause)
+    )
 
 
 def _can_fail(clause: syntax.Clause) -> bool:

@@ -9,15 +9,16 @@ chain gives it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from clearinghouse.errors import BadPrincipal, TooLarge
+from clearinghouse.errors import BadPrincipal
 from clearinghouse.keynote import syntax
+from clearinghouse.keynote.budget import Budget
+from clearinghouse.keynote.chain import Settled
 from clearinghouse.keynote.conditions import Environment, text_of
 from clearinghouse.keynote.context import POLICY, Context, context_of
 from clearinghouse.keynote.credential import Admitted, Refused
-from clearinghouse.keynote.budget import Budget
 from clearinghouse.keynote.licensees import Anybody, Nobody, Quorum, Trusted, met, principals, resolve
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.principals import normalise
@@ -63,8 +64,6 @@ class Index:
 
 
 _NONE: tuple[Admitted, ...] = ()
-Settled = dict[str, tuple[int, Admitted | None]]
-"""Principal -> its level, and the assertion that gave it (``None`` for a requester)."""
 Waiting = dict[int, list[tuple[str, Admitted | None]]]
 """Level -> principals reached at it, in order, each with the assertion that reaches it."""
 
@@ -97,7 +96,7 @@ class Assertions:
         self._revoked: frozenset[str] = frozenset()
         self.refused = tuple(refused)
 
-    def __iter__(self) -> Iterable[Admitted]:  # type: ignore[misc]  # a generator method is an iterator
+    def __iter__(self) -> Iterator[Admitted]:
         """Yield every assertion once, those without licensees included."""
         seen: set[int] = set()
         for layer in self._layers:
@@ -132,9 +131,7 @@ class Assertions:
         made.refused = self.refused if refused is None else refused
         return made
 
-    def query(
-        self, *, authorizers: Iterable[str], action: Mapping[str, str], values: Sequence[str], budget: Budget | None = None
-    ) -> Proof:
+    def query(self, *, authorizers: Iterable[str], action: Mapping[str, str], values: Sequence[str], budget: Budget | None = None) -> Proof:
         """Return the compliance value of *action*, requested by *authorizers*, with its proof.
 
         *values* are ordered from the weakest.  Raises :class:`BadQuery`, :class:`TooLarge`,
@@ -156,13 +153,19 @@ class Assertions:
         """Principals that :meth:`without` removed."""
         return self._revoked
 
+    def is_revoked(self, assertion: Admitted) -> bool:
+        """Say whether *assertion* or its authorizer has been removed."""
+        return assertion.id in self._withdrawn or assertion.authorizer in self._revoked
+
     def _layers_for(self, context: Context) -> tuple[Index, ...]:
         """Return the layers, with the assertions whose principals this request decides resolved."""
         resolved = [found for layer in self._layers for each in layer.dynamic if (found := _resolved(each, context)) is not None]
         return (*self._layers, Index.of(resolved))
 
 
-def _settle(layers: tuple[Index, ...], context: Context, settled: Settled, withdrawn: frozenset[bytes], revoked: frozenset[str]) -> int:
+def _settle(  # noqa: C901, PLR0912 - the one loop whose every call would show in each decision
+    layers: tuple[Index, ...], context: Context, settled: Settled, withdrawn: frozenset[bytes], revoked: frozenset[str]
+) -> int:
     """Settle principals, strongest first, into *settled*; return the level of `POLICY`."""
     counted: dict[Admitted, int] = {}
     budget = context.budget
@@ -212,7 +215,7 @@ def _fire_anybody(layer: Index, context: Context, waiting: Waiting, withdrawn: f
             waiting.setdefault(value, []).append((assertion.authorizer, assertion))
 
 
-def _first_met(  # noqa: PLR0913 - the state of one query, spread out because this is its inner loop
+def _first_met(
     assertion: Admitted, trusted: Trusted | None, principal: str, settled: Settled, counted: dict[Admitted, int], budget: Budget
 ) -> bool:
     """Say whether settling *principal* is what makes these licensees hold."""
@@ -245,12 +248,3 @@ def _resolved(assertion: Admitted, context: Context) -> Admitted | None:
         return assertion.resolved(principal(tree.authorizer), resolve(tree.licensees, principal))
     except BadPrincipal:
         return None
-
-
-def check_chain(length: int, limits: Limits) -> None:
-    """Refuse a proof longer than the limit: no answer rather than a wrong one."""
-    if length > limits.chain:
-        raise TooLarge(f"the chain has {length} assertions", mend=f"at most {limits.chain} are followed (`chain`)")
-
-
-__all__ = ["Assertions", "Index", "Settled", "check_chain"]

@@ -29,7 +29,9 @@ class Scale:
         self.names = tuple(map(to_octets, names))
         self.levels = {name: level for level, name in enumerate(self.names)}
         if len(self.levels) != len(names):
-            raise BadQuery(f"a compliance value stands twice in `{','.join(names)}`", mend="name each once, from the weakest to the strongest")
+            raise BadQuery(
+                f"a compliance value stands twice in `{','.join(names)}`", mend="name each once, from the weakest to the strongest"
+            )
         self.top = len(names) - 1
         self.joined = ",".join(self.names)
 
@@ -123,7 +125,7 @@ def _check_names(names: tuple[str, ...], at_most: int) -> None:
     if len(names) > at_most:
         raise TooLarge(f"a query has {len(names)} attributes", mend=f"at most {at_most} are read (`attributes`)")
     for name in names:
-        if not isinstance(name, str) or not name.isascii():
+        if not name.isascii():
             raise BadQuery(f"`{name!r}` is not the name of an attribute", mend="names are ASCII letters, digits and underscores")
         if name.startswith("_"):
             raise BadQuery(f"the attribute `{name}` begins with an underscore", mend="such names belong to KeyNote: choose another")

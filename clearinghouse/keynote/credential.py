@@ -65,7 +65,7 @@ class Admitted:
 
     __slots__ = ("authorizer", "constants", "cost", "function", "id", "policy", "raw", "source", "trusted_by")
 
-    def __init__(  # noqa: PLR0913 - one fact each, and all are needed
+    def __init__(
         self,
         *,
         raw: bytes,
@@ -129,7 +129,7 @@ class Refused:
     raw: bytes = b""
 
 
-def admit(  # noqa: PLR0913 - each switch is a decision of the caller, named at the call
+def admit(
     data: bytes | syntax.Assertion,
     *,
     policy: bool = False,
@@ -152,7 +152,11 @@ def admit(  # noqa: PLR0913 - each switch is a decision of the caller, named at 
     limits = limits or (Limits.local() if policy else Limits())
     budget = budget or Budget(limits.steps)
     # 1. read the fields
-    reading = from_tree(data, _shapes, learn=learn) if isinstance(data, syntax.Assertion) else read(data, _shapes, learn=learn, limits=limits, budget=budget)
+    reading = (
+        from_tree(data, _shapes, learn=learn)
+        if isinstance(data, syntax.Assertion)
+        else read(data, _shapes, learn=learn, limits=limits, budget=budget)
+    )
     names = dict(reading.constants)
     # 2. resolve the authorizer
     written = fold(reading.authorizer, names)
@@ -187,7 +191,9 @@ def _decoded(written: str, label: str, reading: Reading) -> str:
         text = reading.raw.decode("latin-1")
         fields, _ = split_fields(text)
         field = fields.get(label)
-        raise malformed(text, field.at if field else 0, f"a principal in `{label}` cannot be decoded: {problem.message}", problem.mend, len(label)) from None
+        raise malformed(
+            text, field.at if field else 0, f"a principal in `{label}` cannot be decoded: {problem.message}", problem.mend, len(label)
+        ) from None
 
 
 def _check_unsigned(reading: Reading, authorizer: str | None) -> None:
@@ -198,7 +204,7 @@ def _check_unsigned(reading: Reading, authorizer: str | None) -> None:
         raise malformed(text, reading.signed_end, "this authorizer is no key and cannot sign", mend, len("Signature"))
 
 
-def _check_signature(  # noqa: PLR0913 - as admit()
+def _check_signature(
     reading: Reading, names: dict[str, str], written: str | None, *, allow_legacy: bool, limits: Limits, budget: Budget
 ) -> None:
     if reading.signature is None:
@@ -257,7 +263,16 @@ class Admissions:
         self._allow_legacy = allow_legacy
         self._known: OrderedDict[tuple[bool, bool, bytes], Admitted] = OrderedDict()
 
-    def admit(self, data: bytes, *, policy: bool = False, limits: Limits | None = None, budget: Budget | None = None, learn: bool = True, source: str = "") -> Admitted:
+    def admit(
+        self,
+        data: bytes,
+        *,
+        policy: bool = False,
+        limits: Limits | None = None,
+        budget: Budget | None = None,
+        learn: bool = True,
+        source: str = "",
+    ) -> Admitted:
         """Return what :func:`admit` returns, remembered where these very bytes were admitted before."""
         key = (policy, self._allow_legacy, hashlib.sha256(data).digest())
         known = self._known.get(key)

@@ -71,11 +71,8 @@ def split_assertions(data: bytes) -> list[tuple[int, bytes]]:
 
     *line* counts from 1.  Paragraphs that hold nothing but comments are left out.
     """
-    pieces = []
-    for found in _PARAGRAPH.finditer(data):
-        if not _ONLY_COMMENTS.match(found.group()):
-            pieces.append((data.count(b"\n", 0, found.start()) + 1, found.group()))
-    return pieces
+    paragraphs = [found for found in _PARAGRAPH.finditer(data) if not _ONLY_COMMENTS.match(found.group())]
+    return [(data.count(b"\n", 0, found.start()) + 1, found.group()) for found in paragraphs]
 
 
 def split_fields(text: str) -> tuple[Fields, list[MalformedAssertion]]:
@@ -114,7 +111,9 @@ def _walk(text: str, starts: list[int], problems: list[MalformedAssertion]) -> l
             break  # 4.6.7: what follows the signature is not part of the assertion
         if gap and text[gap.end() :].strip(" \t\n"):
             problems.append(
-                malformed(text, gap.end(), "an empty line ends an assertion, and text follows it", "remove the empty line, or put a `#` in it")
+                malformed(
+                    text, gap.end(), "an empty line ends an assertion, and text follows it", "remove the empty line, or put a `#` in it"
+                )
             )
             break
     return fields
@@ -124,11 +123,22 @@ def _not_a_label(text: str, start: int) -> MalformedAssertion:
     line = text[start : (text + "\n").index("\n", start)]
     spaced = re.match(r"([A-Za-z-]+)[ \t]+:", line)
     if spaced:
-        return malformed(text, start, f"there is a blank between `{spaced.group(1)}` and its colon", f"write `{spaced.group(1)}:`", len(spaced.group()))
+        return malformed(
+            text, start, f"there is a blank between `{spaced.group(1)}` and its colon", f"write `{spaced.group(1)}:`", len(spaced.group())
+        )
     if text[start] in "\r\f\v":
-        return malformed(text, start, "a line begins with a control character", "KeyNote lines end with a newline alone: remove carriage returns and form feeds")
+        return malformed(
+            text,
+            start,
+            "a line begins with a control character",
+            "KeyNote lines end with a newline alone: remove carriage returns and form feeds",
+        )
     return malformed(
-        text, start, "this line is neither a field nor the continuation of one", "begin a continuation line with a blank, a field with its label and a colon", len(line)
+        text,
+        start,
+        "this line is neither a field nor the continuation of one",
+        "begin a continuation line with a blank, a field with its label and a colon",
+        len(line),
     )
 
 
@@ -151,4 +161,6 @@ def _check_order(text: str, fields: list[Field], problems: list[MalformedAsserti
         if field.label == "KeyNote-Version" and position > 0:
             problems.append(malformed(text, field.at, "`KeyNote-Version` must be the first field", "move it to the top", len(field.label)))
     if "Authorizer" not in seen and not problems:
-        problems.append(malformed(text, 0, "there is no `Authorizer` field", 'every assertion says who speaks: `Authorizer: "POLICY"` for a policy'))
+        problems.append(
+            malformed(text, 0, "there is no `Authorizer` field", 'every assertion says who speaks: `Authorizer: "POLICY"` for a policy')
+        )

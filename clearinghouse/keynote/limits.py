@@ -57,7 +57,9 @@ class Limits:
     @classmethod
     def local(cls) -> Limits:
         """Return the limits for the operator's own files, where only accidents are expected."""
-        return cls(assertion_bytes=1 << 20, request_bytes=1 << 28, assertions=1_000_000, members=10_000, steps=50_000_000, attribute_bytes=1 << 20)
+        return cls(
+            assertion_bytes=1 << 20, request_bytes=1 << 28, assertions=1_000_000, members=10_000, steps=50_000_000, attribute_bytes=1 << 20
+        )
 
     def with_(self, **changes: int) -> Limits:
         """Return these limits with some replaced."""

@@ -41,7 +41,7 @@ def world_of(node: object) -> str:
             return "test"
 
 
-def wrong_world(  # noqa: PLR0913 - the place is two facts, the mixture four
+def wrong_world(
     text: str, start: int, end: int, node: object, wanted: str, where: str, other: object | None = None
 ) -> MalformedAssertion:
     """Return the error for a node of one world where another is *wanted*."""
@@ -58,7 +58,7 @@ def _conversion(written: str, node: object, found: str, wanted: str, other: obje
             if isinstance(other, syntax.Attribute) and _DATE.match(written):
                 return f'dates compare as text: write `"{written}"`'
             if isinstance(other, syntax.Attribute):
-                return f"to compare numbers write `@{other.name}` on the other side; to compare text write `\"{written}\"`"
+                return f'to compare numbers write `@{other.name}` on the other side; to compare text write `"{written}"`'
             return f'write `"{written}"`'
         case "text", "integer" if isinstance(node, syntax.Literal) and node.text.isdigit():
             return f"write the number without quotation marks: `{node.text}`"
@@ -72,7 +72,7 @@ def _conversion(written: str, node: object, found: str, wanted: str, other: obje
             return "integers and floats do not mix: use `@` for integers, `&` for floats, on both sides"
         case "text", "test":
             return f'compare it with something, as in `{written} == "yes"`'
-        case ("integer" | "float"), "test":
+        case (("integer" | "float"), "test"):
             return f"compare it with something, as in `{written} > 0`"
         case "licensees", _:
             return "a list of k-of, and `.` and `$`, take single principals only"
@@ -113,9 +113,12 @@ def _characters(field: str, before: str, token: str) -> tuple[str, str] | None:
         case '"':
             return "this string is not closed on its line", 'write the closing `"`; a string goes on over a line end only after a backslash'
         case _ if "\r" in token:
-            return "there is a carriage return", "KeyNote lines end with a newline alone: convert the file (signatures cover bytes, so sign again)"
+            return (
+                "there is a carriage return",
+                "KeyNote lines end with a newline alone: convert the file (signatures cover bytes, so sign again)",
+            )
         case _ if token == "'" or token.startswith(_TYPOGRAPHIC):
-            return "KeyNote quotes with `\"` only", 'write `"` on both sides'
+            return 'KeyNote quotes with `"` only', 'write `"` on both sides'
         case "|" | "&" if field == "Licensees" or token == "|":
             return f"`{token}` is not an operator here", f"write `{token}{token}`"
         case ":" if before.isidentifier() or before.isalnum():
@@ -144,21 +147,28 @@ def _clauses(field: str, before: str, token: str) -> tuple[str, str] | None:
     match before, token:
         case _, "" if before == "}":
             return "a block's clause has no `;`", "write `};`"
-        case (";" | "{" | ""), "":
+        case ((";" | "{" | ""), ""):
             return "a `{` is not closed", "write `}` and then `;`"
         case _, ("" | "}") if before not in {"&&", "||", "!", "->", "(", "==", "~=", "<", ">", "<=", ">=", "!="}:
             return "a clause is not ended by `;`", "every clause ends with `;`, also the last one, and also after `}`"
-        case (";" | "}" | ""), ("&&" | "||"):
-            return f"a clause begins with `{token}`", f"the `;` before it ended the clause: remove that `;`. Clauses are alternatives and are not joined by `{token}`"
-        case (";" | "{" | ""), ";":
+        case ((";" | "}" | ""), ("&&" | "||")):
+            return (
+                f"a clause begins with `{token}`",
+                f"the `;` before it ended the clause: remove that `;`. Clauses are alternatives and are not joined by `{token}`",
+            )
+        case ((";" | "{" | ""), ";"):
             return "there is a clause with nothing in it", "remove this `;`"
         case "}", _:
             return "a block's clause has no `;`", f"write `}};` before `{shown(token, _SHOWN_CHARACTERS)}`"
         case _, "->":
             return "`->` cannot stand here", "a clause is `test -> value;` or `test -> { clauses };`, never inside brackets and never twice"
         case _, ";":
-            return "a clause ends inside a bracket or an unfinished test", "close the brackets and complete the test before `;`; clauses cannot stand inside brackets"
-    return None
+            return (
+                "a clause ends inside a bracket or an unfinished test",
+                "close the brackets and complete the test before `;`; clauses cannot stand inside brackets",
+            )
+        case _:
+            return None
 
 
 def _operators(field: str, before: str, token: str) -> tuple[str, str] | None:
@@ -185,11 +195,12 @@ def _licensee(before: str, token: str) -> tuple[str, str] | None:
             return "the list of principals is empty or ends with a comma", "name at least as many principals as the threshold asks for"
         case _, ("&&" | "||") if before in {"", "(", "&&", "||"}:
             return f"there is no principal before `{token}`", "write one, or remove the operator"
-        case ("&&" | "||"), "":
+        case (("&&" | "||"), ""):
             return f"there is no principal after `{before}`", "write one, or remove the operator"
         case _, _ if token.startswith('"') and (before.startswith('"') or before.isidentifier() or before == ")"):
             return "two principals stand side by side", "join them with `||` (any of them) or `&&` (all of them)"
-    return None
+        case _:
+            return None
 
 
 _RULES: tuple[_Rule, ...] = (_characters, _equals, _operators, _clauses)

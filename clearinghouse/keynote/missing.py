@@ -19,6 +19,7 @@ from clearinghouse.keynote import syntax
 from clearinghouse.keynote.conditions import Environment, text_of
 from clearinghouse.keynote.context import POLICY
 from clearinghouse.keynote.credential import Admitted
+from clearinghouse.keynote.evaluation import Reached, environment_of, evaluated
 from clearinghouse.keynote.licensees import Anybody, Every, Nobody, Quorum, Some, Trusted, principals
 from clearinghouse.keynote.numbers import RuntimeFault
 from clearinghouse.keynote.octets import from_octets
@@ -26,7 +27,7 @@ from clearinghouse.keynote.principals import short
 from clearinghouse.keynote.reasons import describe, failing
 
 if TYPE_CHECKING:
-    from clearinghouse.keynote.proof import Proof, Reached
+    from clearinghouse.keynote.proof import Proof
 
 _CONSIDERED = 1_000
 """Assertions that the search looks at; beyond them the answer is the nearest step among these."""
@@ -103,7 +104,7 @@ class _Search:
         self.granters = {each.authorizer for each in by_id.values() if each.authorizer} | {POLICY}
         self.granters |= {name for each in by_id.values() if each.trusted_by is not None for name in principals(each.trusted_by)}
         by_id |= {id(each.assertion): each.assertion for each in proof.reached}
-        self.reached: list[Reached] = [proof._evaluated(each) for each in by_id.values()]
+        self.reached: list[Reached] = [evaluated(proof.context, each) for each in by_id.values()]
 
     def _below_policy(self) -> Iterator[Admitted]:
         """Yield assertions from `POLICY` downward, nearest first, up to the bound."""
@@ -169,7 +170,8 @@ class _Search:
         who = "a policy" if authorizer == POLICY else f"`{short(authorizer)}`"
         text = f"a licence for `{short(licensee)}` from {who}"
         if self._is_reversed(authorizer, licensee):
-            text += f"; there is one the other way round, in which `{short(licensee)}` licenses `{short(authorizer)}`: perhaps Authorizer and Licensees were swapped"
+            text += f"; there is one the other way round, in which `{short(licensee)}` licenses `{short(authorizer)}`"
+            text += ": perhaps Authorizer and Licensees were swapped"
         return Step("licence", text, authorizer=from_octets(authorizer), licensee=from_octets(licensee))
 
     def _is_reversed(self, authorizer: str, licensee: str) -> bool:
@@ -191,15 +193,23 @@ class _Search:
         return way and (way[0] + _REISSUE * len(extra), (*extra, *way[1]))
 
     def _way_through_program(self, reached: Reached, program: syntax.Program, level: int, path: tuple[int, ...]) -> _Way | None:
-        found = (self._way_through_clause(reached, clause, level, (*path, number)) for number, clause in enumerate(program.clauses, start=1))
+        found = (
+            self._way_through_clause(reached, clause, level, (*path, number)) for number, clause in enumerate(program.clauses, start=1)
+        )
         return min((way for way in found if way is not None), key=lambda way: way[0], default=None)
 
     def _way_through_clause(self, reached: Reached, clause: syntax.Clause, level: int, path: tuple[int, ...]) -> _Way | None:
-        env = self.proof._environment(reached.tree)
+        env = environment_of(self.proof.context, reached.tree)
         failed = failing(clause.test, env)
         number = ".".join(map(str, path))
         steps = tuple(
-            Step("condition", f"{describe(test, env)} in {_named(reached.assertion)}, clause {number}", reached.assertion.name, reached.assertion.source, path)
+            Step(
+                "condition",
+                f"{describe(test, env)} in {_named(reached.assertion)}, clause {number}",
+                reached.assertion.name,
+                reached.assertion.source,
+                path,
+            )
             for test in failed
         )
         match clause.value:
@@ -231,7 +241,9 @@ def _cheapest(trusted: Trusted | None, best: Mapping[str, _Way]) -> _Way | None:
         case str():
             return best.get(trusted)
         case Quorum(k, weights):
-            return _enough(k, sorted(((best[name], weight) for name, weight in weights.items() if name in best), key=lambda priced: priced[0][0]))
+            return _enough(
+                k, sorted(((best[name], weight) for name, weight in weights.items() if name in best), key=lambda priced: priced[0][0])
+            )
         case Every(parts):
             return _together(_cheapest(part, best) for part in parts)
         case Some(parts):
@@ -253,7 +265,8 @@ def _enough(k: int, priced: list[tuple[_Way, int]]) -> _Way | None:
 
 
 def _together(ways: Iterable[_Way | None]) -> _Way | None:
-    price, steps = 0.0, []
+    price = 0.0
+    steps: list[Step] = []
     for way in ways:
         if way is None:
             return None

@@ -1,9 +1,9 @@
-"""Octet strings: KeyNote compares bytes, so the engine's text is one character per byte.
+r"""Octet strings: KeyNote compares bytes, so the engine's text is one character per byte.
 
 An *octet string* is a ``str`` whose characters are all below U+0100, each standing for one byte
 of the UTF-8 form.  Ordering and ``.`` in a regular expression then mean what RFC 2704 and the C
 locale mean by them, plain ASCII (nearly all attributes) needs no conversion at all, and a byte
-such as ``\\377`` that is no UTF-8 still has a place.
+such as ``\377`` that is no UTF-8 still has a place.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 from lark import Lark
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
@@ -133,7 +133,7 @@ def _tree(label: str, text: str, begin: int, end: int, limits: Limits, budget: B
         at = end if problem.token.type == "$END" else begin + (problem.token.start_pos or 0)
         raise unexpected(text, at, begin, end, label) from None
     except UnexpectedCharacters as problem:
-        raise unexpected(text, begin + problem.pos_in_stream, begin, end, label) from None
+        raise unexpected(text, begin + cast("int", problem.pos_in_stream), begin, end, label) from None
     except UnexpectedEOF:
         raise unexpected(text, end, begin, end, label) from None
 

@@ -29,7 +29,13 @@ def malformed(text: str, at: int, message: str, mend: str = "", width: int = 1) 
     caret = column - cut + (1 if cut else 0)
     width = len(from_octets(text[at : at + width]))
     return MalformedAssertion(
-        _bounded(message), mend=_bounded(mend), line=line, column=column, source=shown, caret=caret, width=max(1, min(width, len(shown) - caret + 1))
+        _bounded(message),
+        mend=_bounded(mend),
+        line=line,
+        column=column,
+        source=shown,
+        caret=caret,
+        width=max(1, min(width, len(shown) - caret + 1)),
     )
 
 

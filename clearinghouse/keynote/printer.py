@@ -76,7 +76,7 @@ def _written(node: Node) -> str:
             return _operation(node)
 
 
-def _operation(node: Node) -> str:
+def _operation(node: Node) -> str:  # noqa: C901, PLR0912 - one case for each node
     match node:
         case syntax.IntegerNegation(number):
             return "-" + show(number, _UNARY)

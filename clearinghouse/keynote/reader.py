@@ -13,6 +13,7 @@ from typing import Any
 from clearinghouse.errors import MalformedAssertion, TooLarge
 from clearinghouse.keynote import syntax
 from clearinghouse.keynote.budget import Budget
+from clearinghouse.keynote.fields import split_fields
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.parser import parse, parse_body
 from clearinghouse.keynote.shapes import Shaped, Shapes
@@ -66,20 +67,18 @@ def read(data: bytes, shapes: Shapes, *, learn: bool, limits: Limits, budget: Bu
 def from_tree(tree: syntax.Assertion, shapes: Shapes, *, learn: bool) -> Reading:
     """Return the reading of a tree that is parsed already."""
     conditions: Shaped | syntax.Program | None = tree.conditions
-    if learn and tree.conditions is not None and not tree.constants:
-        body = _body_of_conditions(tree)
-        conditions = (shapes.learn(body, (), tree.conditions) if body else None) or tree.conditions
-    return Reading(tree.raw, tree.authorizer, tree.licensees, conditions, tree.constants, tree.signature, tree.signed_start, tree.signed_end)
+    if tree.conditions is not None:
+        text = tree.raw.decode("latin-1")
+        field = split_fields(text)[0].get("Conditions")
+        body, names = text[field.start : field.end] if field else "", tuple(sorted(name for name, _ in tree.constants))
+        conditions = shapes.known(body, names) or (shapes.learn(body, names, tree.conditions) if learn else None) or tree.conditions
+    return Reading(
+        tree.raw, tree.authorizer, tree.licensees, conditions, tree.constants, tree.signature, tree.signed_start, tree.signed_end
+    )
 
 
-def _body_of_conditions(tree: syntax.Assertion) -> str | None:
-    """Return the Conditions body in the spelling by which a shape is remembered."""
-    usual = _usual_fields(tree.raw)
-    return usual[1].get("conditions") if usual else None
-
-
-def _usual_fields(data: bytes) -> tuple[str, dict[str, str], int] | None:
-    """Return text, bodies by lower-case label, and the offset of Signature; ``None`` if unusual."""
+def _usual_fields(data: bytes) -> tuple[dict[str, str], int] | None:
+    """Return the bodies by lower-case label, and the offset of Signature; ``None`` if unusual."""
     text = data.decode("latin-1")
     bodies: dict[str, str] = {}
     at, signature, end = 0, len(text), len(text)
@@ -94,11 +93,11 @@ def _usual_fields(data: bytes) -> tuple[str, dict[str, str], int] | None:
             signature = at
         bodies[label] = found.group(2)
         at = found.end()
-    return (text, bodies, signature) if "authorizer" in bodies and "\0" not in text else None
+    return (bodies, signature) if "authorizer" in bodies and "\0" not in text else None
 
 
-def _quick(  # noqa: PLR0913 - the parts of _usual_fields, and what read() was told
-    data: bytes, text: str, bodies: dict[str, str], signature: int, shapes: Shapes, *, learn: bool, limits: Limits, budget: Budget
+def _quick(
+    data: bytes, bodies: dict[str, str], signature: int, shapes: Shapes, *, learn: bool, limits: Limits, budget: Budget
 ) -> Reading | None:
     """Return the reading where each body is of the usual form, else ``None``."""
     authorizer = _ONE_LITERAL.match(bodies["authorizer"])

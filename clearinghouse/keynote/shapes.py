@@ -165,6 +165,6 @@ def _fill(node: Any, literals: tuple[Any, ...]) -> Any:  # noqa: ANN401 - every 
         case tuple():
             return tuple(_fill(each, literals) for each in node)
         case _ if is_dataclass(node):
-            return type(node)(*(_fill(getattr(node, each.name), literals) for each in fields(node)))
+            return node.__class__(*(_fill(getattr(node, each.name), literals) for each in fields(node)))
         case _:
             return node

@@ -19,8 +19,8 @@ def fold(node: syntax.Text, constants: Mapping[str, str]) -> str | None:
         case syntax.Attribute(name):
             return constants.get(name)
         case syntax.Indirect(term):
-            name = fold(term, constants)
-            return None if name is None else constants.get(name)
+            named = fold(term, constants)
+            return None if named is None else constants.get(named)
         case syntax.Join(parts):
             folded = [fold(part, constants) for part in parts]
             known = [part for part in folded if part is not None]

@@ -59,7 +59,10 @@ class TreeBuilder(Transformer[Token, Any]):
     def _placed(self, node: object, first: Token | Placed, last: Token | Placed, depth: int = 1) -> Placed:
         if depth > self._limits.nesting:
             raise malformed(
-                self._text, self._start(first), f"this is nested more than {self._limits.nesting} deep", "split it over several clauses or assertions"
+                self._text,
+                self._start(first),
+                f"this is nested more than {self._limits.nesting} deep",
+                "split it over several clauses or assertions",
             )
         return Placed(node, self._start(first), self._end(last), depth)
 
@@ -91,7 +94,13 @@ class TreeBuilder(Transformer[Token, Any]):
     def _unquoted(self, token: Token) -> str:
         value, bad = unquote(str(token))
         if bad is not None:
-            raise malformed(self._text, self._start(token) + bad, "an octal escape stands for one byte, at most `\\377`", "write `\\\\` for a backslash", 4)
+            raise malformed(
+                self._text,
+                self._start(token) + bad,
+                "an octal escape stands for one byte, at most `\\377`",
+                "write `\\\\` for a backslash",
+                4,
+            )
         return value
 
     def name(self, token: Token) -> Placed:
@@ -101,13 +110,21 @@ class TreeBuilder(Transformer[Token, Any]):
     def integer(self, token: Token) -> Placed:
         """An integer literal; its size is judged when it is evaluated."""
         if len(token) > 20:  # noqa: PLR2004 - far beyond 32 bits; int() of thousands of digits is slow
-            raise malformed(self._text, self._start(token), "this number has more than 20 digits", "KeyNote integers have 32 bits: compare as text", len(token))
+            raise malformed(
+                self._text,
+                self._start(token),
+                "this number has more than 20 digits",
+                "KeyNote integers have 32 bits: compare as text",
+                len(token),
+            )
         return self._placed(syntax.Integer(int(token), self._slot()), token, token)
 
     def float(self, token: Token) -> Placed:
         """A float literal."""
         if len(token) > 64:  # noqa: PLR2004 - a double has 17 significant digits
-            raise malformed(self._text, self._start(token), "this number has more than 64 digits", "a float has 17 significant digits", len(token))
+            raise malformed(
+                self._text, self._start(token), "this number has more than 64 digits", "a float has 17 significant digits", len(token)
+            )
         return self._placed(syntax.Float(float(token), self._slot()), token, token)
 
     def group(self, inner: Placed) -> Placed:
@@ -140,7 +157,12 @@ class TreeBuilder(Transformer[Token, Any]):
         if operator == ".":
             return self._join([left, right])
         if isinstance(left.node, _FLOATS) and operator != "%":
-            return self._placed(syntax.FloatOperation(cast("syntax.Operator", str(operator)), left.node, self._want(right, "float", where)), left, right, depth)
+            return self._placed(
+                syntax.FloatOperation(cast("syntax.Operator", str(operator)), left.node, self._want(right, "float", where)),
+                left,
+                right,
+                depth,
+            )
         a, b = self._want(left, "integer", where), self._want(right, "integer", where)
         return self._placed(syntax.IntegerOperation(cast("syntax.Operator", str(operator)), a, b), left, right, depth)
 
@@ -159,7 +181,7 @@ class TreeBuilder(Transformer[Token, Any]):
 
     def compared(self, left: Placed, token: Token, right: Placed) -> Placed:
         """One relation; both sides are of one world, and floats have no equality."""
-        relation = cast("syntax.Relation", str(token))
+        relation = str(token)
         depth = max(left.depth, right.depth) + 1
         world = world_of(left.node)
         if world == "test" or (world == "text" and world_of(right.node) == "test"):
@@ -170,7 +192,13 @@ class TreeBuilder(Transformer[Token, Any]):
         if world_of(right.node) != world:
             raise wrong_world(self._text, right.start, right.end, right.node, world, f"`{relation}`", other=left.node)
         if world == "float" and relation in {"==", "!="}:
-            raise malformed(self._text, left.start, f"`{relation}` does not compare floats", "use `<=` and `>=`, or `@` for integers", left.end - left.start)
+            raise malformed(
+                self._text,
+                left.start,
+                f"`{relation}` does not compare floats",
+                "use `<=` and `>=`, or `@` for integers",
+                left.end - left.start,
+            )
         self._refuse_keyword_as_text(left, right)
         made: Callable[..., object] = {"text": syntax.TextRelation, "integer": syntax.IntegerRelation, "float": syntax.FloatRelation}[world]
         return self._placed(made(relation, left.node, right.node), left, right, depth)
@@ -182,7 +210,9 @@ class TreeBuilder(Transformer[Token, Any]):
                 continue
             if _WORD.match(name.node.name) and _WORD.match(other.node.text):
                 mend = f'write `{name.node.name}` alone for the constant, or `$"{name.node.name}"` for an attribute of that name'
-                raise malformed(self._text, name.start, f"`{name.node.name}` is compared with a text as if it were one", mend, name.end - name.start)
+                raise malformed(
+                    self._text, name.start, f"`{name.node.name}` is compared with a text as if it were one", mend, name.end - name.start
+                )
 
     def negated_test(self, item: Placed) -> Placed:
         """``!test``."""
@@ -243,12 +273,17 @@ class TreeBuilder(Transformer[Token, Any]):
             node = self._licensee(item)
             parts += node.parts if isinstance(node, made) else (node,)
         if len(parts) > self._limits.members:
-            raise malformed(self._text, items[0].start, f"there are more than {self._limits.members} licensees here", "split them over several assertions")
+            raise malformed(
+                self._text,
+                items[0].start,
+                f"there are more than {self._limits.members} licensees here",
+                "split them over several assertions",
+            )
         return self._placed(made(tuple(parts)), items[0], items[-1], max(item.depth for item in items) + 1)
 
     def _licensee(self, item: Placed) -> syntax.Licensees:
         if isinstance(item.node, (*_LICENSEES, syntax.Principal)):
-            return cast("syntax.Licensees", item.node)
+            return item.node
         return syntax.Principal(self._want(item, "text", "Licensees"))
 
     def threshold(self, token: Token, *items: Placed) -> Placed:
@@ -256,12 +291,26 @@ class TreeBuilder(Transformer[Token, Any]):
         written = str(token)[: -len("-of")]
         members = tuple(syntax.Principal(self._want(item, "text", f"`{token}`")) for item in items)
         if written.startswith("0"):
-            raise malformed(self._text, self._start(token), f"`{token}` is no threshold", "write the number without a leading zero, and at least 1", len(token))
+            raise malformed(
+                self._text,
+                self._start(token),
+                f"`{token}` is no threshold",
+                "write the number without a leading zero, and at least 1",
+                len(token),
+            )
         k = int(written) if len(written) < 9 else 1 << 30  # noqa: PLR2004 - more members than any list has
         if len(members) > self._limits.members:
-            raise malformed(self._text, self._start(token), f"`{token}` has more than {self._limits.members} members", "split the list", len(token))
+            raise malformed(
+                self._text, self._start(token), f"`{token}` has more than {self._limits.members} members", "split the list", len(token)
+            )
         if k > len(members):
-            raise malformed(self._text, self._start(token), f"`{token}` can never be met by {len(members)} principals", "lower the number, or add members", len(token))
+            raise malformed(
+                self._text,
+                self._start(token),
+                f"`{token}` can never be met by {len(members)} principals",
+                "lower the number, or add members",
+                len(token),
+            )
         return self._placed(syntax.Threshold(k, members), token, items[-1], max(item.depth for item in items) + 1)
 
     def licensees(self, item: Placed) -> syntax.Licensees:
@@ -283,7 +332,13 @@ class TreeBuilder(Transformer[Token, Any]):
         seen: set[str] = set()
         for name, _ in pairs:
             if name.startswith("_"):
-                raise malformed(self._text, self._start(name), f"`{name}` begins with an underscore", "such names belong to KeyNote: choose another", len(name))
+                raise malformed(
+                    self._text,
+                    self._start(name),
+                    f"`{name}` begins with an underscore",
+                    "such names belong to KeyNote: choose another",
+                    len(name),
+                )
             if name in seen:
                 raise malformed(self._text, self._start(name), f"`{name}` is defined twice", "keep one of the definitions", len(name))
             seen.add(name)
