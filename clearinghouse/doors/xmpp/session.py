@@ -81,14 +81,14 @@ class Session(ComponentXMPP):
         """Connect and shake hands; raise `BrokerUnavailable` when the server does not let us in."""
         attempt = self.connect()
         waits = [asyncio.ensure_future(event.wait()) for event in (self.opened, self.ended)]
-        await asyncio.wait(waits, timeout=HANDSHAKE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-        attempt.cancel()
+        try:
+            await asyncio.wait(waits, timeout=HANDSHAKE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (attempt, *waits):
+                task.cancel()
         if not self.opened.is_set():
-            raise BrokerUnavailable(
-                f"no session at `{self.server_host}:{self.server_port}`", mend="see the server's log and the component's secret"
-            )
+            where = f"`{self.server_host}:{self.server_port}`"
+            raise BrokerUnavailable(f"no session at {where}", mend="see the server's log, and check the component's name and secret")
 
     async def close(self) -> None:
         """End the stream and everything that slixmpp runs for it."""
