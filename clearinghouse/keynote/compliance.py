@@ -10,7 +10,7 @@ chain gives it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from clearinghouse.errors import BadPrincipal
 from clearinghouse.keynote import syntax
@@ -19,49 +19,11 @@ from clearinghouse.keynote.chain import Settled
 from clearinghouse.keynote.conditions import Environment, text_of
 from clearinghouse.keynote.context import POLICY, Context, context_of
 from clearinghouse.keynote.credential import Admitted, Refused
-from clearinghouse.keynote.licensees import Anybody, Nobody, Quorum, Trusted, met, principals, resolve
+from clearinghouse.keynote.index import Held, Index
+from clearinghouse.keynote.licensees import Nobody, Quorum, Trusted, met, principals, resolve
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.principals import normalise
 from clearinghouse.keynote.proof import Proof
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """Assertions by licensee; those that trust anybody, and those whose principals need the request."""
-
-    by_licensee: Mapping[str, tuple[Admitted, ...]]
-    anybody: tuple[Admitted, ...]
-    dynamic: tuple[Admitted, ...]
-
-    @classmethod
-    def of(cls, assertions: Iterable[Admitted], below: Sequence[Index] = ()) -> Index:
-        """Index *assertions*, each once; those that trust nobody are never reached and need no place.
-
-        One that a layer *below* holds already is left out: it must not count anybody twice.
-        """
-        postings: dict[str, list[Admitted]] = {}
-        anybody, dynamic = [], []
-        for assertion in dict.fromkeys(assertions):
-            if any(layer.holds(assertion) for layer in below):
-                continue
-            match assertion.trusted_by:
-                case None:
-                    dynamic.append(assertion)
-                case _ if assertion.authorizer is None:
-                    dynamic.append(assertion)
-                case Anybody():
-                    anybody.append(assertion)
-                case trusted:
-                    for principal in principals(trusted):
-                        postings.setdefault(principal, []).append(assertion)
-        return cls({principal: tuple(found) for principal, found in postings.items()}, tuple(anybody), tuple(dynamic))
-
-    def holds(self, assertion: Admitted) -> bool:
-        """Say whether this very object is indexed by its principals."""
-        trusted = assertion.trusted_by
-        first = next(principals(trusted), None) if trusted is not None else None
-        return first is not None and any(each is assertion for each in self.by_licensee.get(first, ()))
-
 
 _NONE: tuple[Admitted, ...] = ()
 Waiting = dict[int, list[tuple[str, Admitted | None]]]
@@ -71,11 +33,11 @@ Waiting = dict[int, list[tuple[str, Admitted | None]]]
 class Assertions:
     """An immutable set of admitted assertions that answers queries.
 
-    ``version`` grows with nothing: sets are values, and :meth:`with_credentials` and
-    :meth:`without` give new ones that share everything with the old.
+    Sets are values: :meth:`with_credentials` and :meth:`without` give new ones that share
+    everything with the old.
     """
 
-    __slots__ = ("_layers", "_limits", "_revoked", "_unusual", "_withdrawn", "refused")
+    __slots__ = ("_held", "_limits", "_unusual")
 
     def __init__(
         self,
@@ -89,47 +51,38 @@ class Assertions:
         policies, credentials = tuple(policies), tuple(credentials)
         if not all(each.policy for each in policies) or any(each.policy for each in credentials):
             raise TypeError("policies must be admitted with policy=True, credentials without")
-        self._layers: tuple[Index, ...] = (Index.of((*policies, *credentials)),)
-        self._unusual = bool(self._layers[0].dynamic)
+        self._held = Held((Index.of((*policies, *credentials)),), refused=tuple(refused))
         self._limits = limits or Limits()
-        self._withdrawn: frozenset[bytes] = frozenset()
-        self._revoked: frozenset[str] = frozenset()
-        self.refused = tuple(refused)
+        self._unusual = bool(self._held.layers[0].dynamic)
+
+    def _with(self, held: Held) -> Assertions:
+        made = object.__new__(Assertions)
+        made._held = held
+        made._limits = self._limits
+        made._unusual = any(layer.dynamic for layer in held.layers)
+        return made
 
     def __iter__(self) -> Iterator[Admitted]:
-        """Yield every assertion once, those without licensees included."""
-        seen: set[int] = set()
-        for layer in self._layers:
-            for posting in (layer.anybody, layer.dynamic, *layer.by_licensee.values()):
-                for assertion in posting:
-                    if id(assertion) not in seen and assertion.id not in self._withdrawn:
-                        seen.add(id(assertion))
-                        yield assertion
+        """Yield every assertion once that has not been taken away."""
+        found = dict.fromkeys(assertion for layer in self._held.layers for assertion in layer)
+        return (assertion for assertion in found if assertion.id not in self._held.withdrawn)
+
+    @property
+    def refused(self) -> tuple[Refused, ...]:
+        """What was not admitted, and why."""
+        return self._held.refused
 
     def with_credentials(self, credentials: Iterable[Admitted], *, refused: Sequence[Refused] = ()) -> Assertions:
         """Return a set with *credentials* laid over this one; the cost is theirs alone."""
-        return self._copy(layers=(*self._layers, Index.of(credentials, self._layers)), refused=(*self.refused, *refused))
+        held = self._held
+        over = replace(held, layers=(*held.layers, Index.of(credentials, held.layers)), refused=(*held.refused, *refused))
+        return self._with(over)
 
     def without(self, ids: Iterable[bytes] = (), *, principals: Iterable[str] = ()) -> Assertions:
         """Return a set in which the assertions named by *ids*, and every use of *principals*, are gone."""
-        return self._copy(withdrawn=self._withdrawn | frozenset(ids), revoked=self._revoked | frozenset(map(normalise, principals)))
-
-    def _copy(
-        self,
-        *,
-        layers: tuple[Index, ...] | None = None,
-        refused: tuple[Refused, ...] | None = None,
-        withdrawn: frozenset[bytes] | None = None,
-        revoked: frozenset[str] | None = None,
-    ) -> Assertions:
-        made = object.__new__(Assertions)
-        made._layers = self._layers if layers is None else layers
-        made._unusual = any(layer.dynamic for layer in made._layers)
-        made._limits = self._limits
-        made._withdrawn = self._withdrawn if withdrawn is None else withdrawn
-        made._revoked = self._revoked if revoked is None else revoked
-        made.refused = self.refused if refused is None else refused
-        return made
+        held = self._held
+        less = replace(held, withdrawn=held.withdrawn | frozenset(ids), revoked=held.revoked | frozenset(map(normalise, principals)))
+        return self._with(less)
 
     def query(self, *, authorizers: Iterable[str], action: Mapping[str, str], values: Sequence[str], budget: Budget | None = None) -> Proof:
         """Return the compliance value of *action*, requested by *authorizers*, with its proof.
@@ -138,29 +91,15 @@ class Assertions:
         :class:`BadPrincipal` for an undecodable requester, :class:`BudgetExhausted`.
         """
         context = context_of(authorizers, action, values, self._limits, budget)
-        layers = self._layers_for(context) if self._unusual else self._layers
+        held = self._resolved_for(context) if self._unusual else self._held
         settled: Settled = {}
-        level = _settle(layers, context, settled, self._withdrawn, self._revoked)
-        return Proof(self, layers, context, settled, level)
+        return Proof(held, context, settled, _settle(held.layers, context, settled, held.withdrawn, held.revoked))
 
-    @property
-    def withdrawn(self) -> frozenset[bytes]:
-        """Ids that :meth:`without` removed."""
-        return self._withdrawn
-
-    @property
-    def revoked(self) -> frozenset[str]:
-        """Principals that :meth:`without` removed."""
-        return self._revoked
-
-    def is_revoked(self, assertion: Admitted) -> bool:
-        """Say whether *assertion* or its authorizer has been removed."""
-        return assertion.id in self._withdrawn or assertion.authorizer in self._revoked
-
-    def _layers_for(self, context: Context) -> tuple[Index, ...]:
-        """Return the layers, with the assertions whose principals this request decides resolved."""
-        resolved = [found for layer in self._layers for each in layer.dynamic if (found := _resolved(each, context)) is not None]
-        return (*self._layers, Index.of(resolved))
+    def _resolved_for(self, context: Context) -> Held:
+        """Return what is held, with the assertions whose principals this request decides resolved."""
+        held = self._held
+        resolved = [found for layer in held.layers for each in layer.dynamic if (found := _resolved(each, context)) is not None]
+        return replace(held, layers=(*held.layers, Index.of(resolved)))
 
 
 def _settle(  # noqa: C901, PLR0912 - the one loop whose every call would show in each decision

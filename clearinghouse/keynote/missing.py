@@ -9,25 +9,23 @@ authorizer on the way down from `POLICY` may grant the missing licence.  The che
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clearinghouse.keynote import syntax
 from clearinghouse.keynote.conditions import Environment, text_of
-from clearinghouse.keynote.context import POLICY
+from clearinghouse.keynote.context import POLICY, Context
 from clearinghouse.keynote.credential import Admitted
 from clearinghouse.keynote.evaluation import Reached, environment_of, evaluated
+from clearinghouse.keynote.index import Held
 from clearinghouse.keynote.licensees import Anybody, Every, Nobody, Quorum, Some, Trusted, principals
 from clearinghouse.keynote.numbers import RuntimeFault
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.principals import short
 from clearinghouse.keynote.reasons import describe, failing
-
-if TYPE_CHECKING:
-    from clearinghouse.keynote.proof import Proof
 
 _CONSIDERED = 1_000
 """Assertions that the search looks at; beyond them the answer is the nearest step among these."""
@@ -79,37 +77,37 @@ class Missing:
 _Way = tuple[float, tuple[Step, ...]]
 
 
-def nearest(proof: Proof) -> tuple[Missing, ...]:
-    """Return the nearest steps to the next and to the strongest value; empty for the strongest."""
-    if proof.strongest:
+def nearest(held: Held, context: Context, level: int, reached: Sequence[Reached]) -> tuple[Missing, ...]:
+    """Return the nearest steps from *level* to the next and to the strongest value; none for the strongest."""
+    if level == context.top:
         return ()
-    search = _Search(proof)
-    names = proof.context.scale.names
-    found = {level: search.steps_to(level) for level in dict.fromkeys((proof.level + 1, proof.context.top))}
+    search = _Search(held, context, reached)
+    found = {wanted: search.steps_to(wanted) for wanted in dict.fromkeys((level + 1, context.top))}
     told: list[Missing] = []
-    for level, steps in found.items():
+    for wanted, steps in found.items():
         if told and told[-1].steps == steps:
             told.pop()  # the same steps lead further than the next value
         if steps:
-            told.append(Missing(from_octets(names[level]), steps))
+            told.append(Missing(from_octets(context.scale.names[wanted]), steps))
     return tuple(told)
 
 
 class _Search:
     """Assertions below `POLICY` and above the requesters, with what it costs to pass each."""
 
-    def __init__(self, proof: Proof) -> None:
-        self.proof = proof
-        by_id = {id(each): each for each in self._below_policy()}
-        self.granters = {each.authorizer for each in by_id.values() if each.authorizer} | {POLICY}
-        self.granters |= {name for each in by_id.values() if each.trusted_by is not None for name in principals(each.trusted_by)}
-        by_id |= {id(each.assertion): each.assertion for each in proof.reached}
-        self.reached: list[Reached] = [evaluated(proof.context, each) for each in by_id.values()]
+    def __init__(self, held: Held, context: Context, reached: Sequence[Reached]) -> None:
+        self.held = held
+        self.context = context
+        below = dict.fromkeys(self._below_policy())
+        self.granters = {each.authorizer for each in below if each.authorizer} | {POLICY}
+        self.granters |= {name for each in below if each.trusted_by is not None for name in principals(each.trusted_by)}
+        known = {each.assertion for each in reached}
+        self.reached = [*reached, *(evaluated(context, each) for each in below if each not in known)]
 
     def _below_policy(self) -> Iterator[Admitted]:
         """Yield assertions from `POLICY` downward, nearest first, up to the bound."""
         by_authorizer: dict[str, list[Admitted]] = {}
-        for layer in self.proof.layers:
+        for layer in self.held.layers:
             for posting in (layer.anybody, *layer.by_licensee.values()):
                 for assertion in posting:
                     if assertion.authorizer is not None:
@@ -157,12 +155,12 @@ class _Search:
 
     def _seeds(self) -> Iterator[tuple[str, _Way]]:
         """Yield where a way may begin: a requester, or an authorizer that would license one."""
-        requesters = self.proof.context.requesters
+        requesters = self.context.requesters
         for requester in requesters:
-            if requester not in self.proof.assertions.revoked:
+            if requester not in self.held.revoked:
                 yield requester, (0.0, ())
         subject = requesters[0]
-        for name in self.granters - set(requesters) - self.proof.assertions.revoked:
+        for name in self.granters - set(requesters) - self.held.revoked:
             price = _POLICY_LICENCE if name == POLICY else _LICENCE
             yield name, (price, (self._licence(name, subject),))
 
@@ -175,16 +173,16 @@ class _Search:
         return Step("licence", text, authorizer=from_octets(authorizer), licensee=from_octets(licensee))
 
     def _is_reversed(self, authorizer: str, licensee: str) -> bool:
-        postings = (each for layer in self.proof.layers for each in layer.by_licensee.get(authorizer, ()))
+        postings = (each for layer in self.held.layers for each in layer.by_licensee.get(authorizer, ()))
         return any(each.authorizer == licensee for each in postings)
 
     def _way_through(self, reached: Reached, level: int) -> _Way | None:
         """Return what it costs to get *level* through an assertion's own conditions."""
-        assertion, revoked = reached.assertion, self.proof.assertions.revoked
+        assertion, revoked = reached.assertion, self.held.revoked
         if assertion.authorizer in revoked:
             return None
         extra: tuple[Step, ...] = ()
-        if assertion.id in self.proof.assertions.withdrawn:
+        if assertion.id in self.held.withdrawn:
             text = f"{_named(assertion)} to be issued again: it has been revoked"
             extra = (Step("revoked", text, assertion.name, assertion.source),)
         if reached.tree.conditions is None or reached.level >= level:
@@ -199,7 +197,7 @@ class _Search:
         return min((way for way in found if way is not None), key=lambda way: way[0], default=None)
 
     def _way_through_clause(self, reached: Reached, clause: syntax.Clause, level: int, path: tuple[int, ...]) -> _Way | None:
-        env = environment_of(self.proof.context, reached.tree)
+        env = environment_of(self.context, reached.tree)
         failed = failing(clause.test, env)
         number = ".".join(map(str, path))
         steps = tuple(

@@ -10,28 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clearinghouse.keynote.chain import Link, Settled, links, readable
 from clearinghouse.keynote.clock import instant_of, next_change
 from clearinghouse.keynote.context import Context
 from clearinghouse.keynote.credential import Admitted
 from clearinghouse.keynote.evaluation import Reached, evaluated
+from clearinghouse.keynote.index import Held
 from clearinghouse.keynote.missing import Missing, nearest
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.skipped import Skipped, of_reached, of_refused
-
-if TYPE_CHECKING:
-    from clearinghouse.keynote.compliance import Assertions, Index
 
 
 class Proof:
     """A compliance value and why it is what it is."""
 
-    def __init__(self, assertions: Assertions, layers: tuple[Index, ...], context: Context, settled: Settled, level: int) -> None:
+    def __init__(self, held: Held, context: Context, settled: Settled, level: int) -> None:
         """Keep what the query saw."""
-        self.assertions = assertions
-        self.layers = layers
+        self.held = held
         self.context = context
         self.settled = settled
         self.level = level
@@ -65,7 +62,7 @@ class Proof:
         return tuple(evaluated(self.context, assertion) for assertion in dict.fromkeys(self._reached()))
 
     def _reached(self) -> Iterator[Admitted]:
-        for layer in self.layers:
+        for layer in self.held.layers:
             yield from layer.anybody
             for principal in self.settled:
                 yield from layer.by_licensee.get(principal, ())
@@ -91,16 +88,16 @@ class Proof:
     def skipped(self) -> tuple[Skipped, ...]:
         """Every assertion that was left out or gave nothing, each with its reason and position."""
         carried = {link.id for link in self.chain}
-        found = [of_refused(each) for each in self.assertions.refused]
+        found = [of_refused(each) for each in self.held.refused]
         for each in self.reached:
             if each.assertion.name not in carried:
-                found += of_reached(each, self.context, self.settled, revoked=self.assertions.is_revoked(each.assertion))
+                found += of_reached(each, self.context, self.settled, revoked=self.held.is_revoked(each.assertion))
         return tuple(found)
 
     @cached_property
     def missing(self) -> tuple[Missing, ...]:
         """For the next and for the strongest value above this one, the nearest steps to it."""
-        return nearest(self)
+        return nearest(self.held, self.context, self.level, self.reached)
 
     def as_json(self) -> dict[str, Any]:
         """Return the proof in the documented schema (``docs/reference/json.md``)."""
