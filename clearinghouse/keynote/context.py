@@ -26,7 +26,7 @@ class Scale:
         """Order *names*, weakest first; raise BadQuery for none, or one twice."""
         if not names:
             raise BadQuery("a query needs compliance values", mend="give them from the weakest to the strongest, as in `deny,allow`")
-        self.names = tuple(map(to_octets, names))
+        self.names = tuple(map(octets_of, names))
         self.levels = {name: level for level, name in enumerate(self.names)}
         if len(self.levels) != len(names):
             raise BadQuery(
@@ -77,6 +77,14 @@ class Context:
         return self.specials.get(name, "")
 
 
+def octets_of(text: str) -> str:
+    """Return the octet string of *text*; raise BadQuery for half a surrogate pair, which JSON can smuggle in."""
+    try:
+        return to_octets(text)
+    except UnicodeEncodeError:
+        raise BadQuery("a text of the query holds half of a surrogate pair", mend="send whole Unicode characters") from None
+
+
 def context_of(
     authorizers: Iterable[str], action: Mapping[str, str], values: Sequence[str], limits: Limits, budget: Budget | None = None
 ) -> Context:
@@ -95,7 +103,7 @@ def context_of(
 @lru_cache(maxsize=_SCALES)
 def _requesters(authorizers: tuple[str, ...]) -> tuple[str, ...]:
     """Return the requesters in normal form, each once; the same few ask again and again."""
-    found = tuple(dict.fromkeys(normalise(to_octets(name)) for name in authorizers))
+    found = tuple(dict.fromkeys(normalise(octets_of(name)) for name in authorizers))
     if not found:
         raise BadQuery("a query needs at least one action authorizer", mend="name who requests the action")
     if POLICY in found:
@@ -113,7 +121,7 @@ def _action(action: Mapping[str, str], limits: Limits) -> Mapping[str, str]:
         raise BadQuery("an attribute is not text", mend="KeyNote attributes are strings: write numbers as decimal text") from None
     plain = joined.isascii()
     if not plain:
-        copy = {name: to_octets(value) for name, value in copy.items()}
+        copy = {name: octets_of(value) for name, value in copy.items()}
     if not plain or len(joined) > limits.attribute_bytes:
         _check_lengths(copy, limits.attribute_bytes)
     return copy
