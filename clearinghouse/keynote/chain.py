@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,16 +52,18 @@ class Link:
 
 def links(context: Context, settled: Settled) -> Iterator[Link]:
     """Yield the chain from `POLICY` down, each assertion once; raises TooLarge beyond ``limits.chain``."""
+    order = list(settled)
     waiting, done = [POLICY], set[str]()
     while waiting:
         principal = waiting.pop(0)
-        level, carrier = settled.get(principal, (0, None))
+        _, carrier = settled.get(principal, (0, None))
         if carrier is None or principal in done:
             continue
         done.add(principal)
         if len(done) > context.limits.chain:
             raise TooLarge("the chain is too long", mend=f"at most {context.limits.chain} assertions are followed (`chain`)")
-        used = tuple(_used(carrier.trusted_by, settled, level))
+        # Who was settled before explains it, and cannot lean on it in turn as in a cycle of one strength.
+        used = tuple(_used(carrier.trusted_by, frozenset(order[: order.index(principal)])))
         yield _link(context, carrier, used)
         waiting += used
 
@@ -89,24 +91,22 @@ def _best(found: tuple[Outcome, ...]) -> Outcome | None:
     return best
 
 
-def _used(trusted: Trusted | None, settled: Settled, level: int) -> Iterator[str]:
-    """Yield the principals by which licensees hold at *level*: no more than are needed."""
+def _used(trusted: Trusted | None, settled: Container[str]) -> Iterator[str]:
+    """Yield the principals by which licensees hold: no more than are needed."""
     match trusted:
         case str():
             yield trusted
         case Quorum(k, weights):
             count = 0
             for name, weight in weights.items():
-                if count < k and settled.get(name, (0, None))[0] >= level:
+                if count < k and name in settled:
                     count += weight
                     yield name
         case Every(parts):
             for part in parts:
-                yield from _used(part, settled, level)
+                yield from _used(part, settled)
         case Some(parts):
-            strong = {name for name, (reached, _) in settled.items() if reached >= level}
-            first = next((part for part in parts if met(part, strong)), None)
-            yield from _used(first, settled, level)
+            yield from _used(next((part for part in parts if met(part, settled)), None), settled)
         case _:
             return
 
