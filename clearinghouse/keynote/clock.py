@@ -78,7 +78,7 @@ def clock_use(program: syntax.Program, constants: Mapping[str, str]) -> ClockUse
 def next_change(use: ClockUse, now: datetime) -> datetime | None:
     """Return the first instant after *now* at which the clock can change what *use* saw."""
     found = [instant for comparison in use.comparisons for instant in _boundaries(*comparison, now)]
-    if use.tick is not None:
+    if use.tick is not None and now <= _LAST - use.tick:
         found.append(_floor(now, use.tick) + use.tick)
     return min(found, default=None)
 
