@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clearinghouse.keynote import numbers, patterns, syntax
-from clearinghouse.keynote.conditions import Environment, evaluate, join
+from clearinghouse.keynote.conditions import Environment, evaluate, float_in, integer_in, join
 from clearinghouse.keynote.context import Context
 from clearinghouse.keynote.numbers import RuntimeFault
 
@@ -133,7 +133,7 @@ class _Writer:
             case syntax.Integer():
                 return f"k[{node.slot}]"
             case syntax.ToInteger(term):
-                return f"to_integer({self._text(term, captures, depth + 1)})"
+                return f"to_integer(q, {self._text(term, captures, depth + 1)})"
             case syntax.IntegerNegation(term):
                 return f"negate({self._integer(term, captures, depth + 1)})"
             case syntax.IntegerOperation(symbol, left, right):
@@ -146,7 +146,7 @@ class _Writer:
             case syntax.Float():
                 return f"k[{node.slot}]"
             case syntax.ToFloat(term):
-                return f"to_float({self._text(term, captures, depth + 1)})"
+                return f"to_float(q, {self._text(term, captures, depth + 1)})"
             case syntax.FloatNegation(term):
                 return f"-({self._float(term, captures, depth + 1)})"
             case syntax.FloatOperation(symbol, left, right):
@@ -195,7 +195,7 @@ _FALLIBLE = (syntax.Match, syntax.Join, syntax.IntegerRelation, syntax.FloatRela
 
 def _search(context: Context, text: str, pattern: str) -> tuple[str, ...]:
     """Return the captures, which are never empty on a match; no match gives none."""
-    context.budget.spend(patterns.cost(pattern, text))
+    context.budget.spend(patterns.cost(pattern, text, limits=context.limits))
     return patterns.search(pattern, text, limits=context.limits) or ()
 
 
@@ -211,8 +211,8 @@ _HELPERS: Mapping[str, Any] = {
     "join": join,
     "named": _named,
     "search": _search,
-    "to_integer": numbers.to_integer,
-    "to_float": numbers.to_float,
+    "to_integer": integer_in,
+    "to_float": float_in,
     "negate": numbers.negate,
     **{name: getattr(numbers, name) for name in (*_INTEGER.values(), *_FLOAT.values())},
 }

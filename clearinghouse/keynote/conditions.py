@@ -15,6 +15,9 @@ from clearinghouse.keynote import numbers, patterns, syntax
 from clearinghouse.keynote.context import Context
 from clearinghouse.keynote.numbers import RuntimeFault
 
+_BYTES_PER_STEP = 64
+"""Bytes of a text that are joined, or read as a number, in one step of the budget."""
+
 _RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -74,7 +77,7 @@ class Environment:
 
     def match(self, text: str, pattern: str) -> bool:
         """Search, and keep the captures; a search that fails clears them."""
-        self.context.budget.spend(patterns.cost(pattern, text))
+        self.context.budget.spend(patterns.cost(pattern, text, limits=self.context.limits))
         found = patterns.search(pattern, text, limits=self.context.limits)
         self.captures = found or ()
         return found is not None
@@ -86,12 +89,26 @@ class Environment:
 
 def join(context: Context, parts: list[str]) -> str:
     """Return the concatenation; too long a text is a run-time error, and every byte is paid for."""
-    joined = "".join(parts)
-    if len(joined) > context.limits.attribute_bytes:
+    length = sum(map(len, parts))
+    if length > context.limits.attribute_bytes:
         raise RuntimeFault("a text grew beyond the limit `attribute_bytes`")
-    if len(joined) > 64:  # noqa: PLR2004 - one step per 64 bytes
-        context.budget.spend(len(joined) >> 6)
-    return joined
+    if length > _BYTES_PER_STEP:
+        context.budget.spend(length // _BYTES_PER_STEP)
+    return "".join(parts)
+
+
+def integer_in(context: Context, text: str) -> int:
+    """Return ``@text``; a long text is paid for, because reading its digits takes time."""
+    if len(text) > _BYTES_PER_STEP:
+        context.budget.spend(len(text) // _BYTES_PER_STEP)
+    return numbers.to_integer(text)
+
+
+def float_in(context: Context, text: str) -> float:
+    """Return ``&text``; a long text is paid for."""
+    if len(text) > _BYTES_PER_STEP:
+        context.budget.spend(len(text) // _BYTES_PER_STEP)
+    return numbers.to_float(text)
 
 
 def text_of(node: syntax.Text, env: Environment) -> str:
@@ -113,7 +130,7 @@ def integer_of(node: syntax.IntegerTerm, env: Environment) -> int:
         case syntax.Integer(value):
             return numbers.integer(value)
         case syntax.ToInteger(term):
-            return numbers.to_integer(text_of(term, env))
+            return integer_in(env.context, text_of(term, env))
         case syntax.IntegerNegation(term):
             return numbers.negate(integer_of(term, env))
         case syntax.IntegerOperation(symbol, left, right):
@@ -126,7 +143,7 @@ def float_of(node: syntax.FloatTerm, env: Environment) -> float:
         case syntax.Float(value):
             return value
         case syntax.ToFloat(term):
-            return numbers.to_float(text_of(term, env))
+            return float_in(env.context, text_of(term, env))
         case syntax.FloatNegation(term):
             return -float_of(term, env)
         case syntax.FloatOperation(symbol, left, right):
