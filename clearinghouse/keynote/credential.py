@@ -30,7 +30,7 @@ from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.parser import parse
 from clearinghouse.keynote.places import malformed
 from clearinghouse.keynote.principals import is_key, normalise
-from clearinghouse.keynote.reader import Reading, from_tree, read
+from clearinghouse.keynote.reader import Reading, read
 from clearinghouse.keynote.shapes import Shaped, Shapes, interpreted, weight
 from clearinghouse.keynote.signatures import verify
 from clearinghouse.keynote.texts import fold
@@ -151,12 +151,9 @@ def admit(
     """
     limits = limits or (Limits.local() if policy else Limits())
     budget = budget or Budget(limits.steps)
-    # 1. read the fields
-    reading = (
-        from_tree(data, _shapes, learn=learn)
-        if isinstance(data, syntax.Assertion)
-        else read(data, _shapes, learn=learn, limits=limits, budget=budget)
-    )
+    # 1. read the fields: of a tree too, its bytes are read, for they are what was signed
+    raw = data.raw if isinstance(data, syntax.Assertion) else data
+    reading = read(raw, _shapes, learn=learn, limits=limits, budget=budget)
     names = dict(reading.constants)
     # 2. resolve the authorizer
     written = fold(reading.authorizer, names)
