@@ -85,7 +85,7 @@ def _value(piece: str) -> tuple[str, str | int | float | None]:
         text, bad = unquote(piece)
         return "s", None if bad is not None else (intern(text) if len(text) < _INTERNED else text)
     if "." in piece:
-        return "f", float(piece) if len(piece) <= 64 else None  # noqa: PLR2004 - as in tree.py
+        return "f", float(piece) if len(piece) <= 64 and piece.index(".") <= 60 else None  # noqa: PLR2004 - as in tree.py
     number = int(piece) if len(piece) <= 10 else INT_MAX + 1  # noqa: PLR2004 - digits of 32 bits
     return "i", number if number <= INT_MAX else None
 

@@ -121,7 +121,7 @@ class TreeBuilder(Transformer[Token, Any]):
 
     def float(self, token: Token) -> Placed:
         """A float literal."""
-        if len(token) > 64:  # noqa: PLR2004 - a double has 17 significant digits
+        if len(token) > 64 or token.index(".") > 60:  # noqa: PLR2004 - a double has 17 significant digits
             raise malformed(
                 self._text, self._start(token), "this number has more than 64 digits", "a float has 17 significant digits", len(token)
             )
