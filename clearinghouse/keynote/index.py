@@ -16,17 +16,19 @@ class Index:
     by_licensee: Mapping[str, tuple[Admitted, ...]]
     anybody: tuple[Admitted, ...]
     dynamic: tuple[Admitted, ...]
+    joint: frozenset[Admitted]
+    """Those of several licensees: the ones that would count somebody twice if they were indexed twice."""
 
     @classmethod
     def of(cls, assertions: Iterable[Admitted], below: Sequence[Index] = ()) -> Index:
         """Index *assertions*, each once; those that trust nobody are never reached and need no place.
 
-        One that a layer *below* holds already is left out: it must not count anybody twice.
+        One of several licensees that a layer *below* holds already is left out.
         """
         postings: dict[str, list[Admitted]] = {}
-        anybody, dynamic = [], []
+        anybody, dynamic, joint = [], [], []
         for assertion in dict.fromkeys(assertions):
-            if any(layer.holds(assertion) for layer in below):
+            if any(assertion in layer.joint for layer in below):
                 continue
             match assertion.trusted_by:
                 case None:
@@ -36,15 +38,11 @@ class Index:
                 case Anybody():
                     anybody.append(assertion)
                 case trusted:
+                    if not isinstance(trusted, str):
+                        joint.append(assertion)
                     for principal in principals(trusted):
                         postings.setdefault(principal, []).append(assertion)
-        return cls({principal: tuple(found) for principal, found in postings.items()}, tuple(anybody), tuple(dynamic))
-
-    def holds(self, assertion: Admitted) -> bool:
-        """Say whether this very object is indexed by its principals."""
-        trusted = assertion.trusted_by
-        first = next(principals(trusted), None) if trusted is not None else None
-        return first is not None and any(each is assertion for each in self.by_licensee.get(first, ()))
+        return cls({principal: tuple(found) for principal, found in postings.items()}, tuple(anybody), tuple(dynamic), frozenset(joint))
 
     def __iter__(self) -> Iterator[Admitted]:
         """Yield every assertion once."""
