@@ -17,7 +17,7 @@ from clearinghouse.keynote import syntax
 from clearinghouse.keynote.budget import Budget
 from clearinghouse.keynote.chain import Settled
 from clearinghouse.keynote.conditions import Environment, text_of
-from clearinghouse.keynote.context import POLICY, Context, context_of
+from clearinghouse.keynote.context import POLICY, Context, context_of, octets_of
 from clearinghouse.keynote.credential import Admitted, Refused
 from clearinghouse.keynote.index import Held, Index
 from clearinghouse.keynote.licensees import Nobody, Quorum, Trusted, met, principals, resolve
@@ -48,10 +48,8 @@ class Assertions:
         limits: Limits | None = None,
     ) -> None:
         """Index the assertions; *refused* are named in every proof as skipped."""
-        policies, credentials = tuple(policies), tuple(credentials)
-        if not all(each.policy for each in policies) or any(each.policy for each in credentials):
-            raise TypeError("policies must be admitted with policy=True, credentials without")
-        self._held = Held((Index.of((*policies, *credentials)),), refused=tuple(refused))
+        admitted = (*_of_channel(policies, policy=True), *_of_channel(credentials, policy=False))
+        self._held = Held((Index.of(admitted),), refused=tuple(refused))
         self._limits = limits or Limits()
         self._unusual = bool(self._held.layers[0].dynamic)
 
@@ -75,14 +73,16 @@ class Assertions:
     def with_credentials(self, credentials: Iterable[Admitted], *, refused: Sequence[Refused] = ()) -> Assertions:
         """Return a set with *credentials* laid over this one; the cost is theirs alone."""
         held = self._held
-        over = replace(held, layers=(*held.layers, Index.of(credentials, held.layers)), refused=(*held.refused, *refused))
-        return self._with(over)
+        layer = Index.of(_of_channel(credentials, policy=False), held.layers)
+        return self._with(replace(held, layers=(*held.layers, layer), refused=(*held.refused, *refused)))
 
     def without(self, ids: Iterable[bytes] = (), *, principals: Iterable[str] = ()) -> Assertions:
         """Return a set in which the assertions named by *ids*, and every use of *principals*, are gone."""
-        held = self._held
-        less = replace(held, withdrawn=held.withdrawn | frozenset(ids), revoked=held.revoked | frozenset(map(normalise, principals)))
-        return self._with(less)
+        held, withdrawn = self._held, frozenset(ids)
+        if isinstance(principals, str) or not all(isinstance(each, bytes) for each in withdrawn):
+            raise TypeError("ids are bytes, and principals a list: anything else would revoke nothing, and say nothing")
+        revoked = frozenset(normalise(octets_of(each)) for each in principals)
+        return self._with(replace(held, withdrawn=held.withdrawn | withdrawn, revoked=held.revoked | revoked))
 
     def query(self, *, authorizers: Iterable[str], action: Mapping[str, str], values: Sequence[str], budget: Budget | None = None) -> Proof:
         """Return the compliance value of *action*, requested by *authorizers*, with its proof.
@@ -100,6 +100,14 @@ class Assertions:
         held = self._held
         resolved = [found for layer in held.layers for each in layer.dynamic if (found := _resolved(each, context)) is not None]
         return replace(held, layers=(*held.layers, Index.of(resolved)))
+
+
+def _of_channel(assertions: Iterable[Admitted], *, policy: bool) -> tuple[Admitted, ...]:
+    """Return *assertions*; raise TypeError for one that was not admitted, or came over the other channel."""
+    found = tuple(assertions)
+    if any(getattr(each, "policy", None) is not policy for each in found):
+        raise TypeError("policies must be admitted with policy=True, credentials without")
+    return found
 
 
 def _settle(  # noqa: C901, PLR0912 - the one loop whose every call would show in each decision

@@ -59,7 +59,9 @@ def of_reached(reached: Reached, context: Context, settled: Settled, *, revoked:
     if revoked:
         yield Skipped(assertion.name, assertion.source, "revoked", "it has been revoked", 1, 1)
     elif reached.level == 0 and not reached.outcomes:
-        yield Skipped(assertion.name, assertion.source, "condition-failed", "its Conditions field is empty, which is the weakest value", 1, 1)
+        yield Skipped(
+            assertion.name, assertion.source, "condition-failed", "its Conditions field is empty, which is the weakest value", 1, 1
+        )
     elif reached.level == 0:
         yield from (_clause(reached, outcome, context) for outcome in reached.outcomes)
     elif (missing := _unmet(assertion.trusted_by, settled)) is not None:
