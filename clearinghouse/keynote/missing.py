@@ -155,12 +155,13 @@ class _Search:
 
     def _seeds(self) -> Iterator[tuple[str, _Way]]:
         """Yield where a way may begin: a requester, or an authorizer that would license one."""
-        requesters = self.context.requesters
+        requesters = [requester for requester in self.context.requesters if requester not in self.held.revoked]
+        if not requesters:
+            return  # no licence helps whoever has been revoked
         for requester in requesters:
-            if requester not in self.held.revoked:
-                yield requester, (0.0, ())
+            yield requester, (0.0, ())
         subject = requesters[0]
-        for name in self.granters - set(requesters) - self.held.revoked:
+        for name in sorted(self.granters - set(requesters) - self.held.revoked):  # of equal ways always the same
             price = _POLICY_LICENCE if name == POLICY else _LICENCE
             yield name, (price, (self._licence(name, subject),))
 
