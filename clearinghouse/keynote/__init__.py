@@ -24,6 +24,7 @@ from clearinghouse.keynote.missing import Missing, Step
 from clearinghouse.keynote.parser import parse
 from clearinghouse.keynote.printer import print_assertion
 from clearinghouse.keynote.proof import Proof
+from clearinghouse.keynote.signing import sign
 from clearinghouse.keynote.skipped import Skipped
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "admit",
     "parse",
     "print_assertion",
+    "sign",
     "split_assertions",
 ]
