@@ -1,0 +1,132 @@
+"""The SQLite file: opened so that what is committed is durable, and brought to today's layout."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from clearinghouse.errors import BadSettings, StoreUnavailable, UnsafeFile
+
+BUSY_SECONDS: Final = 3.0
+"""How long a write waits for another process that holds the file; longer, and the question is left open."""
+
+_MENDS: Final = {
+    "SQLITE_BUSY": "another process holds it: end that one, or wait",
+    "SQLITE_LOCKED": "another process holds it: end that one, or wait",
+    "SQLITE_READONLY": "let us write the file and its directory",
+    "SQLITE_FULL": "make room on its disk",
+    "SQLITE_IOERR": "look at its disk and at the system's log",
+    "SQLITE_CANTOPEN": "make its directory, and let us write there",
+    "SQLITE_PERM": "let us write the file and its directory",
+    "SQLITE_CORRUPT": "restore it from a backup",
+    "SQLITE_NOTADB": "it is no SQLite database: name another file in [store], or restore this one",
+}
+
+
+def create_engine(path: Path, *, read_only: bool = False) -> AsyncEngine:
+    """Return an engine whose transactions are durable once they are committed; `writing` gives the one to write with."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        # The driver would begin transactions when it sees fit; `_begin` does.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"query_only={int(read_only)}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later can be refused in between; one that only reads must not wait.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+    return engine
+
+
+def writing(engine: AsyncEngine) -> AsyncEngine:
+    """Return *engine* with transactions that hold the file for writing from their beginning."""
+    return engine.execution_options(writes=True)
+
+
+@asynccontextmanager
+async def errors_of(path: Path) -> AsyncIterator[None]:
+    """Turn what the driver raises about *path* into `StoreUnavailable` with its mend."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise unavailable(path, error.orig) from error
+    except sqlite3.Error as error:
+        raise unavailable(path, error) from error
+
+
+def unavailable(path: Path, error: BaseException | None) -> StoreUnavailable:
+    """Return what an operator must know about *error*."""
+    name: str = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+    mend = next((mend for prefix, mend in _MENDS.items() if name.startswith(prefix)), "see the message, and the system's log")
+    return StoreUnavailable(f"the store `{path}` cannot be used ({error})", mend=mend)
+
+
+def claim(path: Path) -> None:
+    """Make the file, mode 0600, or see that it is ours alone: it says who asked for what."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        check_ours(path)
+    except OSError as error:
+        mend = "make its directory and let us write there, or name another file in [store]"
+        raise StoreUnavailable(f"the store `{path}` cannot be made ({error.strerror})", mend=mend) from None
+
+
+def check_ours(path: Path) -> None:
+    """Raise unless *path* is a database file that others can neither read nor write."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise BadSettings(f"there is no store `{path}` ({error.strerror})", mend="it is made when the service starts") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsafeFile(f"`{path}` is not a regular file", mend="name a file in [store]")
+    if status.st_uid != os.geteuid():
+        raise UnsafeFile(f"`{path}` belongs to user {status.st_uid}", mend="run as that user, or name another file in [store]")
+    if status.st_mode & 0o077:
+        raise UnsafeFile(f"`{path}` can be reached by others (mode {stat.S_IMODE(status.st_mode):04o})", mend=f"chmod 600 {path}")
+
+
+def migrate(connection: Connection, path: Path) -> None:
+    """Bring the database to today's layout; raises `StoreUnavailable` for one that is newer than we are."""
+    try:
+        command.upgrade(_config(connection), "head")
+    except CommandError as error:
+        mend = "run the version of the clearinghouse that wrote it, or a later one"
+        raise StoreUnavailable(f"the layout of the store `{path}` is unknown ({error})", mend=mend) from None
+
+
+def check_layout(connection: Connection, path: Path) -> None:
+    """Raise unless the database has today's layout."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current != ScriptDirectory.from_config(_config(connection)).get_current_head():
+        raise StoreUnavailable(f"the layout of the store `{path}` is not today's", mend="start the service once: it brings it up to date")
+
+
+def _config(connection: Connection) -> Config:
+    attributes: dict[str, Any] = {"connection": connection}
+    config = Config(attributes=attributes)
+    config.set_main_option("script_location", "clearinghouse.storage:migrations")
+    config.set_main_option("path_separator", "os")
+    return config

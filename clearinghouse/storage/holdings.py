@@ -1,0 +1,167 @@
+"""What the clearinghouse believes, made of files (pure; rule R16).
+
+Each assertion is judged by itself: one that is broken is left out and named, and never keeps another from
+counting.  One that was good before it was broken stays in use as it was, until it is mended or taken away;
+what is taken away stops counting at once, whatever else is wrong in its file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+from itertools import chain
+
+from clearinghouse.clearing.policies import check_policy, check_separation
+from clearinghouse.clearing.snapshot import Snapshot
+from clearinghouse.clearing.vocabulary import GROUPS
+from clearinghouse.errors import BadPolicy, ClearinghouseError, MalformedAssertion
+from clearinghouse.keynote import Admissions, Admitted, Limits, Refused, split_assertions
+from clearinghouse.storage.folders import CREDENTIALS, FileRead
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One assertion of a file: where it begins, its bytes, what counts of it, and what is wrong with it.
+
+    With both ``counts`` and ``error`` it is broken now, and what it was before stays in use.
+    """
+
+    line: int
+    raw: bytes
+    counts: Admitted | None
+    error: ClearinghouseError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileHeld:
+    """One file and its assertions; ``error`` where the file itself may not be read."""
+
+    read: FileRead
+    pieces: tuple[Piece, ...]
+    error: ClearinghouseError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An assertion or file that was left out: line and column count in the file, from 1.
+
+    ``kept`` says that what stood there before stays in use.
+    """
+
+    file: str
+    line: int
+    column: int
+    error: ClearinghouseError
+    kept: bool = False
+
+    def __str__(self) -> str:
+        """Return place, fact and mend on one line."""
+        place = f"{self.file}, line {self.line}, column {self.column}" if self.line else self.file
+        mend = f": {self.error.mend}" if self.error.mend else ""
+        return f"{place}: {self.error.message}{mend}{'; its last good content stays in use' if self.kept else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Everything that was loaded; ``snapshot`` is what decisions are made from."""
+
+    files: Mapping[tuple[str, str], FileHeld] = field(default_factory=dict)
+    policies: Mapping[str, tuple[Admitted, ...]] = field(default_factory=dict)
+    credentials: tuple[Admitted, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    snapshot: Snapshot = field(default_factory=lambda: Snapshot.of({}, ()))
+
+    def admitted(self) -> Iterator[Admitted]:
+        """Yield every assertion that counts."""
+        yield from chain(*self.policies.values(), self.credentials)
+
+
+@dataclass(slots=True)
+class Loader:
+    """Judges assertions by the settings; what it has admitted once it need not check again."""
+
+    admissions: Admissions = field(default_factory=Admissions)
+    limits: Limits = field(default_factory=Limits)
+    shared_keys: Sequence[str] = ()
+
+    def load(self, files: Iterable[FileRead], before: Holdings) -> Holdings:
+        """Return what *files* say; *before* is what was loaded when they were read last."""
+        held = {(read.group, read.name): self._file(read, before.files.get((read.group, read.name))) for read in files}
+        policies = {group: tuple(_counting(held.values(), group)) for group in GROUPS}
+        mixed = {id(assertion): error for assertion, error in check_separation(policies, self.shared_keys)}
+        problems = tuple(_problems(held.values(), mixed))
+        policies = {group: tuple(each for each in found if id(each) not in mixed) for group, found in policies.items()}
+        credentials = tuple(_counting(held.values(), CREDENTIALS))
+        refused = [Refused(each.file, index, each.error) for index, each in enumerate(problems)]
+        return Holdings(held, policies, credentials, problems, Snapshot.of(policies, credentials, refused=refused))
+
+    def _file(self, read: FileRead, before: FileHeld | None) -> FileHeld:
+        if before is not None and before.read is read:
+            return before
+        if isinstance(read.content, ClearinghouseError):
+            kept = () if before is None else (replace(each, error=None) for each in before.pieces)
+            return FileHeld(read, tuple(each for each in kept if each.counts), read.content)
+        found = split_assertions(read.content)
+        pieces = [self._piece(read, line, raw, alone=len(found) == 1) for line, raw in found]
+        return FileHeld(read, tuple(pieces if before is None else _with_last_good(pieces, before.pieces)))
+
+    def _piece(self, read: FileRead, line: int, raw: bytes, *, alone: bool) -> Piece:
+        policy = read.group != CREDENTIALS
+        try:
+            # A credential was written by somebody else, who may have meant to make us work.
+            admitted = self.admissions.admit(raw, policy=policy, limits=Limits.local() if policy else self.limits)
+            if policy:
+                check_policy(admitted, read.group)
+        except ClearinghouseError as error:
+            return Piece(line, raw, None, _in_file(error, line))
+        named = copy(admitted)  # the same bytes may stand in several files
+        named.source = read.name if alone else f"{read.name}:{line}"
+        return Piece(line, raw, named)
+
+
+def _counting(files: Iterable[FileHeld], group: str) -> Iterator[Admitted]:
+    return (each.counts for file in files if file.read.group == group for each in file.pieces if each.counts is not None)
+
+
+def _with_last_good(now: Sequence[Piece], before: Sequence[Piece]) -> list[Piece]:
+    """Return *now* with what broken pieces were before.
+
+    A piece was what stood in its place, where as many stand in that place as before; in any other case
+    something was taken away, and nobody can say that it was not this one.
+    """
+    if all(each.error is None for each in now):
+        return list(now)
+    pieces = list(now)
+    blocks = SequenceMatcher(None, [each.raw for each in before], [each.raw for each in now], autojunk=False).get_opcodes()
+    for tag, old, old_end, new, new_end in blocks:
+        if tag in {"equal", "replace"} and old_end - old == new_end - new:
+            pieces[new:new_end] = map(_last_good, now[new:new_end], before[old:old_end])
+    return pieces
+
+
+def _last_good(now: Piece, before: Piece) -> Piece:
+    return now if now.error is None else replace(now, counts=before.counts)
+
+
+def _in_file(error: ClearinghouseError, line: int) -> ClearinghouseError:
+    """Return *error* with lines that count in the file, of which the assertion begins on *line*."""
+    if not isinstance(error, MalformedAssertion):
+        return error
+    others = tuple(each for each in (_in_file(other, line) for other in error.others) if isinstance(each, MalformedAssertion))
+    moved = copy(error)
+    moved.line, moved.others = error.line + line - 1, others
+    return moved
+
+
+def _problems(files: Iterable[FileHeld], mixed: Mapping[int, BadPolicy]) -> Iterator[Problem]:
+    for file in files:
+        if file.error is not None:
+            yield Problem(file.read.name, 0, 0, file.error, kept=bool(file.pieces))
+        for each in file.pieces:
+            error = each.error or mixed.get(id(each.counts))
+            if isinstance(error, MalformedAssertion):
+                yield Problem(file.read.name, error.line, error.column, error, kept=each.counts is not None)
+            elif error is not None:
+                yield Problem(file.read.name, each.line, 1, error, kept=each.error is not None and each.counts is not None)
