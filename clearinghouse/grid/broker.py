@@ -71,7 +71,8 @@ class Broker:
         if len(iq) != 1:
             raise StanzaRefused("bad-request")
         request = iq[0]
-        wanted = request[0].tag if request.tag in _WRAPPERS and len(request) else request.tag
+        inside = request[0].tag if request.tag in _WRAPPERS and len(request) else ""
+        wanted = request.tag if request.tag == _COMMAND else inside
         answer = self._answers().get((iq.get("type", ""), wanted))
         if answer is None:
             raise StanzaRefused("service-unavailable", text="No module is handling this query")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 from slixmpp.jid import JID, InvalidJID
@@ -30,6 +31,9 @@ def read_subscriber(written: str) -> Subscriber:
         jid = JID(_short_enough(written))
     except InvalidJID:
         raise _not_normal(written) from None
+    # Stringprep stops at Unicode 3.2: it lets younger characters pass that newer software maps to others.
+    if not unicodedata.is_normalized("NFKC", written):
+        raise _not_normal(written)
     local, rest = _split_local(written)
     domain, slash, resource = rest.partition("/")
     if jid.local != local.lower() or jid.resource != resource:
@@ -43,14 +47,21 @@ def read_domain(written: str) -> str:
     """Return a domain in lower case with A-labels (RFC 5890); raise `MalformedRequest` when it has no such form."""
     try:
         name = written.encode("idna").decode("ascii").lower()
-        same = written.isascii() or name.encode("ascii").decode("idna") == written.lower()
-    except UnicodeError:
+        JID(name)
+        if not written.isascii() and not _same_name(name, written):
+            raise _not_normal(written)
+    except (UnicodeError, InvalidJID):
         raise _not_normal(written) from None
     labels = name.split(".")
     address = labels[-1].isdecimal()
-    if not same or address or len(name) > MAX_DOMAIN_CHARACTERS or not all(map(_LABEL.fullmatch, labels)):
+    if address or len(name) > MAX_DOMAIN_CHARACTERS or not all(map(_LABEL.fullmatch, labels)):
         raise _not_normal(written)
     return name
+
+
+def _same_name(a_labels: str, u_labels: str) -> bool:
+    """Whether the two differ in spelling and case only: IDNA 2003, which does the spelling, also maps letters to others."""
+    return unicodedata.is_normalized("NFKC", u_labels) and a_labels.encode("ascii").decode("idna") == u_labels.lower()
 
 
 def _short_enough(written: str) -> str:

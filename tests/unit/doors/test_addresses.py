@@ -20,6 +20,7 @@ NORMAL = [
     ("müller@csirt.example", "müller@csirt.example", "müller@csirt.example", "csirt.example"),
     ("a@münchen.example", "a@xn--mnchen-3ya.example", "a@xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
     ("a@xn--mnchen-3ya.example", "a@xn--mnchen-3ya.example", "a@xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+    ("a@xn--strae-oqa.example", "a@xn--strae-oqa.example", "a@xn--strae-oqa.example", "xn--strae-oqa.example"),
     ("a,b@csirt.example", "a,b@csirt.example", "a,b@csirt.example", "csirt.example"),
 ]
 
@@ -40,6 +41,8 @@ REFUSED = {
     "zero-width joiner": "a\u200db@csirt.example",
     "domain that IDNA 2003 turns into another": "a@straße.example",
     "full-width letter in the domain": "a@csir\uff54.example",
+    "ideograph that only newer Unicode maps": "a@\ufa6b.example",
+    "localpart that only newer Unicode maps": "\ufa6b@csirt.example",
     "ideographic full stop": "a@csirt。example",
     "trailing dot": "a@csirt.example.",
     "empty label": "a@csirt..example",
