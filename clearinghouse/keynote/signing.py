@@ -20,7 +20,7 @@ from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.keynote.octets import octets_to_bytes, to_octets
 from clearinghouse.keynote.parser import parse, parse_body
 from clearinghouse.keynote.places import malformed
-from clearinghouse.keynote.principals import normalise, short, shown
+from clearinghouse.keynote.principals import is_key, normalise, short, shown
 from clearinghouse.keynote.printer import print_assertion
 from clearinghouse.keynote.texts import fold
 
@@ -106,8 +106,10 @@ class Draft:
 
     ``licensees`` and ``conditions`` are KeyNote text; conditions are one test, or clauses.  Unless
     ``may_delegate``, every clause demands that the licensees ask in person (``subject``, a test; by
-    default ``_ACTION_AUTHORIZERS`` is what the licensees are).  ``until`` is the first day, in UTC,
-    on which the credential no longer holds.  ``serial`` makes its id unlike any other.
+    default ``_ACTION_AUTHORIZERS`` is what the licensees are).  Names that are no keys cannot sign
+    and so cannot delegate: where there are only such, nothing is demanded by default, and they may
+    ask together with others, as a user does with its domain.  ``until`` is the first day, in UTC, on
+    which the credential no longer holds.  ``serial`` makes its id unlike any other.
     """
 
     authorizer: str
@@ -159,7 +161,7 @@ def _demands(draft: Draft, licensees: syntax.Licensees, constants: dict[str, str
         demands.append(_equal("operation", to_octets(draft.operation)))
     if draft.subject:
         demands.append(_test(draft.subject))
-    elif not draft.may_delegate:
+    elif not draft.may_delegate and any(map(is_key, _named(licensees, constants))):
         demands.append(_in_person(licensees, constants))
     if draft.until is not None:
         demands.append(syntax.TextRelation("<", syntax.Attribute("date"), syntax.Literal(draft.until.strftime("%Y%m%d"))))
@@ -197,6 +199,10 @@ def _all_of(tests: tuple[syntax.Test, ...]) -> syntax.Test:
 
 def _equal(name: str, value: str) -> syntax.Test:
     return syntax.TextRelation("==", syntax.Attribute(name), syntax.Literal(value))
+
+
+def _named(licensees: syntax.Licensees, constants: dict[str, str]) -> list[str]:
+    return [_principal(node.name, constants) for node in syntax.nodes(licensees) if isinstance(node, syntax.Principal)]
 
 
 def _in_person(licensees: syntax.Licensees, constants: dict[str, str]) -> syntax.Test:

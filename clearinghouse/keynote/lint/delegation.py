@@ -9,7 +9,9 @@ from clearinghouse.keynote.clock import DATE, TIME
 from clearinghouse.keynote.context import ACTION_AUTHORIZERS
 from clearinghouse.keynote.lint.advice import Advice
 from clearinghouse.keynote.lint.source import Source, compared
+from clearinghouse.keynote.principals import is_key
 from clearinghouse.keynote.syntax import nodes
+from clearinghouse.keynote.texts import fold
 
 _UPPER = frozenset({"<", "<=", "=="})
 
@@ -25,10 +27,16 @@ def credentials(source: Source) -> Iterator[Advice]:
         where = source.at("Authorizer") if source.tree.conditions is None else test
         if not ends(test, source.constants):
             yield source.advise("no-expiry", where, "this never ends", 'add a last day: `&& date < "20270101"`')
-        if ACTION_AUTHORIZERS not in {node.name for node in source.attributes(test)}:
+        if _can_delegate(source) and ACTION_AUTHORIZERS not in {node.name for node in source.attributes(test)}:
             message = "its holder may license others in turn, without end"
             mend = f'to prevent it add `&& {ACTION_AUTHORIZERS} == "..."` with the principal of the holder'
             yield source.advise("unbounded-delegation", where, message, mend)
+
+
+def _can_delegate(source: Source) -> bool:
+    """Tell whether a licensee can sign; a name that is no key cannot, and so passes nothing on."""
+    names = [fold(node.name, source.constants) for node in nodes(source.tree.licensees) if isinstance(node, syntax.Principal)]
+    return any(name is None or is_key(name) for name in names) or source.tree.licensees is None
 
 
 def _gives_nothing(clause: syntax.Clause) -> bool:
@@ -55,7 +63,7 @@ def ends(test: syntax.Test, constants: dict[str, str]) -> bool:
 def thresholds(source: Source) -> Iterator[Advice]:
     """K603: two people are wanted, and delegation lets one stand for both."""
     for node in nodes(source.tree.licensees):
-        if not isinstance(node, syntax.Threshold | syntax.AllOf) or (isinstance(node, syntax.Threshold) and node.k == 1):
+        if not isinstance(node, syntax.Threshold) or node.k == 1:
             continue
         if all(ACTION_AUTHORIZERS in {name.name for name in source.attributes(path.test)} for path in source.paths) and source.paths:
             continue
