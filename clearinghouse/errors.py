@@ -22,6 +22,9 @@
         ├── BrokerUnavailable    the publish-subscribe service did not answer
         └── StoreUnavailable     the store cannot be read or written
 
+Modules add what only they can raise below one of these: ``StanzaRefused`` (grid), ``NothingPending``
+and ``ForeignTopic`` (enforcers), ``FactMissing`` and ``ClockBehind`` (clearing).
+
 Messages are lower case, have no final period, put what the user wrote in backticks and
 end with the mend.  ``code`` is stable and machine-readable; ``exit_code``,
 ``http_status`` and ``stanza_condition`` (RFC 6120, section 8.3.3) are the error's answer on

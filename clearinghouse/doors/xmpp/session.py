@@ -18,7 +18,6 @@ from slixmpp import ComponentXMPP
 from slixmpp.stanza.error import Error
 from slixmpp.xmlstream.stanzabase import StanzaBase
 from slixmpp.xmlstream.tostring import tostring
-from typing_extensions import override
 
 from clearinghouse.errors import BrokerUnavailable
 from clearinghouse.grid.namespaces import CLIENT
@@ -106,7 +105,6 @@ class Session(ComponentXMPP):
             raise BrokerUnavailable("the XMPP server does not read what it is sent", mend="look at its load and log")
         self.send_raw(tostring(in_namespace(stanza, CLIENT, COMPONENT), xmlns=COMPONENT, stream=self, top_level=True))
 
-    @override
     def data_received(self, data: bytes | str) -> None:
         self._unfinished += len(data)
         super().data_received(data)
@@ -114,7 +112,6 @@ class Session(ComponentXMPP):
             log.warning("stanza_too_large", bytes=self._unfinished, limit=MAX_UNFINISHED_BYTES)
             self.abort()
 
-    @override
     def reschedule_connection_attempt(self) -> None:
         # One failed attempt ends the session; when to try again is decided in one place, the component.
         self._current_connection_attempt = None
