@@ -106,6 +106,7 @@ class Session(ComponentXMPP):
         self.send_raw(tostring(in_namespace(stanza, CLIENT, COMPONENT), xmlns=COMPONENT, stream=self, top_level=True))
 
     def data_received(self, data: bytes | str) -> None:
+        """Count what has not yet become a stanza, and end the session that sends too much of it."""
         self._unfinished += len(data)
         super().data_received(data)
         if self._unfinished > MAX_UNFINISHED_BYTES:
@@ -113,6 +114,7 @@ class Session(ComponentXMPP):
             self.abort()
 
     def reschedule_connection_attempt(self) -> None:
+        """Do nothing: see the component."""
         # One failed attempt ends the session; when to try again is decided in one place, the component.
         self._current_connection_attempt = None
         self.ended.set()
