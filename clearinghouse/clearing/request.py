@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clearinghouse.clearing.vocabulary import Door
-from clearinghouse.errors import MalformedRequest
+from clearinghouse.clearing.vocabulary import Door, Kind, domain_of, is_canonical, shown
+from clearinghouse.errors import MalformedRequest, TooLarge
+from clearinghouse.keynote import POLICY
+from clearinghouse.keynote.principals import is_key
+
+REQUESTERS = 64
+"""Principals that may ask together; the largest consortium policy known to us has 60 members."""
+PRINCIPAL_CHARACTERS = 16_384
+"""Characters of one requester; a certificate with an RSA-8192 key has about 6,000 in hex."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +51,14 @@ class Place:
 
 
 def user_of_server(jid: str, domain: str) -> tuple[str, ...]:
-    """Return the principals of a user whom the user's own server authenticated (rule R9).
+    """Return the principals of the bare *jid*, which the server of *domain* authenticated (rule R9).
 
-    A user never wields ``xmpp:domain``: that is the server itself.
+    A user never wields ``xmpp:domain``: that is the server itself, and only its own JID, which has no
+    localpart, names it.
     """
-    return checked((f"xmpp:{jid}", f"xmpp-member:{domain}"))
+    if domain_of(jid) != domain:
+        raise MalformedRequest(f"`{shown(jid)}` is no user of `{shown(domain)}`", mend="a server vouches for its own users only")
+    return checked((f"xmpp:{jid}", f"xmpp-member:{domain}") if jid != domain else (f"xmpp:{jid}",))
 
 
 def server(domain: str, key: str | None = None) -> tuple[str, ...]:
@@ -57,7 +67,10 @@ def server(domain: str, key: str | None = None) -> tuple[str, ...]:
 
 
 def signers(principals: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the principals of a signed request: its signers and nobody else."""
+    """Return the principals of a signed request: its signers, which are keys, and nobody else."""
+    for principal in principals:
+        if not is_key(principal):
+            raise MalformedRequest(f"`{shown(principal)}` is no key and cannot have signed", mend="name the keys that signed")
     return checked(principals)
 
 
@@ -65,9 +78,13 @@ def checked(principals: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse requesters that would mean something else inside KeyNote (rule R9)."""
     if not principals:
         raise MalformedRequest("nobody asks", mend="a request names at least one principal")
+    if len(principals) > REQUESTERS or any(len(principal) > PRINCIPAL_CHARACTERS for principal in principals):
+        raise TooLarge(
+            "the request has too many or too long requesters", mend=f"at most {REQUESTERS}, of {PRINCIPAL_CHARACTERS} characters"
+        )
     for principal in principals:
-        if principal in {"", "POLICY"} or "," in principal:
+        if principal in {"", POLICY} or "," in principal or not is_canonical(Kind.TEXT, principal):
             raise MalformedRequest(
-                f"`{principal}` cannot be a requester", mend="`POLICY`, the empty name and names with commas are reserved"
+                f"`{shown(principal)}` cannot be a requester", mend="`POLICY`, the empty name and names with commas are reserved"
             )
     return principals

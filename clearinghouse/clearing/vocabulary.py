@@ -8,11 +8,13 @@ it reads, so who may set one is the heart of the clearinghouse's security (autho
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from clearinghouse.errors import BadSettings, MalformedRequest
+from clearinghouse.keynote import principals
 
 EVERYTHING = "*"
 """The value of a dimension that an effect does not narrow; never implied by absence (rule R5)."""
@@ -57,6 +59,7 @@ class Kind(StrEnum):
     TEXT = "text"
     INTEGER = "integer"
     DOMAIN = "domain"
+    DOMAINS = "domain or `*`"
     JID = "JID"
     DATE = "date"
     TIME = "time"
@@ -64,24 +67,49 @@ class Kind(StrEnum):
     DIGEST = "digest"
 
 
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*"
 _FORMS: Mapping[Kind, re.Pattern[str]] = {
-    Kind.TEXT: re.compile(r"[^\0]*\Z"),
-    Kind.INTEGER: re.compile(r"(?:0|-?[1-9][0-9]{0,9})\Z"),
-    Kind.DOMAIN: re.compile(r"\*|(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z"),
-    Kind.JID: re.compile(r"\*|(?=.{1,3071}\Z)(?:[^@/\0-\x20\"&'<>:]{1,1023}@)?[^@/\0-\x20\"&'<>]{1,255}\Z"),
-    Kind.DATE: re.compile(r"[0-9]{8}\Z"),
-    Kind.TIME: re.compile(r"[0-9]{14}\Z"),
-    Kind.YES_NO: re.compile(r"(?:yes|no)\Z"),
-    Kind.DIGEST: re.compile(r"[0-9a-f]{64}\Z"),
+    Kind.TEXT: re.compile("[^\0\ud800-\udfff]*"),  # half a surrogate pair is no text, and has no bytes
+    Kind.INTEGER: re.compile(r"0|-?[1-9][0-9]{0,9}"),
+    Kind.DOMAIN: re.compile(_DOMAIN),
+    Kind.DOMAINS: re.compile(rf"\*|{_DOMAIN}"),
+    Kind.JID: re.compile(rf"(?:(?P<local>[^@/\"&'<>:\s]{{1,1023}})@)?{_DOMAIN}"),
+    Kind.DATE: re.compile(r"[0-9]{8}"),
+    Kind.TIME: re.compile(r"[0-9]{14}"),
+    Kind.YES_NO: re.compile(r"yes|no"),
+    Kind.DIGEST: re.compile(r"[0-9a-f]{64}"),
 }
 _INT_MAX = 2**31 - 1
 
 
 def is_canonical(kind: Kind, value: str) -> bool:
     """Say whether *value* is written as its kind demands; integers fit KeyNote's 32 bits."""
-    if not _FORMS[kind].match(value):
+    form = _FORMS[kind].fullmatch(value)
+    if form is None:
         return False
-    return kind is not Kind.INTEGER or -_INT_MAX - 1 <= int(value) <= _INT_MAX
+    match kind:
+        case Kind.INTEGER:
+            return -_INT_MAX - 1 <= int(value) <= _INT_MAX
+        case Kind.JID:
+            return _is_folded(form["local"] or "")
+        case _:
+            return True
+
+
+def _is_folded(local: str) -> bool:
+    """Say whether a localpart is what RFC 7622, section 3.3, makes of it: nothing invisible, one form for each name."""
+    return local.isprintable() and unicodedata.normalize("NFKC", local).lower() == local
+
+
+def shown(text: str) -> str:
+    """Return what a stranger wrote as text that is safe to print between backticks (rule R4)."""
+    return principals.shown(text.encode("utf-8", "replace").decode("latin-1"))
+
+
+def domain_of(jid: str) -> str:
+    """Return the domain of a bare JID."""
+    return jid.rpartition("@")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +117,8 @@ class Attribute:
     """One row: an attribute as one operation uses it.
 
     ``default`` is what an absent parameter means; an absent statement is the empty string, which
-    an audit credential pins (rule R8).  ``doors`` are the doors that can supply it.
+    an audit credential pins (rule R8).  ``doors`` are the doors that can supply it.  ``audit`` marks
+    the statements of which one audit says all that is relied upon.
     """
 
     name: str
@@ -98,6 +127,7 @@ class Attribute:
     meaning: str
     doors: frozenset[Door]
     default: str | None = None
+    audit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +147,8 @@ class Operation:
     by_requester: frozenset[str]
 
     def doors(self) -> frozenset[Door]:
-        """Return the doors through which the operation may be asked."""
-        return frozenset(door for attribute in self.attributes.values() for door in attribute.doors)
+        """Return the doors that know what the operation is about, and so may ask it."""
+        return frozenset(door for attribute in self.attributes.values() if attribute.name not in COMMON for door in attribute.doors)
 
     def reserved_like(self, name: str) -> str | None:
         """Return the reserved attribute that *name* is, or resembles but for case and underscores."""
@@ -152,8 +182,12 @@ def _parameter(name: str, kind: Kind, meaning: str, doors: frozenset[Door] = _EN
     return Attribute(name, kind, Origin.PARAMETER, meaning, doors, default=EVERYTHING)
 
 
-def _statement(name: str, meaning: str) -> Attribute:
-    return Attribute(name, Kind.TEXT, Origin.STATEMENT, meaning, _ENVELOPE, default="")
+def _statement(name: str, meaning: str, *, audit: bool = False) -> Attribute:
+    return Attribute(name, Kind.TEXT, Origin.STATEMENT, meaning, _ENVELOPE, default="", audit=audit)
+
+
+def _audited(name: str, meaning: str) -> Attribute:
+    return _statement(name, f"audit: {meaning}", audit=True)
 
 
 _COMMON = (
@@ -163,6 +197,8 @@ _COMMON = (
     _ours("time", Kind.TIME, "the second, `YYYYMMDDhhmmss` in UTC; compare it as text"),
     _ours("ValidityPeriod", Kind.INTEGER, "seconds that the grant is asked for; it ends then at the latest"),
 )
+COMMON = frozenset(each.name for each in _COMMON)
+"""Attributes that every operation has at every door, because the clearinghouse sets them itself."""
 
 _at_broker = _observed(_BROKER)
 _TOPIC = (
@@ -181,7 +217,7 @@ _FEDERATION = (
         _observed(_SERVERS)(*row)
         for row in (
             ("from_domain", Kind.DOMAIN, "the server that asks, proven"),
-            ("to_domain", Kind.DOMAIN, "the server that it wants to reach; `*` in the community's table"),
+            ("to_domain", Kind.DOMAINS, "the server that it wants to reach; `*` in the community's table"),
         )
     ),
     *(
@@ -203,14 +239,14 @@ _PAPER = (
     _parameter("PacketType", Kind.TEXT, "`message`, `presence` or `iq`"),
     _parameter("direction", Kind.TEXT, "`in` or `out`"),
     _statement("role", "kind of business agreement: `b2b`, `c2b`"),
-    _statement("XMPP_TLS_for_s2s", "audit: `required` where TLS is"),
-    _statement("XMPP_SRTP_for_video", "audit: `required` where SRTP is"),
-    _statement("XMPP_Sanza_byte_size_limit", "audit: bytes of the largest stanza, decimal; the name is spelled as published"),
-    _statement("XMPP_Multi_User_Chat", "audit: `disabled` where it is"),
-    _statement("Firewall_Packet_Filtering", "audit: `enabled` where it is"),
-    _statement("XMPP_Publish_Suscribe_Service", "audit: `disabled` where it is; spelled as published"),
-    _statement("Ingress_IP_Filtering", "audit: `enabled` where it is"),
-    _statement("Third_Party_DOS_Mitigation_OK", "audit: `true` where it is"),
+    _audited("XMPP_TLS_for_s2s", "`required` where TLS is"),
+    _audited("XMPP_SRTP_for_video", "`required` where SRTP is"),
+    _audited("XMPP_Sanza_byte_size_limit", "bytes of the largest stanza, decimal; the name is spelled as published"),
+    _audited("XMPP_Multi_User_Chat", "`disabled` where it is"),
+    _audited("Firewall_Packet_Filtering", "`enabled` where it is"),
+    _audited("XMPP_Publish_Suscribe_Service", "`disabled` where it is; spelled as published"),
+    _audited("Ingress_IP_Filtering", "`enabled` where it is"),
+    _audited("Third_Party_DOS_Mitigation_OK", "`true` where it is"),
 )
 
 _REGISTRATION = (
@@ -269,13 +305,15 @@ OPERATIONS: Mapping[str, Operation] = {
     )
 }
 GROUPS = tuple(dict.fromkeys(each.group for each in OPERATIONS.values()))
+SENSITIVE = frozenset({"people", "publish"})
+"""Groups whose keys no other group may license, unless the settings name the key (rule R1)."""
 
 
 def operation_named(name: str) -> Operation:
     """Return an operation; an unknown one makes the request malformed."""
     found = OPERATIONS.get(name)
     if found is None:
-        raise MalformedRequest(f"`{name}` is not an operation", mend=f"ask one of {', '.join(OPERATIONS)}")
+        raise MalformedRequest(f"`{shown(name)}` is not an operation", mend=f"ask one of {', '.join(OPERATIONS)}")
     return found
 
 
