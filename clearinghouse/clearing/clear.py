@@ -88,10 +88,10 @@ def rule(request: Request, desk: Desk, *, now: datetime) -> Decision:
         try:
             facts = gather(request, community=desk.community, now=now)
             values = facts.operation.values or desk.levels
-            proof = prove(
+            proven = prove(
                 facts, desk.snapshot, values, credentials=request.credentials, admissions=desk.admissions, budget=budget, limits=desk.limits
             )
-            return decide(identity, request, facts, proof, version=version, now=now, cap=desk.cap)
+            return decide(identity, request, facts, proven, version=version, now=now, cap=desk.cap)
         finally:
             desk.senders.charge(sender, budget.allowed - max(0, budget.left), now)
     except ClearinghouseError as error:

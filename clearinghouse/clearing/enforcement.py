@@ -26,7 +26,7 @@ class RefuseSubscription:
 
 @dataclass(frozen=True, slots=True)
 class LeavePending:
-    """The subscription waits for a person."""
+    """The subscription goes on waiting: for a person, or until there is an answer."""
 
     place: Place
     decision: str
@@ -48,7 +48,7 @@ def enforcement_of(decision: Decision) -> Enforcement:
     match decision.outcome:
         case Outcome.GRANTED:
             return ApproveSubscription(place, decision.id)
-        case Outcome.PENDING:
+        case Outcome.PENDING | Outcome.UNANSWERED:
             return LeavePending(place, decision.id)
         case Outcome.REFUSED:
             return RefuseSubscription(place, decision.id)

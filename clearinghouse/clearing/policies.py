@@ -1,97 +1,81 @@
 """Which assertions may be loaded as policy: the rules that need the vocabulary (R1, R11, R17).
 
 KeyNote itself would take them; each breaks a promise of the clearinghouse, and is refused with
-the line to mend.
+the line to mend.  What these rules accept is a little less than what could be proven to be safe:
+a policy is read by people, and should say plainly what it grants.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import ClassVar
 
-from clearinghouse.clearing.vocabulary import Operation, operations_of
+from clearinghouse.clearing.snapshot import foreign_to, licensed
+from clearinghouse.clearing.vocabulary import COMMON, SENSITIVE, Operation, operations_of
 from clearinghouse.errors import BadPolicy, MalformedAssertion
 from clearinghouse.keynote import POLICY, Admitted, syntax
-from clearinghouse.keynote.licensees import principals
+from clearinghouse.keynote.context import ACTION_AUTHORIZERS, MAX_TRUST, MIN_TRUST, VALUES
+from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.places import malformed
-from clearinghouse.keynote.syntax import nodes
+from clearinghouse.keynote.texts import fold
 
-SENSITIVE = frozenset({"people", "publish"})
-"""Groups whose keys no other group may license, unless the settings name the key (rule R1)."""
+_OPERATION = syntax.Attribute("operation")
+_LISTED = re.compile(r"\^(?:([a-z-]+)|\(([a-z-]+(?:\|[a-z-]+)*)\))\$\Z")
+"""`^name$` and `^(name|name)$`: the patterns that list operations."""
+_SPECIALS = (ACTION_AUTHORIZERS, MAX_TRUST, MIN_TRUST, VALUES)
+_CAPTURE = re.compile(r"_[0-9]+\Z")
+
+
+class _Broken(MalformedAssertion):
+    """A rule of authority that an assertion breaks, with its place."""
+
+
+class OperationNotTested(_Broken):
+    """A clause of POLICY does not say which operations it grants (rule R1)."""
+
+    code: ClassVar[str] = "operation-not-tested"
+
+
+class UnknownAttribute(_Broken):
+    """A policy reads what no door supplies for the operation (rule R11)."""
+
+    code: ClassVar[str] = "unknown-attribute"
+
+
+class HiddenAttribute(_Broken):
+    """A local constant has the name of an attribute, so that tests of it test nothing (rule R1)."""
+
+    code: ClassVar[str] = "hidden-attribute"
+
+
+class UnnamedPrincipal(_Broken):
+    """A policy leaves it to the request who speaks, or who is trusted (rule R1)."""
+
+    code: ClassVar[str] = "unnamed-principal"
+
+
+class ValueFromRequest(_Broken):
+    """A clause lets the request name the value that it gets (rule R8)."""
+
+    code: ClassVar[str] = "value-from-request"
+
+
+class ClockAsNumber(_Broken):
+    """``@time`` does not fit 32 bits, so its clause would never hold (rule R17)."""
+
+    code: ClassVar[str] = "clock-as-number"
 
 
 def check_policy(assertion: Admitted, group: str) -> None:
     """Refuse an assertion of the trusted channel that breaks a rule; raises MalformedAssertion or BadPolicy."""
     operations = operations_of(group)
-    tree = assertion.tree()
-    if assertion.authorizer == POLICY and len(operations) > 1:
-        _check_operation(assertion, tree, operations)
-    _check_attributes(assertion, tree, operations, group)
-    _check_clock(assertion, tree)
-
-
-def _check_operation(assertion: Admitted, tree: syntax.Assertion, operations: tuple[Operation, ...]) -> None:
-    """R1: in a group with several operations, every clause of POLICY says which it grants."""
-    names = ", ".join(each.name for each in operations)
-    clauses = tree.conditions.clauses if tree.conditions else ()
-    if tree.conditions is None:
-        raise BadPolicy(
-            "a policy without Conditions would grant every operation of its group", mend=f"test `operation`; this group has {names}"
-        )
-    for clause in clauses:
-        if not _requires(clause.test, "operation"):
-            raise _at(
-                assertion,
-                clause.start,
-                "this clause does not say which operation it grants",
-                f'add `operation == "..." &&`; this group has {names}',
-            )
-
-
-def _requires(test: syntax.Test, name: str) -> bool:
-    """Say whether *test* can only hold when it has compared *name* with something."""
-    match test:
-        case syntax.And(tests):
-            return any(_requires(each, name) for each in tests)
-        case syntax.Or(tests):
-            return all(_requires(each, name) for each in tests)
-        case syntax.TextRelation("==", left, right):
-            return syntax.Attribute(name) in {left, right}
-        case syntax.Match(text, _):
-            return text == syntax.Attribute(name)
-        case _:
-            return False
-
-
-def _check_attributes(assertion: Admitted, tree: syntax.Assertion, operations: tuple[Operation, ...], group: str) -> None:
-    """R11: a policy reads only what some door can supply for an operation of its group."""
-    known = {name for operation in operations for name in operation.attributes}
-    constants = {name for name, _ in tree.constants}
-    for name in sorted(_names(tree) - known - constants):
-        if name.startswith("_"):
-            continue
-        raise _at(assertion, _offset(assertion, name), f"no door supplies `{name}` in the group `{group}`", _nearest(name, known))
-
-
-def _names(tree: syntax.Assertion) -> set[str]:
-    return {node.name for node in nodes((tree.authorizer, tree.licensees, tree.conditions)) if isinstance(node, syntax.Attribute)}
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"did you mean `{close[0]}`?" if close else "see the attributes reference; a name in quotation marks is a text"
-
-
-def _check_clock(assertion: Admitted, tree: syntax.Assertion) -> None:
-    """R17: `@time` overflows 32 bits, so its clause would never hold."""
-    for node in nodes(tree.conditions):
-        if isinstance(node, syntax.ToInteger) and node.term == syntax.Attribute("time"):
-            raise _at(
-                assertion,
-                _offset(assertion, "time"),
-                "`@time` does not fit KeyNote's 32-bit integers",
-                'compare it as text: `time < "20270101000000"`',
-            )
+    policy = _Policy(assertion, assertion.tree(), {each.name: each for each in operations})
+    policy.check_constants()
+    policy.check_principals(anybody=group not in SENSITIVE)
+    policy.check_conditions(said=assertion.authorizer == POLICY and len(operations) > 1)
 
 
 def check_separation(policies: Mapping[str, Collection[Admitted]], shared: Collection[str]) -> Iterator[tuple[Admitted, BadPolicy]]:
@@ -100,26 +84,149 @@ def check_separation(policies: Mapping[str, Collection[Admitted]], shared: Colle
     *shared* are the principals, in normal form, that the settings allow in several groups.
     """
     for group in SENSITIVE & policies.keys():
-        elsewhere = {name for other, loaded in policies.items() if other != group for each in loaded for name in _licensed(each)}
+        elsewhere = foreign_to(group, policies, shared)
         for assertion in policies[group]:
-            both = sorted(set(_licensed(assertion)) & elsewhere - set(shared))
+            both = sorted(elsewhere.intersection(licensed(assertion)))
             if both:
-                yield (
-                    assertion,
-                    BadPolicy(
-                        f"`{both[0]}` is licensed in the group `{group}` and in another",
-                        mend="use a key of its own for each, or name it in `shared_keys`",
-                    ),
+                text, mend = f"`{both[0]}` is licensed in the group `{group}` and in another", "use a key of its own for each"
+                yield assertion, BadPolicy(text, mend=f"{mend}, or name it in `shared_keys`")
+
+
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    """One assertion, and the operations of its group by name."""
+
+    assertion: Admitted
+    tree: syntax.Assertion
+    group: Mapping[str, Operation]
+
+    @property
+    def constants(self) -> dict[str, str]:
+        return dict(self.tree.constants)
+
+    def check_constants(self) -> None:
+        """R1: a constant named `operation` would make `operation == "subscribe"` true of every question."""
+        for name, _ in self.tree.constants:
+            if name in COMMON or any(name in operation.attributes for operation in self.group.values()):
+                raise self._broken(
+                    HiddenAttribute, name, f"the constant `{name}` hides the attribute of that name", "give the constant another name"
                 )
 
+    def check_principals(self, *, anybody: bool) -> None:
+        """R1: who speaks, and who is trusted, stands in the policy."""
+        for node in syntax.nodes((self.tree.authorizer, self.tree.licensees)):
+            if isinstance(node, syntax.Indirect) or (isinstance(node, syntax.Attribute) and node.name not in self.constants):
+                name = node.name if isinstance(node, syntax.Attribute) else "$"
+                mend = "put a principal in quotation marks, or define it in Local-Constants"
+                raise self._broken(UnnamedPrincipal, name, f"`{name}` leaves it to the request who this is", mend)
+        if self.tree.licensees is None and not anybody:
+            raise BadPolicy("a policy without Licensees would let anybody govern", mend="name the people or the keys")
 
-def _licensed(assertion: Admitted) -> Iterator[str]:
-    return iter(()) if assertion.trusted_by is None else principals(assertion.trusted_by)
+    def check_conditions(self, *, said: bool) -> None:
+        """R1, R11 and R17: each clause says what it grants, and reads only what is known then."""
+        if self.tree.conditions is None:
+            if said:
+                raise BadPolicy(
+                    "a policy without Conditions would grant every operation of its group", mend=f"test `operation`: {self._names()}"
+                )
+            return
+        for clause in self.tree.conditions.clauses:
+            self._check_clause(clause, frozenset(self.group), said=said)
+
+    def _check_clause(self, clause: syntax.Clause, granted: frozenset[str], *, said: bool) -> None:
+        tested = self._tested(clause.test)
+        inner = clause.value.clauses if isinstance(clause.value, syntax.Program) else ()
+        if said and tested is None and not inner:
+            mend = f'add `operation == "..." &&`; this group has {self._names()}'
+            raise self._broken(OperationNotTested, clause, "this clause does not say which operation it grants", mend)
+        self._check_test(clause.test, granted, clause)
+        for each in inner:
+            self._check_clause(each, granted if tested is None else granted & tested, said=said and tested is None)
+        if isinstance(clause.value, syntax.Text):
+            self._check_value(clause.value, clause)
+
+    def _tested(self, test: syntax.Test) -> frozenset[str] | None:
+        """Return the operations for which alone *test* can hold, ``None`` where it does not plainly say."""
+        match test:
+            case syntax.And(tests):
+                said = [found for each in tests if (found := self._tested(each)) is not None]
+                return frozenset.intersection(*said) if said else None
+            case syntax.Or(tests):
+                each_says = [self._tested(each) for each in tests]
+                return None if None in each_says else frozenset[str]().union(*(each for each in each_says if each))
+            case syntax.TextRelation("==", left, right) if _OPERATION in {left, right}:
+                name = fold(right if left == _OPERATION else left, self.constants)
+                return None if name is None else frozenset({name})
+            case syntax.Match(text, pattern) if text == _OPERATION:
+                listed = _LISTED.match(fold(pattern, self.constants) or "")
+                return frozenset((listed[1] or listed[2]).split("|")) if listed else None
+            case syntax.Truth(value=False):
+                return frozenset()
+            case _:
+                return None
+
+    def _check_test(self, test: syntax.Test, granted: frozenset[str], clause: syntax.Clause) -> None:
+        tested = self._tested(test)
+        for name in sorted((tested or frozenset()) - self.group.keys()):
+            raise self._broken(
+                OperationNotTested, clause, f"`{from_octets(name)}` is no operation of this group", _nearest(name, self.group)
+            )
+        left = granted if tested is None else granted & tested
+        match test:
+            case syntax.And(tests) | syntax.Or(tests):
+                for each in tests:
+                    self._check_test(each, left, clause)
+            case syntax.Not(inner):
+                self._check_test(inner, left, clause)
+            case _:
+                self._check_reads(test, left, clause)
+
+    def _check_reads(self, term: syntax.Term, granted: frozenset[str], clause: syntax.Clause) -> None:
+        for name in self._reads(term, clause):
+            for operation in sorted(granted):
+                if name not in self.group[operation].attributes:
+                    text = f"no door supplies `{from_octets(name)}` for `{operation}`"
+                    raise self._broken(UnknownAttribute, clause, text, _nearest(name, self.group[operation].attributes), name)
+        for node in syntax.nodes(term):
+            if isinstance(node, syntax.ToInteger) and "time" in self._reads(node, clause):
+                text, mend = "`@time` does not fit KeyNote's 32-bit integers", 'compare it as text: `time < "20270101000000"`'
+                raise self._broken(ClockAsNumber, clause, text, mend, "time")
+
+    def _reads(self, term: syntax.Term, clause: syntax.Clause) -> list[str]:
+        """Return the action attributes that *term* reads; refuse special ones that do not exist."""
+        found = []
+        for node in syntax.nodes(term):
+            name = node.name if isinstance(node, syntax.Attribute) else None
+            if isinstance(node, syntax.Indirect):
+                name = fold(node.term, self.constants)
+                if name is None:
+                    raise self._broken(
+                        UnknownAttribute, clause, "`$` leaves it to the request which attribute is read", "write its name", "$"
+                    )
+            if name is None or name in self.constants or name in _SPECIALS or _CAPTURE.match(name):
+                continue
+            if name.startswith("_"):
+                raise self._broken(
+                    UnknownAttribute, clause, f"KeyNote has no attribute `{from_octets(name)}`", _nearest(name, _SPECIALS), name
+                )
+            found.append(name)
+        return found
+
+    def _check_value(self, value: syntax.Text, clause: syntax.Clause) -> None:
+        if fold(value, self.constants) is None and not (isinstance(value, syntax.Attribute) and value.name in {MAX_TRUST, MIN_TRUST}):
+            raise self._broken(ValueFromRequest, clause, "the request would name the value that it gets", 'write the value: `-> "allow"`')
+
+    def _names(self) -> str:
+        return ", ".join(self.group)
+
+    def _broken(self, kind: type[_Broken], place: syntax.Clause | str, message: str, mend: str, name: str = "") -> _Broken:
+        """Return the error at a clause, or at the first mention of a name in it or in the whole text."""
+        text = self.assertion.raw.decode("latin-1")
+        start, end, word = (place.start, place.end, name) if isinstance(place, syntax.Clause) else (0, len(text), place)
+        at = malformed(text, max(start, text.find(word, start, end)), message, mend, len(word) or 1)
+        return kind(at.message, mend=at.mend, line=at.line, column=at.column, source=at.source, caret=at.caret, width=at.width)
 
 
-def _at(assertion: Admitted, offset: int, message: str, mend: str) -> MalformedAssertion:
-    return malformed(assertion.raw.decode("latin-1"), offset, message, mend)
-
-
-def _offset(assertion: Admitted, name: str) -> int:
-    return max(0, assertion.raw.find(name.encode("latin-1")))
+def _nearest(name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"known are {', '.join(sorted(known))}"

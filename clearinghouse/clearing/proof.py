@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clearinghouse.clearing.facts import Facts
 from clearinghouse.clearing.snapshot import Snapshot
+from clearinghouse.clearing.soundness import Proven, flaw_of, soundest
 from clearinghouse.errors import HolderError, TooLarge
 from clearinghouse.keynote import Admissions, Admitted, Assertions, Budget, Limits, Proof, Refused
 
@@ -17,8 +18,8 @@ def prove(
     admissions: Admissions,
     budget: Budget,
     limits: Limits,
-) -> Proof:
-    """Return the compliance value of the facts with its proof.
+) -> Proven:
+    """Return the compliance value of the facts with its proof, the strongest that is sound.
 
     *credentials* are admitted one by one as what a stranger sends: a bad one is left out and named
     in the proof, and none enters the snapshot or the engine's memory of shapes (rule R20).
@@ -27,7 +28,12 @@ def prove(
     assertions = snapshot.assertions(facts.operation.group)
     if credentials:
         assertions = _overlaid(assertions, credentials, admissions, budget, limits)
-    return assertions.query(authorizers=facts.requesters, action=facts.attributes, values=values, budget=budget)
+
+    def query(less: frozenset[bytes]) -> Proof:
+        fewer = assertions.without(less) if less else assertions
+        return fewer.query(authorizers=facts.requesters, action=facts.attributes, values=values, budget=budget)
+
+    return soundest(query, lambda proof: flaw_of(facts, snapshot.elsewhere(facts.operation.group), proof))
 
 
 def _overlaid(assertions: Assertions, credentials: tuple[bytes, ...], admissions: Admissions, budget: Budget, limits: Limits) -> Assertions:

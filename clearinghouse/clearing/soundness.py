@@ -1,0 +1,211 @@
+"""Whether a proof means what the authors of its assertions meant (rules R1, R5, R7, R8 and R9; decision 0005).
+
+KeyNote tells what follows from assertions.  It cannot tell that an author forgot a dimension of the
+effect, relied on an attribute that nobody set, or believed what only the requester says.  A proof
+with such a flaw grants nothing; the strongest proof without one is the answer, so that an assertion
+which grants too much never takes away what another grants rightly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from clearinghouse.clearing.facts import Facts
+from clearinghouse.clearing.request import user_of_server
+from clearinghouse.clearing.vocabulary import EVERYTHING, PACKET_RULE, Door, Origin, domain_of, shown
+from clearinghouse.keynote import POLICY, Admitted, Link, Proof, syntax
+from clearinghouse.keynote.context import Context
+from clearinghouse.keynote.octets import from_octets
+from clearinghouse.keynote.principals import is_key
+
+PROBES = ("\1\2\1\2", "\xfe\xff\xfe\xff")
+"""Values that nobody writes, before and after every text in the order of octets; as a number each is 0."""
+
+_ATTEMPTS = 64
+"""Proofs looked at for one request: every one that leaves out some of six assertions."""
+
+_LINK_STEPS = 20
+"""Steps to tell how a link carried the value; measured at 40 us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why, as a stable code and as a sentence for those who may know (rule R22)."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A proof; ``flaw`` says why it must not count, and is ``None`` for a sound one."""
+
+    proof: Proof
+    flaw: Reason | None
+
+
+def soundest(query: Callable[[frozenset[bytes]], Proof], flaw_of: Callable[[Proof], Reason | None]) -> Proven:
+    """Return the strongest proof without a flaw; where there is none, the strongest one with its flaw.
+
+    *query* asks without the assertions of the given ids.  Another proof than a flawed one does
+    without one of its links at least, so these are taken away one by one, the strongest answer first.
+    """
+    first = query(frozenset())
+    flaws: list[Reason] = []
+    waiting = [(-first.level, 0, frozenset[bytes](), first)]
+    asked = {frozenset[bytes]()}
+    while waiting and len(flaws) < _ATTEMPTS:
+        _, _, less, proof = heappop(waiting)
+        if proof.level == 0:
+            break
+        flaw = flaw_of(proof)
+        if flaw is None:
+            return Proven(Proof(first.held, proof.context, proof.settled, proof.level), None)
+        flaws.append(flaw)
+        for fewer in (less | {bytes.fromhex(link.id)} for link in proof.chain):
+            if fewer not in asked:
+                asked.add(fewer)
+                other = query(fewer)
+                heappush(waiting, (-other.level, len(asked), fewer, other))
+    return Proven(first, flaws[0] if flaws else None)
+
+
+def flaw_of(facts: Facts, elsewhere: Collection[str], proof: Proof) -> Reason | None:
+    """Return the first flaw of *proof*; *elsewhere* are the principals that may have no say in this group (rule R1)."""
+    carriers = {carrier.name: carrier for _, carrier in proof.settled.values() if carrier is not None}
+    steps = [_Step(link, carriers[link.id], proof) for link in proof.chain]
+    proof.context.budget.spend(_LINK_STEPS * len(steps))
+    return (
+        _nameless(steps)
+        or _foreign_requester(facts, steps)
+        or _two_roles(elsewhere, steps)
+        or _unknown_fact(facts, steps)
+        or _unbound_effect(facts, steps)
+        or _unbound_claim(facts, steps)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One link of the chain, with the assertion that it is about."""
+
+    link: Link
+    carrier: Admitted
+    proof: Proof
+
+    def binds(self, name: str) -> bool:
+        """Say whether the assertion grants this for the value of *name* that was asked, and not for just any."""
+        return self.carrier.function is not None and all(self._level_with(name, probe) < self.proof.level for probe in PROBES)
+
+    def _level_with(self, name: str, value: str) -> int:
+        context, carrier = self.proof.context, self.carrier
+        context.budget.spend(carrier.cost)
+        other = Context(context.requesters, {**context.action, name: value}, context.scale, context.limits, context.budget)
+        return carrier.function(other, carrier.constants) if carrier.function else context.top
+
+    def names_principals(self) -> bool:
+        """Say whether the assertion itself says whom it is by and whom it trusts."""
+        tree = self.carrier.tree()
+        constants = {name for name, _ in tree.constants}
+        return not any(
+            isinstance(node, syntax.Indirect) or (isinstance(node, syntax.Attribute) and node.name not in constants)
+            for node in syntax.nodes((tree.authorizer, tree.licensees))
+        )
+
+
+def _nameless(steps: list[_Step]) -> Reason | None:
+    """R1, R8: whom an assertion trusts is not for the request to say."""
+    for step in steps:
+        if not step.names_principals():
+            return Reason(
+                "unnamed-principal", f"assertion {step.link.id[:8]} leaves it to the request whom it trusts: write the principal itself"
+            )
+    return None
+
+
+def _foreign_requester(facts: Facts, steps: list[_Step]) -> Reason | None:
+    """R9: the proof rests on requesters for whom the door can vouch, and on nobody else."""
+    asking = {from_octets(name) for step in steps for name in step.proof.authorizers}
+    for name in sorted(asking & {name for step in steps for name in step.link.licensees}):
+        if not _vouched_for(facts, name):
+            return Reason("foreign-requester", f"the {facts.door} door cannot vouch for `{shown(name)}` in this request")
+    return None
+
+
+def _vouched_for(facts: Facts, name: str) -> bool:
+    match facts.door:
+        case Door.BROKER:
+            return name in user_of_server(facts.attributes["jid"], domain_of(facts.attributes["jid"]))
+        case Door.STREAM | Door.TABLE:
+            return is_key(name) or name == f"xmpp:{facts.attributes['from_domain']}"
+        case Door.ENVELOPE:
+            return is_key(name)
+        case Door.OPERATOR:
+            return not name.startswith(("xmpp:", "xmpp-member:"))
+
+
+def _two_roles(elsewhere: Collection[str], steps: list[_Step]) -> Reason | None:
+    """R1: people and tables are not governed through a key that another group's policies license as well."""
+    for name in (name for step in steps for name in (step.link.authorizer, *step.link.licensees)):
+        if name in elsewhere:
+            return Reason(
+                "two-roles", f"`{shown(name)}` is licensed in another group, too: use a key of its own, or name it in `shared_keys`"
+            )
+    return None
+
+
+def _unknown_fact(facts: Facts, steps: list[_Step]) -> Reason | None:
+    """R7, R11: what nobody set grants nothing, though KeyNote reads it as the empty text and as 0."""
+    for step in steps:
+        for name in step.link.reads:
+            if name not in facts.attributes and not name.startswith("_"):
+                unset = f"which the {facts.door} door does not set for `{facts.operation.name}`"
+                return Reason("fact-missing", f"assertion {step.link.id[:8]} reads `{shown(name)}`, {unset}")
+    return None
+
+
+def _unbound_effect(facts: Facts, steps: list[_Step]) -> Reason | None:
+    """R5: each dimension of the effect is bound by some assertion, or is the requester itself."""
+    for name in _dimensions(facts, steps):
+        if name in facts.operation.by_requester and f"xmpp:{facts.attributes[name]}" in facts.requesters:
+            continue
+        if not any(step.binds(name) for step in steps):
+            return Reason(
+                "unbound-effect", f"no assertion on the chain says for which `{name}` it grants this: test `{name}` in the policy"
+            )
+    return None
+
+
+def _dimensions(facts: Facts, steps: list[_Step]) -> Iterator[str]:
+    """Yield the effect's dimensions, those of a packet rule where one is asked for, and each parameter that was read."""
+    yield from facts.operation.effect
+    rule = [name for name in PACKET_RULE if facts.attributes.get(name, EVERYTHING) != EVERYTHING]
+    if facts.operation.name == "whitelist" and rule:
+        yield from dict.fromkeys((*PACKET_RULE[:2], *rule))
+    read = {name for step in steps for name in step.link.reads}
+    yield from sorted(name for name in read if facts.origins.get(name) is Origin.PARAMETER)
+
+
+def _unbound_claim(facts: Facts, steps: list[_Step]) -> Reason | None:
+    """R8: a statement of the requester counts where a credential by somebody else binds it."""
+    own = {*facts.requesters, f"xmpp:{facts.attributes.get('domain', '')}", POLICY}
+    others = [step for step in steps if not step.link.policy and step.link.authorizer not in own]
+    for name in sorted({name for step in steps for name in step.link.reads}):
+        if facts.origins.get(name) is Origin.STATEMENT and not any(step.binds(name) for step in others):
+            return Reason("unbound-claim", f"only the requester says what `{name}` is: a credential by an auditor must test it")
+    return _partial_audit(facts, steps, others)
+
+
+def _partial_audit(facts: Facts, steps: list[_Step], others: list[_Step]) -> Reason | None:
+    """R8: the first audit binds all that is relied upon above it, or whom it was given to could audit the rest."""
+    audits = [name for name, attribute in facts.operation.attributes.items() if attribute.audit]
+    relied: dict[str, None] = {}
+    for step in steps:
+        if step in others and any(step.binds(name) for name in audits):
+            loose = [name for name in relied if not step.binds(name)]
+            text = f"the audit in credential {step.link.id[:8]} leaves `{loose[0]}` open" if loose else ""
+            return Reason("unbound-claim", f'{text}: it says `== ""` of what was not looked at') if loose else None
+        relied |= dict.fromkeys(name for name in audits if name in step.link.reads)
+    return None
