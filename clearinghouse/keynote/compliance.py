@@ -22,6 +22,7 @@ from clearinghouse.keynote.credential import Admitted, Refused
 from clearinghouse.keynote.index import Held, Index
 from clearinghouse.keynote.licensees import Nobody, Quorum, Trusted, met, principals, resolve
 from clearinghouse.keynote.limits import Limits
+from clearinghouse.keynote.numbers import RuntimeFault
 from clearinghouse.keynote.principals import normalise
 from clearinghouse.keynote.proof import Proof
 
@@ -182,7 +183,8 @@ def _first_met(
 def _resolved(assertion: Admitted, context: Context) -> Admitted | None:
     """Return *assertion* with the principals that this request gives it; ``None`` if one is no key.
 
-    A known algorithm with undecodable bits leaves the assertion out, as it does in a literal.
+    A known algorithm with undecodable bits leaves the assertion out, as it does in a literal; so
+    does a text that grows too long.
     """
     context.budget.spend(assertion.cost)
     tree = assertion.tree()
@@ -193,5 +195,5 @@ def _resolved(assertion: Admitted, context: Context) -> Admitted | None:
 
     try:
         return assertion.resolved(principal(tree.authorizer), resolve(tree.licensees, principal))
-    except BadPrincipal:
+    except (BadPrincipal, RuntimeFault):
         return None
