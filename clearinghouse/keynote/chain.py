@@ -23,8 +23,8 @@ class Link:
     """One assertion that carried the value.
 
     ``clause`` numbers the clause that fired, inner clauses after their outer one; it is empty where
-    there are no Conditions.  ``reads`` are the attributes that this clause read, with their values;
-    ``licensees`` the principals that met the Licensees field.
+    there are no Conditions.  ``reads`` are the attributes that this clause read, and those that name
+    the principals, with their values; ``licensees`` the principals that met the Licensees field.
     """
 
     id: str
@@ -79,7 +79,7 @@ def _link(context: Context, carrier: Admitted, used: tuple[str, ...]) -> Link:
         licensees=tuple(map(from_octets, used)),
         value=from_octets(context.scale.names[reached.level]),
         clause=best.path if best else (),
-        reads=readable(best.reads) if best else {},
+        reads=readable({**reached.named, **(best.reads if best else {})}),
     )
 
 

@@ -46,18 +46,18 @@ def clock_attributes(now: datetime) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ClockUse:
-    """How a program reads the clock: comparisons with fixed texts, and the tick of any other use."""
+    """How an assertion reads the clock: comparisons with fixed texts, and the tick of any other use."""
 
     comparisons: tuple[tuple[str, syntax.Relation, str], ...]
     tick: timedelta | None
 
 
-def clock_use(program: syntax.Program, constants: Mapping[str, str]) -> ClockUse:
-    """Return how *program* reads ``date`` and ``time``; a constant of that name is no clock."""
+def clock_use(part: object, constants: Mapping[str, str]) -> ClockUse:
+    """Return how a node, or a tuple of nodes, reads ``date`` and ``time``; a constant of that name is no clock."""
     clocks = _TICKS.keys() - constants.keys()
     comparisons = []
     mentions: list[str] = []
-    for node in nodes(program):
+    for node in nodes(part):
         match node:
             case syntax.TextRelation(relation, left, right):
                 comparisons += [
@@ -67,8 +67,9 @@ def clock_use(program: syntax.Program, constants: Mapping[str, str]) -> ClockUse
                 ]
             case syntax.Attribute(name) if name in clocks:
                 mentions.append(name)
-            case syntax.Indirect():
-                mentions += [DATE, TIME]  # `$x` may name either
+            case syntax.Indirect(term):
+                named = fold(term, constants)
+                mentions += [DATE, TIME] if named is None else clocks & {named}  # `$x` may name either
             case _:
                 pass
     tick = min((_TICKS[name] for name in mentions), default=None) if len(mentions) > len(comparisons) else None

@@ -52,7 +52,7 @@ def _parsed(raw: bytes) -> syntax.Assertion:
 @lru_cache(maxsize=_TREES)
 def _clock_use(raw: bytes) -> ClockUse:
     tree = _parsed(raw)
-    return clock_use(tree.conditions or syntax.Program(()), dict(tree.constants))
+    return clock_use((tree.authorizer, tree.licensees, tree.conditions), dict(tree.constants))
 
 
 class Admitted:
@@ -99,7 +99,7 @@ class Admitted:
         return _parsed(self.raw)
 
     def clock_use(self) -> ClockUse:
-        """Return how the conditions read the clock."""
+        """Return how the assertion reads the clock."""
         return _clock_use(self.raw)
 
     def resolved(self, authorizer: str, trusted_by: Trusted) -> Admitted:

@@ -16,7 +16,7 @@ from clearinghouse.keynote.chain import Link, Settled, links, readable
 from clearinghouse.keynote.clock import instant_of, next_change
 from clearinghouse.keynote.context import Context
 from clearinghouse.keynote.credential import Admitted
-from clearinghouse.keynote.evaluation import Reached, evaluated
+from clearinghouse.keynote.evaluation import Reached, evaluated, named_by
 from clearinghouse.keynote.index import Held
 from clearinghouse.keynote.missing import Missing, nearest
 from clearinghouse.keynote.octets import from_octets
@@ -67,10 +67,16 @@ class Proof:
             for principal in self.settled:
                 yield from layer.by_licensee.get(principal, ())
 
+    def _named_by_request(self) -> Iterator[Admitted]:
+        """Yield the assertions whose principals are attributes: others would be reached with other values."""
+        return (assertion for layer in self.held.layers for assertion in layer.dynamic)
+
     @cached_property
     def reads(self) -> Mapping[str, str]:
         """Every attribute that the evaluation read, with its value: the key of any cache (rule R20)."""
         merged: dict[str, str] = {}
+        for assertion in self._named_by_request():
+            merged.update(named_by(self.context, assertion.tree()))
         for reached in self.reached:
             merged.update(reached.reads)
         return readable(merged)
@@ -81,7 +87,7 @@ class Proof:
         now = instant_of(self.context.action)
         if now is None:
             return None
-        found = (next_change(assertion.clock_use(), now) for assertion in self._reached())
+        found = (next_change(assertion.clock_use(), now) for assertion in (*self._named_by_request(), *self._reached()))
         return min((each for each in found if each is not None), default=None)
 
     @cached_property
