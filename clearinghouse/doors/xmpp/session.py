@@ -114,8 +114,7 @@ class Session(ComponentXMPP):
             self.abort()
 
     def reschedule_connection_attempt(self) -> None:
-        """Do nothing: see the component."""
-        # One failed attempt ends the session; when to try again is decided in one place, the component.
+        """End the session after one failed attempt: the component alone decides when to try again."""
         self._current_connection_attempt = None
         self.ended.set()
 
