@@ -71,6 +71,7 @@ class Holdings:
     policies: Mapping[str, tuple[Admitted, ...]] = field(default_factory=dict)
     credentials: tuple[Admitted, ...] = ()
     problems: tuple[Problem, ...] = ()
+    shared_keys: tuple[str, ...] = ()
     snapshot: Snapshot = field(default_factory=lambda: Snapshot.of({}, ()))
 
     def admitted(self) -> Iterator[Admitted]:
@@ -84,7 +85,7 @@ class Loader:
 
     admissions: Admissions = field(default_factory=Admissions)
     limits: Limits = field(default_factory=Limits)
-    shared_keys: Sequence[str] = ()
+    shared_keys: tuple[str, ...] = ()
 
     def load(self, files: Iterable[FileRead], before: Holdings) -> Holdings:
         """Return what *files* say; *before* is what was loaded when they were read last."""
@@ -95,7 +96,8 @@ class Loader:
         policies = {group: tuple(each for each in found if id(each) not in mixed) for group, found in policies.items()}
         credentials = tuple(_counting(held.values(), CREDENTIALS))
         refused = [Refused(each.file, index, each.error) for index, each in enumerate(problems)]
-        return Holdings(held, policies, credentials, problems, Snapshot.of(policies, credentials, refused=refused))
+        snapshot = Snapshot.of(policies, credentials, refused=refused, shared=self.shared_keys)
+        return Holdings(held, policies, credentials, problems, self.shared_keys, snapshot)
 
     def _file(self, read: FileRead, before: FileHeld | None) -> FileHeld:
         if before is not None and before.read is read:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import RowMapping
 
 from clearinghouse.clearing.decision import Decision, Outcome, Reason
 from clearinghouse.clearing.request import Place, Request
-from clearinghouse.clearing.vocabulary import Door
+from clearinghouse.clearing.vocabulary import COMMON, OPERATIONS, Door, Origin
 from clearinghouse.storage.store import Effect, Recorded
 
 
@@ -46,12 +47,29 @@ def row_of(recorded: Recorded) -> dict[str, Any]:
 def recorded_in(row: RowMapping) -> Recorded:
     """Return the decision of a row."""
     place = None if row["broker"] is None else Place(row["broker"], row["node"], row["subscriber"], row["subid"])
-    request = Request(row["request"], row["operation"], Door(row["door"]), tuple(row["requesters"]), row["attributes"], place=place)
+    parts = _by_origin(row["operation"], row["attributes"])
+    request = Request(row["request"], row["operation"], Door(row["door"]), tuple(row["requesters"]), **parts, place=place)
     reason = Reason(row["reason_code"], row["reason_text"])
     decision = Decision(row["id"], request, Outcome(row["outcome"]), row["value"], reason, row["snapshot"], row["at"], row["ends"], None)
     latency = None if row["latency_ms"] is None else timedelta(milliseconds=row["latency_ms"])
     effect = Effect(row["effect"])
     return Recorded(decision, row["attributes"], tuple(row["scale"]), row["proof"], row["engine"], effect, row["effect_done_at"], latency)
+
+
+def _by_origin(operation: str, attributes: Mapping[str, str]) -> dict[str, Any]:
+    """Return the request's own attributes, each where it came from; those that every request has are made anew."""
+    known = OPERATIONS[operation].attributes if operation in OPERATIONS else {}
+    parts: dict[str, Any] = {"observed": {}, "known": {}, "claims": {}}
+    for name, value in attributes.items():
+        match known[name].origin if name in known and name not in COMMON else None:
+            case Origin.OBSERVED:
+                parts["observed"][name] = value
+            case Origin.OURS:
+                parts["known"][name] = value
+            case Origin.PARAMETER | Origin.STATEMENT if value != known[name].default:
+                parts["claims"][name] = value
+    period = attributes.get("ValidityPeriod", "")
+    return parts | ({"validity": int(period)} if period.isdecimal() else {})
 
 
 def milliseconds(latency: timedelta | None) -> float | None:

@@ -20,7 +20,6 @@ from sqlalchemy import (
     TypeDecorator,
     text,
 )
-from typing_extensions import override
 
 
 class Instant(TypeDecorator[datetime]):
@@ -29,12 +28,12 @@ class Instant(TypeDecorator[datetime]):
     impl = String(32)
     cache_ok = True
 
-    @override
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - one form for all
+        """Return what is written."""
         return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
 
-    @override
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002 - one form for all
+        """Return what was read."""
         return None if value is None else datetime.fromisoformat(value)
 
 

@@ -61,6 +61,12 @@ class Recorded:
         attributes, values = _asked(decision)
         return cls(replace(decision, proof=None), attributes, values, _proven(decision.proof), __version__, effect)
 
+    @property
+    def stable_until(self) -> datetime | None:
+        """When the clock alone could change the answer; ``None``: never."""
+        told = None if self.proof is None else self.proof["stable_until"]
+        return None if told is None else datetime.fromisoformat(told)
+
     def settled(self, effect: Effect, *, at: datetime, latency: timedelta | None) -> Recorded:
         """Return the same decision once its effect is *effect*."""
         return replace(self, effect=effect, effect_done_at=at, latency=latency)

@@ -1,0 +1,108 @@
+"""The two worlds in which the demonstration plays: around an ejabberd on loopback, or in memory.
+
+Both give the clearinghouse a link to the broker, and everybody else a platform.  The clearinghouse and
+the platforms are the same in both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+from uuid import uuid4
+
+from clearinghouse.demo.ejabberd import Ejabberd
+from clearinghouse.demo.ejabberd_config import CLIENT_PORT, COMPONENT_PORT, Hosting
+from clearinghouse.demo.memory import MemoryLink, Network, memory_exchange
+from clearinghouse.demo.platforms import Platform, client_platform, platform
+from clearinghouse.doors.xmpp.exchange import Exchange, Hearer
+from clearinghouse.grid.broker import Broker
+from clearinghouse.runtime.brokers import Link, LinkPlan, MakeLink, component_link
+
+BROKER: Final = "pubsub.hub.example"
+COMPONENT: Final = "clearinghouse.hub.example"
+
+
+class World(Protocol):
+    """Where the clearinghouse and platforms meet at a broker."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the component connects."""
+
+    @property
+    def make_link(self) -> MakeLink:
+        """How the clearinghouse comes to its link."""
+
+    def platform(self, jid: str) -> AbstractAsyncContextManager[Platform]:
+        """The platform of the bare *jid*, logged in."""
+
+
+@dataclass(slots=True)
+class MemoryComponent:
+    """Our component at a broker in memory; implements `clearinghouse.runtime.brokers.Link`."""
+
+    exchange: Exchange
+    connected: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Greet the broker as after connecting, and stay."""
+        for function in self.connected:
+            await function()
+        self.ready.set()
+        await asyncio.get_running_loop().create_future()
+
+
+@dataclass(slots=True)
+class MemoryWorld:
+    """Everybody in one process."""
+
+    network: Network = field(default_factory=lambda: Network(Broker(BROKER, frozenset({COMPONENT}), lambda: uuid4().hex)))
+    address: tuple[str, int] = ("127.0.0.1", COMPONENT_PORT)
+
+    def make_link(self, plan: LinkPlan, asked: Hearer) -> Link:
+        """See `World.make_link`."""
+        return MemoryComponent(memory_exchange(self.network, plan.component, plan.believed(), asked))
+
+    @asynccontextmanager
+    async def platform(self, jid: str) -> AsyncIterator[Platform]:
+        """See `World.platform`."""
+        full = f"{jid}/desk"
+        async with platform(full, MemoryLink(self.network, full), BROKER) as made:
+            yield made
+        self.network.detach(full)
+
+
+@dataclass(slots=True)
+class EjabberdWorld:
+    """A server of its own for the broker and everybody's accounts; made by `ejabberd_world`."""
+
+    server: Ejabberd
+    password: str = field(repr=False)
+    make_link: MakeLink = component_link
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """See `World.address`."""
+        return self.server.address, COMPONENT_PORT
+
+    @asynccontextmanager
+    async def platform(self, jid: str) -> AsyncIterator[Platform]:
+        """See `World.platform`."""
+        async with client_platform(f"{jid}/desk", self.password, self.server.address, CLIENT_PORT, broker=BROKER) as made:
+            yield made
+
+
+@asynccontextmanager
+async def ejabberd_world(people: tuple[str, ...], *, secret: str) -> AsyncIterator[EjabberdWorld]:
+    """A world with an account for each of the bare JIDs *people*; the server is gone when it is left."""
+    domains = tuple(dict.fromkeys(("hub.example", *(jid.partition("@")[2] for jid in people))))
+    world = EjabberdWorld(Ejabberd(Hosting(domains, (BROKER,), COMPONENT, secret)), secrets.token_hex(16))
+    async with world.server:
+        for jid in people:
+            await world.server.register(jid, world.password)
+        yield world

@@ -1,0 +1,146 @@
+"""Every question is decided once, a few at a time, in the order in which they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from clearinghouse.clearing.clear import Desk, clear
+from clearinghouse.clearing.decision import Decision, Outcome
+from clearinghouse.clearing.enforcement import enforcement_of
+from clearinghouse.clearing.request import Place
+from clearinghouse.errors import ClearinghouseError, Unavailable
+from clearinghouse.grid.topics import SubscriptionAsked
+from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.questions import Asking, agrees, place_of, request_of
+from clearinghouse.storage.store import Effect, Recorded, Store
+
+log = structlog.get_logger(__name__)
+
+MAX_WAITING: Final = 1_000
+"""Questions that wait for us; more stay with their broker, where recovery finds them.  Each takes about 5 ms."""
+
+WORKERS: Final = 16
+"""Questions in hand at once: each waits for the disk and the broker, none for the processor."""
+
+
+@dataclass(slots=True)
+class Intake:
+    """Takes questions from the doors, has them decided, and sees to it that the answer is given.
+
+    ``behind`` is told the broker where something was left undone.  A question that arrives again while
+    it is in hand, or after it was decided under the same policy, is the same question.
+    """
+
+    desk: Desk
+    store: Store
+    askings: Mapping[tuple[str, str], Asking]
+    behind: Callable[[str], None]
+    chance: Chance
+    _waiting: asyncio.Queue[tuple[SubscriptionAsked, float]] = field(default_factory=lambda: asyncio.Queue(MAX_WAITING))
+    _in_hand: set[Place] = field(default_factory=set)
+    _busy: set[asyncio.Task[None]] = field(default_factory=set)
+    _closing: bool = False
+
+    def ask(self, asked: SubscriptionAsked) -> None:
+        """Take a question; returns at once (see `Exchange`)."""
+        place = place_of(asked)
+        if place in self._in_hand:
+            if not place.subid:
+                self.behind(place.broker)  # it may have been asked anew since, and nothing tells the two apart
+            return
+        try:
+            self._waiting.put_nowait((asked, self.chance.elapsed()))
+        except asyncio.QueueFull:
+            log.warning("too_many_questions", broker=place.broker, waiting=MAX_WAITING, noise=place.broker)
+            self.behind(place.broker)
+        else:
+            self._in_hand.add(place)
+
+    async def run(self) -> None:
+        """Answer questions until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(WORKERS):
+                tasks.create_task(self._work(), name=f"intake-{number}")
+
+    async def close(self, seconds: float) -> None:
+        """Begin no more questions, and wait so long for those that were begun; the others stay with their brokers."""
+        self._closing = True
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=seconds)
+
+    async def _work(self) -> None:
+        me = asyncio.current_task()
+        while me is not None and not self._closing:
+            asked, arrived = await self._waiting.get()
+            self._busy.add(me)
+            await self._told(asked, arrived)
+            self._busy.discard(me)
+            self._in_hand.discard(place_of(asked))
+
+    async def _told(self, asked: SubscriptionAsked, arrived: float) -> None:
+        """Answer, or say why not; a question that could not be answered now is looked for again."""
+        try:
+            await self._answer(asked, arrived)
+        except Unavailable as error:
+            log.warning("left_undone", broker=asked.broker, topic=asked.node, reason=error.message, mend=error.mend, noise=asked.broker)
+            self.behind(asked.broker)
+        except ClearinghouseError as error:
+            log.error("not_carried_out", broker=asked.broker, topic=asked.node, reason=error.message, mend=error.mend)  # noqa: TRY400 - no frames
+
+    async def _answer(self, asked: SubscriptionAsked, arrived: float) -> None:
+        earlier = await self._earlier(place_of(asked))
+        if earlier is not None:
+            await self.finish(earlier)
+            return
+        request = request_of(asked, self.askings[asked.broker, asked.node], self.chance.new_id())
+        decision = await clear(request, self.desk, now=self.chance.now())
+        if decision.outcome is Outcome.UNANSWERED:
+            self.behind(asked.broker)
+        await self._settle(decision, timedelta(seconds=self.chance.elapsed() - arrived))
+
+    async def _earlier(self, place: Place) -> Recorded | None:
+        """Return the decision that answers this very question already.
+
+        Without a name of its own (``subid``) a question may be a new one, unless the last answer was to wait.
+        """
+        found = await self.store.ruled(place)
+        same = found is not None and (bool(place.subid) or found.decision.outcome is Outcome.PENDING)
+        return found if found is not None and same and self.holds(found) else None
+
+    def holds(self, recorded: Recorded) -> bool:
+        """Say whether a decision is what would be decided now: same policy, same facts, no date passed (rule R20)."""
+        decision, place = recorded.decision, recorded.decision.request.place
+        asking = None if place is None else self.askings.get((place.broker, place.node))
+        if asking is None or not agrees(decision.request, asking) or decision.outcome is Outcome.UNANSWERED:
+            return False
+        lasting = all(self.chance.now() < end for end in (decision.ends, recorded.stable_until) if end is not None)
+        return lasting and decision.version == self.desk.snapshot.version
+
+    async def finish(self, recorded: Recorded) -> None:
+        """Carry out a decision that was made before."""
+        await self.desk.enforcer.carry_out(enforcement_of(recorded.decision))
+        if recorded.effect is Effect.OWED:
+            await self._settle(recorded.decision, None)
+
+    async def catch_up(self, brokers: frozenset[str]) -> None:
+        """Carry out what is owed at *brokers*; drop what policy has overtaken, for it is decided anew."""
+        for recorded in await self.store.owed():
+            place = recorded.decision.request.place
+            if place is None or place.broker not in brokers or place in self._in_hand:
+                continue
+            if self.holds(recorded):
+                log.info("carried_out_late", id=recorded.decision.id, broker=place.broker, topic=place.node)
+                await self.finish(recorded)
+            else:
+                log.info("overtaken", id=recorded.decision.id, broker=place.broker, topic=place.node)
+                await self.store.settle(recorded.decision.id, Effect.DROPPED, at=self.chance.now())
+
+    async def _settle(self, decision: Decision, latency: timedelta | None) -> None:
+        if Recorded.of(decision).effect is Effect.OWED:
+            await self.store.settle(decision.id, Effect.DONE, at=self.chance.now(), latency=latency)

@@ -1,0 +1,154 @@
+"""Follows the folders of policies and credentials: loads what changes, and says what was refused (rule R16)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from clearinghouse.errors import Unavailable
+from clearinghouse.keynote import Admissions, Admitted
+from clearinghouse.settings import Settings
+from clearinghouse.storage.archive import Archive
+from clearinghouse.storage.folders import Folders, Look
+from clearinghouse.storage.holdings import Holdings, Loader
+from clearinghouse.storage.store import Event, Store
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS: Final = 1.0
+"""Between looks at the folders, or twenty times as long as a look takes: 100,000 files cost 0.5 s."""
+
+SETTLE_SECONDS: Final = 0.2
+"""Two looks so far apart must agree before what they see is read: an editor may be half-way."""
+
+MAX_NAMED: Final = 1_000
+"""Assertions that one event names."""
+
+
+def loader_for(settings: Settings) -> Loader:
+    """Return a loader that judges as the settings say."""
+    admissions = Admissions(allow_legacy=settings.allow_legacy_signatures)
+    return Loader(admissions, settings.limits, settings.shared_keys)
+
+
+def folders_of(settings: Settings) -> Folders:
+    """Return the folders that the settings name."""
+    return Folders(settings.policies.directory, settings.credentials.directory)
+
+
+@dataclass(slots=True)
+class PolicyKeeper:
+    """Keeps ``holdings`` what the folders say; ``adopted`` is told each time that they have changed.
+
+    What is new is archived and noted in the store first, so that every decision names a snapshot which
+    can be looked at again.
+    """
+
+    folders: Folders
+    loader: Loader
+    store: Store
+    now: Callable[[], datetime]
+    adopted: Callable[[Holdings], None]
+    holdings: Holdings = field(default_factory=Holdings)
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
+    _seen: Look = ()
+
+    async def load(self) -> None:
+        """Load the folders as they are now; raises `StoreUnavailable`, and then everything stays as it was."""
+        look = await asyncio.to_thread(self.folders.look)
+        await self._adopt(look)
+
+    async def watch(self) -> None:
+        """Follow the folders until cancelled: at each change, and at once when ``reload`` is set."""
+        pause = LOOK_SECONDS
+        clock = asyncio.get_running_loop().time
+        while True:
+            asked = await _happens(self.reload, pause)
+            began = clock()
+            look = await asyncio.to_thread(self.folders.look)
+            pause = max(LOOK_SECONDS, 20 * (clock() - began))
+            if asked or look != self._seen:
+                await self._tried(look if asked else await self._settled(look))
+
+    async def _settled(self, look: Look) -> Look:
+        while True:
+            await asyncio.sleep(SETTLE_SECONDS)
+            again = await asyncio.to_thread(self.folders.look)
+            if again == look:
+                return look
+            look = again
+
+    async def _tried(self, look: Look) -> None:
+        try:
+            await self._adopt(look)
+        except Unavailable as error:
+            log.error("policy_not_adopted", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
+
+    async def _adopt(self, look: Look) -> None:
+        before = self.holdings
+        after = await asyncio.to_thread(self._read, look, before)
+        now = self.now()
+        await self.store.archive(Archive.of(after), at=now)
+        if before.snapshot.version != after.snapshot.version or set(map(str, before.problems)) != set(map(str, after.problems)):
+            await self.store.note(Event(now, "policy-changed", changes(before, after)))
+        self.holdings, self._seen = after, look
+        self.adopted(after)
+        _tell(before, after)
+
+    def _read(self, look: Look, before: Holdings) -> Holdings:
+        return self.loader.load(self.folders.read(look), before)
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for *event*, at most so long; say whether it happened, and clear it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    event.clear()
+    return True
+
+
+def changes(before: Holdings, after: Holdings) -> dict[str, Any]:
+    """Return what an event says about a change of policy: what came, what went, what was refused."""
+    old, new = ({each.name: each for each in holdings.admitted()} for holdings in (before, after))
+    return {
+        "before": before.snapshot.version,
+        "after": after.snapshot.version,
+        "added": _named(each for name, each in new.items() if name not in old),
+        "removed": _named(each for name, each in old.items() if name not in new),
+        "refused": [str(each) for each in after.problems][:MAX_NAMED],
+    }
+
+
+def _named(assertions: Iterable[Admitted]) -> list[dict[str, str]]:
+    return [{"id": each.name, "source": each.source} for each in assertions][:MAX_NAMED]
+
+
+def _tell(before: Holdings, after: Holdings) -> None:
+    """Log what is new: each refusal once, and one line with the counts."""
+    known = set(map(str, before.problems))
+    for each in after.problems:
+        if str(each) not in known:
+            log.warning(
+                "left_out",
+                file=each.file,
+                line=each.line,
+                column=each.column,
+                reason=each.error.message,
+                mend=each.error.mend,
+                kept=each.kept,
+            )
+    log.info(
+        "policy_loaded",
+        version=after.snapshot.version[:12],
+        policies=sum(map(len, after.policies.values())),
+        credentials=len(after.credentials),
+        left_out=len(after.problems),
+    )
