@@ -82,7 +82,7 @@ Node: TypeAlias = Octet | Start | End | Group | Repeat | Sequence | Either
 
 
 def size(node: Node) -> int:
-    """Return how many bytes and anchors *node* has when every repetition is written out."""
+    """Return how many nodes there are when every repetition is written out; RE2 needs about as many instructions."""
     match node:
         case Octet() | Start() | End():
             return 1

@@ -36,13 +36,13 @@ PASSING = 16
 """Patterns kept compiled apart from those, for texts that a stranger chose."""
 
 _INSTRUCTION_BYTES = 96
-"""RE2 allows an instruction of 16 bytes for each 96 of its memory; a pattern with more bytes cannot fit."""
+"""RE2 allows an instruction for each 96 bytes of its memory; a pattern larger than that is refused before RE2 works on it."""
 
 _STEP = 2_000
 """Nanoseconds in one step of the budget."""
 
-_COMPILE_STEPS = 25
-"""Steps to read and compile any pattern; another for each character, and one for each 10 instructions."""
+_COMPILE_STEPS = 50
+"""Steps to read and compile any pattern; two more for each character, and one for each 10 instructions."""
 
 _OPERATIONS_PER_STEP = 2
 """Set operations of `submatches` in one step."""
@@ -119,11 +119,11 @@ def _plan(pattern: str, limits: Limits, *, cache: bool) -> _Plan | _Refusal:
 
 
 def _prepare(pattern: str, memory: int) -> _Plan | _Refusal:
-    paid_for = _COMPILE_STEPS + len(pattern)
+    steps = _COMPILE_STEPS + 2 * len(pattern)
     try:
-        return _compile(parse(pattern), memory, paid_for)
+        return _compile(parse(pattern), memory, steps)
     except PatternFault as fault:
-        return _Refusal(fault.rule, fault.reason, paid_for)
+        return _Refusal(fault.rule, fault.reason, steps)
 
 
 _kept = lru_cache(maxsize=KEPT)(_prepare)
@@ -137,7 +137,7 @@ def _compile(tree: Group, memory: int, steps: int) -> _Plan:
     if not program.ok():
         raise PatternFault("regex-size", f"the pattern is too large to compile ({program.error().decode('ascii', 'replace')}): repeat less")
     instructions = program.ProgramSize()
-    nanoseconds = instructions * (10 + tree.last // 6)  # each thread of RE2's slowest engine carries the groups along
+    nanoseconds = instructions * (12 + tree.last // 6)  # each thread of RE2's slowest engine carries the groups along
     agrees = tree.last == 0 or settled(tree)
     return _Plan(program, tree, agrees, str(tree.last), nanoseconds, steps + instructions // 10)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import reduce
 
 import pytest
@@ -182,11 +182,8 @@ def test_the_bound_on_settling_groups_holds(pattern: str, text: str) -> None:
 @given(OCTETS | SPECIALS | PATTERNS, OCTETS)
 def test_no_octets_raise_anything_but_a_run_time_error(pattern: str, text: str) -> None:
     assert cost(pattern, text) > 0
-    try:
+    with suppress(RuntimeFault):
         found = search(pattern, text)
-    except RuntimeFault as fault:
-        assert fault.reason
-    else:
         assert found is None or found[0] == str(len(found) - 1)
 
 
