@@ -29,8 +29,8 @@ from clearinghouse.keynote.reasons import describe, failing
 
 _CONSIDERED = 1_000
 """Assertions that the search looks at; beyond them the answer is the nearest step among these."""
-_HOP, _FAILURE, _LICENCE, _POLICY_LICENCE, _REISSUE = 0.01, 1.0, 1.3, 1.8, 2.0
-"""What a step costs: mending one condition is nearer than a new licence, that nearer than a new policy."""
+_HOP, _FAILURE, _FURTHER, _LICENCE, _POLICY_LICENCE, _REISSUE = 0.01, 1.0, 0.05, 1.3, 1.8, 2.0
+"""What a step costs: mending a clause is nearer than a new licence, that nearer than a new policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +214,17 @@ class _Search:
         match clause.value:
             case syntax.Program() as block:
                 inner = self._way_through_program(reached, block, level, path)
-                return inner and (inner[0] + _FAILURE * len(steps), (*steps, *inner[1]))
+                return inner and (inner[0] + _price(steps), (*steps, *inner[1]))
             case None:
                 reachable = True
             case value:
                 reachable = _level_of(value, env) >= level
-        return (_FAILURE * len(steps), steps) if reachable else None
+        return (_price(steps), steps) if reachable else None
+
+
+def _price(failures: tuple[Step, ...]) -> float:
+    """Return what it costs to mend the conditions of one clause, all of them at once."""
+    return _FAILURE + _FURTHER * (len(failures) - 1) if failures else 0.0
 
 
 def _level_of(value: syntax.Text, env: Environment) -> int:
