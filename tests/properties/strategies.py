@@ -27,7 +27,8 @@ PATTERNS = ("a", "^a", "(a)(b)?", "(x)?(a)", "^([a-z]*)([0-9]*)$", "(", "\\d", "
 
 # -- octets ----------------------------------------------------------------------------------------
 
-octets = st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=12)
+OCTETS = st.characters(min_codepoint=1, max_codepoint=255)
+octets = st.text(OCTETS, max_size=12)
 """Octet text that KeyNote can hold: no NUL."""
 
 words = st.sampled_from(WORDS) | octets
@@ -261,6 +262,8 @@ _LITERAL = re.compile(rb'"(?:[^"\\]|\\[\s\S])*"|(?<![\w.])[0-9]+(?:\.[0-9]+)?(?!
 _STRANGE = ("", '"', "\\", "\n", "\n\n", "\r", "\0", "#", " ", "(", ")", "{", "}", ";", "->", "&&", "&", "|", "!", "-", "@", "$", ".", ",", "0", "9", "a", "true", "=", ":")
 _SPARE = ('""', '"x"', '"true"', '"\\400"', '"#"', '"\\\n  x"', '"\xff"', "1", "007", "2147483648", "9" * 20, "9" * 21, "1.5", "0.0", "9" * 62 + ".0")
 strange = st.sampled_from(_STRANGE).map(lambda piece: piece.encode("latin-1")) | st.binary(max_size=3)
+
+tails = st.lists(strange, max_size=6).map(b"".join)
 
 
 @st.composite
