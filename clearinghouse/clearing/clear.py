@@ -9,11 +9,12 @@ from typing import Protocol
 
 from clearinghouse.clearing.decision import Decision, decide, refuse
 from clearinghouse.clearing.enforcement import Enforcement, enforcement_of
-from clearinghouse.clearing.facts import gather
+from clearinghouse.clearing.facts import Facts, gather
 from clearinghouse.clearing.proof import prove
-from clearinghouse.clearing.request import Request
+from clearinghouse.clearing.request import Request, sender_of
 from clearinghouse.clearing.senders import SenderBudgets
 from clearinghouse.clearing.snapshot import Snapshot
+from clearinghouse.clearing.soundness import Proven
 from clearinghouse.clearing.vocabulary import OPERATIONS
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.keynote import Admissions, Budget, Limits
@@ -62,7 +63,7 @@ class Desk:
     levels: tuple[str, ...] = ("deny", "allow")
     cap: timedelta = timedelta(days=90)
     limits: Limits = field(default_factory=Limits)
-    admissions: Admissions = field(default_factory=Admissions)
+    admissions: Admissions = field(default_factory=lambda: Admissions(_ADMITTED))
     senders: SenderBudgets = field(default_factory=SenderBudgets)
 
 
@@ -79,23 +80,38 @@ async def clear(request: Request, desk: Desk, *, now: datetime) -> Decision:
 
 
 def rule(request: Request, desk: Desk, *, now: datetime) -> Decision:
-    """Return the decision on *request*; every failure is a refusal with its own reason."""
+    """Return the decision on *request*; every failure is a refusal, or no answer, with its own reason."""
     identity, version = desk.new_id(), desk.snapshot.version
-    sender = request.requesters[0] if request.requesters else ""
     try:
         _check_clock(desk, now)
-        budget = Budget(min(desk.limits.steps, desk.senders.allowance(sender, now)))
-        try:
-            facts = gather(request, community=desk.community, now=now)
-            values = facts.operation.values or desk.levels
-            proven = prove(
-                facts, desk.snapshot, values, credentials=request.credentials, admissions=desk.admissions, budget=budget, limits=desk.limits
-            )
-            return decide(identity, request, facts, proven, version=version, now=now, cap=desk.cap)
-        finally:
-            desk.senders.charge(sender, budget.allowed - max(0, budget.left), now)
+        facts, proven = _proven(request, desk, now)
+        return decide(
+            identity,
+            request,
+            facts,
+            proven,
+            version=version,
+            now=now,
+            cap=desk.cap,
+            explains=lambda steps: desk.senders.explains(steps, now),
+        )
     except ClearinghouseError as error:
         return refuse(identity, request, error, value=_lowest(request.operation, desk), version=version, now=now)
+
+
+def _proven(request: Request, desk: Desk, now: datetime) -> tuple[Facts, Proven]:
+    """Gather facts and prove, at the expense of whoever sent the request."""
+    sender = sender_of(request)
+    budget = Budget(min(desk.limits.steps, desk.senders.allowance(sender, now)))
+    try:
+        budget.spend(_REQUEST_STEPS)
+        facts = gather(request, community=desk.community, now=now)
+        values = facts.operation.values or desk.levels
+        return facts, prove(
+            facts, desk.snapshot, values, credentials=request.credentials, admissions=desk.admissions, budget=budget, limits=desk.limits
+        )
+    finally:
+        desk.senders.charge(sender, budget.allowed - max(0, budget.left), now)
 
 
 def _check_clock(desk: Desk, now: datetime) -> None:
@@ -106,6 +122,12 @@ def _check_clock(desk: Desk, now: datetime) -> None:
             mend="set the clock right",
         )
 
+
+_REQUEST_STEPS = 50
+"""Steps of any request, be it malformed: reading it, gathering its facts, refusing it."""
+
+_ADMITTED = 4_096
+"""Assertions of strangers that are remembered, at most 8 kB each."""
 
 _SLEW = timedelta(seconds=1)
 """What time synchronisation may step back without closing everything."""

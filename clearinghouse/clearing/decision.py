@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,8 +11,9 @@ from enum import StrEnum
 from clearinghouse.clearing.facts import Facts
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.soundness import Proven, Reason
-from clearinghouse.errors import ClearinghouseError, Unavailable
-from clearinghouse.keynote import Proof
+from clearinghouse.errors import BudgetExhausted, ClearinghouseError, TooLarge, Unavailable
+from clearinghouse.keynote import Budget, Proof
+from clearinghouse.keynote.context import Context
 
 __all__ = ["ASK", "Decision", "Outcome", "Reason", "decide", "grant_end", "lowest", "outcome_of", "reason_of", "refuse"]
 
@@ -47,15 +50,36 @@ class Decision:
 
 ASK = "ask"
 
+_KINDS = {"condition": "condition-failed", "licence": "no-licence"}
+"""Reason codes of what is missing; a `revoked` step keeps its name."""
 
-def decide(identity: str, request: Request, facts: Facts, proven: Proven, *, version: str, now: datetime, cap: timedelta) -> Decision:
-    """Return the decision on a proven value; a proof that is not sound refuses."""
+_EXPLAINING = 400
+"""Steps to explain one assertion at most; the longest of the examples takes 30."""
+_EXPLAINED_EACH, _EXPLAINED = 40, 1_000
+"""Steps to explain an assertion of our own, measured at 75 us; and how many of them are considered."""
+
+
+def decide(
+    identity: str,
+    request: Request,
+    facts: Facts,
+    proven: Proven,
+    *,
+    version: str,
+    now: datetime,
+    cap: timedelta,
+    explains: Callable[[int], bool] = lambda _: True,
+) -> Decision:
+    """Return the decision on a proven value; a proof that is not sound refuses.
+
+    *explains* says whether there is time for so many steps of saying what is missing.
+    """
     proof = proven.proof
     if proven.flaw is not None:
         return Decision(identity, request, Outcome.REFUSED, lowest(proof), proven.flaw, version, now, None, proof)
     outcome = outcome_of(proof)
     ends = grant_end(facts, proof, now=now, cap=cap) if outcome is Outcome.GRANTED else None
-    return Decision(identity, request, outcome, proof.value, reason_of(outcome, proof), version, now, ends, proof)
+    return Decision(identity, request, outcome, proof.value, reason_of(outcome, proof, explains), version, now, ends, proof)
 
 
 def refuse(identity: str, request: Request, error: ClearinghouseError, *, value: str, version: str, now: datetime) -> Decision:
@@ -74,22 +98,33 @@ def outcome_of(proof: Proof) -> Outcome:
     return Outcome.PENDING if proof.value == ASK else Outcome.GRANTED
 
 
-def reason_of(outcome: Outcome, proof: Proof) -> Reason:
+def reason_of(outcome: Outcome, proof: Proof, explains: Callable[[int], bool] = lambda _: True) -> Reason:
     """Return what an operator wants to read first."""
     if outcome is Outcome.GRANTED:
         return Reason("granted", f"{len(proof.chain)} assertions carry `{proof.value}`")
     if outcome is Outcome.PENDING:
         return Reason("pending", "policy leaves this to a person")
-    missing = proof.missing[-1] if proof.missing else None
-    text = (
-        f"`{missing.value}` would need {'; and '.join(step.text for step in missing.steps)}"
-        if missing
-        else "no policy grants this to anybody"
-    )
-    code = (
-        "condition-failed" if missing and missing.steps[0].kind == "condition" else missing.steps[0].kind if missing else "nothing-granted"
-    )
-    return Reason({"licence": "no-licence"}.get(code, code), text)
+    with suppress(BudgetExhausted, TooLarge):
+        if explains(_work(proof)):
+            return _missing(proof)
+    return Reason("not-granted", "policy does not grant this, and there is no time now to say what is missing")
+
+
+def _work(proof: Proof) -> int:
+    """Return the steps that saying what is missing may take; a stranger's conditions may take all that they are given."""
+    loaded, *handed_in = (len(layer.by_licensee) for layer in proof.held.layers)
+    return _EXPLAINED_EACH * min(_EXPLAINED, loaded) + _EXPLAINING * sum(handed_in)
+
+
+def _missing(proof: Proof) -> Reason:
+    """Return what the strongest value would need; explaining has a budget of its own for each assertion."""
+    context = proof.context
+    bounded = Context(context.requesters, context.action, context.scale, context.limits, Budget(_EXPLAINING))
+    missing = Proof(proof.held, bounded, proof.settled, proof.level).missing
+    if not missing:
+        return Reason("nothing-granted", "no policy grants this to anybody")
+    kind, text = missing[-1].steps[0].kind, "; and ".join(step.text for step in missing[-1].steps)
+    return Reason(_KINDS.get(kind, kind), f"`{missing[-1].value}` would need {text}")
 
 
 def lowest(proof: Proof) -> str:

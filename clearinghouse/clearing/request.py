@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clearinghouse.clearing.vocabulary import Door, Kind, domain_of, is_canonical, shown
-from clearinghouse.errors import MalformedRequest, TooLarge
+from clearinghouse.errors import BadPrincipal, MalformedRequest, TooLarge
 from clearinghouse.keynote import POLICY
-from clearinghouse.keynote.principals import is_key
+from clearinghouse.keynote.principals import is_key, normalise
 
 REQUESTERS = 64
 """Principals that may ask together; the largest consortium policy known to us has 60 members."""
@@ -25,7 +25,8 @@ class Request:
     the clearinghouse itself holds about the matter, such as the topic's configuration.
     ``credentials`` are raw bytes handed in with a signed request; other doors hand in none.
     ``validity`` is the number of seconds asked for, ``None`` for as long as may be.
-    ``place`` tells the enforcer where the answer goes; it decides nothing.
+    ``place`` tells the enforcer where the answer goes; it decides nothing.  ``sender`` is who answers
+    for the work of ruling on it, where the door knows better than by the first requester.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Request:
     credentials: tuple[bytes, ...] = ()
     validity: int | None = None
     place: Place | None = None
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,15 @@ class Place:
     node: str
     subscriber: str
     subid: str = ""
+
+
+def sender_of(request: Request) -> str:
+    """Return whose account pays for *request*; one key has one account, however it is written."""
+    name = request.sender or next(iter(request.requesters), "")
+    try:
+        return normalise(name)
+    except BadPrincipal:
+        return name
 
 
 def user_of_server(jid: str, domain: str) -> tuple[str, ...]:

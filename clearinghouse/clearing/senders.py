@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from datetime import datetime
 
 from clearinghouse.errors import BudgetExhausted
@@ -11,33 +12,86 @@ _SENDERS = 10_000
 """Senders remembered, about 200 bytes each; the longest silent is forgotten first."""
 
 
-class SenderBudgets:
-    """A refilling account of steps for each sender; a step is about 2 us of work.
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Steps (a step is about 2 us of work): *burst* at once, and *per_second* more each second."""
 
-    With the defaults a sender may cause 100 ms of work at once and 20 ms a second after that, so
-    a hundred hostile senders that stay within their accounts still leave every answer under a second.
+    burst: int
+    per_second: int
+
+
+EACH = Rate(50_000, 2_000)
+"""One sender: 100 ms at once, as long as there is time for everybody; then 0.4 % of a processor."""
+TOGETHER = Rate(100_000, 100_000)
+"""All senders together, before each is held to its share: 200 ms at once, then a fifth of a processor."""
+SHARE = 3_000
+"""What each sender has when there is not time for everybody: 6 ms, a chain of ten credentials never seen before."""
+EXPLAINED = Rate(40_000, 10_000)
+"""Saying what refused requests lack, for all senders: 80 ms at once, then 2 % of a processor."""
+
+
+class Account:
+    """Steps that are used up by work, and come back with time."""
+
+    __slots__ = ("_left", "_rate", "_since")
+
+    def __init__(self, rate: Rate, now: datetime) -> None:
+        """Start full."""
+        self._rate = rate
+        self._left = float(rate.burst)
+        self._since = now
+
+    def left(self, now: datetime) -> int:
+        """Return the steps that are left, below zero where more was used."""
+        passed = max(0.0, (now - self._since).total_seconds())
+        return int(min(float(self._rate.burst), self._left + passed * self._rate.per_second))
+
+    def charge(self, steps: int, now: datetime) -> None:
+        """Take away what work has cost."""
+        self._left = self.left(now) - steps
+        self._since = max(self._since, now)
+
+
+class SenderBudgets:
+    """An account for each sender, one for all of them, and one for explanations.
+
+    While the common account has steps, a sender may use all of its own.  Then only those may go on
+    that have not used their share lately: a hundred hostile senders cost an honest one at most
+    ``TOGETHER.burst + 100 * SHARE + EXPLAINED.burst`` steps of waiting, which are 0.9 s.
     """
 
-    def __init__(self, *, burst: int = 50_000, per_second: int = 10_000) -> None:
-        """Allow *burst* steps at once, and *per_second* steps a second."""
-        self._burst = burst
-        self._per_second = per_second
-        self._accounts: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
+    def __init__(self, *, each: Rate = EACH, together: Rate = TOGETHER, share: int = SHARE) -> None:
+        """Start with everybody's account full."""
+        self._each = each
+        self._rate = together
+        self._share = share
+        self._together: Account | None = None
+        self._explained: Account | None = None
+        self._accounts: OrderedDict[str, Account] = OrderedDict()
 
     def allowance(self, sender: str, now: datetime) -> int:
         """Return the steps that *sender* may still cause; raises BudgetExhausted for none."""
-        left = int(self._left(sender, now))
+        account = self._accounts.get(sender)
+        left = self._each.burst if account is None else account.left(now)
+        if self._together is not None and self._together.left(now) <= 0:
+            left -= self._each.burst - self._share
         if left <= 0:
             raise BudgetExhausted("this sender has caused too much work", mend="it may try again in some seconds")
         return left
 
     def charge(self, sender: str, steps: int, now: datetime) -> None:
-        """Take what a request has cost from its sender's account."""
-        self._accounts[sender] = (self._left(sender, now) - steps, now)
+        """Take what a request has cost from its sender's account, and from everybody's."""
+        self._together = self._together or Account(self._rate, now)
+        self._together.charge(steps, now)
+        self._accounts.setdefault(sender, Account(self._each, now)).charge(steps, now)
         self._accounts.move_to_end(sender)
         if len(self._accounts) > _SENDERS:
             self._accounts.popitem(last=False)
 
-    def _left(self, sender: str, now: datetime) -> float:
-        left, since = self._accounts.get(sender, (float(self._burst), now))
-        return min(float(self._burst), left + max(0.0, (now - since).total_seconds()) * self._per_second)
+    def explains(self, steps: int, now: datetime) -> bool:
+        """Say whether there is time for *steps* of explanation, and take them if so."""
+        self._explained = self._explained or Account(EXPLAINED, now)
+        if self._explained.left(now) <= 0:
+            return False
+        self._explained.charge(steps, now)
+        return True

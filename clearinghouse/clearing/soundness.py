@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 from clearinghouse.clearing.facts import Facts
 from clearinghouse.clearing.request import user_of_server
 from clearinghouse.clearing.vocabulary import EVERYTHING, PACKET_RULE, Door, Origin, domain_of, shown
-from clearinghouse.keynote import POLICY, Admitted, Link, Proof, syntax
+from clearinghouse.keynote import POLICY, Admitted, Link, Proof
 from clearinghouse.keynote.context import Context
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.principals import is_key
@@ -78,8 +78,7 @@ def flaw_of(facts: Facts, elsewhere: Collection[str], proof: Proof) -> Reason | 
     steps = [_Step(link, carriers[link.id], proof) for link in proof.chain]
     proof.context.budget.spend(_LINK_STEPS * len(steps))
     return (
-        _nameless(steps)
-        or _foreign_requester(facts, steps)
+        _foreign_requester(facts, steps)
         or _two_roles(elsewhere, steps)
         or _unknown_fact(facts, steps)
         or _unbound_effect(facts, steps)
@@ -104,25 +103,6 @@ class _Step:
         context.budget.spend(carrier.cost)
         other = Context(context.requesters, {**context.action, name: value}, context.scale, context.limits, context.budget)
         return carrier.function(other, carrier.constants) if carrier.function else context.top
-
-    def names_principals(self) -> bool:
-        """Say whether the assertion itself says whom it is by and whom it trusts."""
-        tree = self.carrier.tree()
-        constants = {name for name, _ in tree.constants}
-        return not any(
-            isinstance(node, syntax.Indirect) or (isinstance(node, syntax.Attribute) and node.name not in constants)
-            for node in syntax.nodes((tree.authorizer, tree.licensees))
-        )
-
-
-def _nameless(steps: list[_Step]) -> Reason | None:
-    """R1, R8: whom an assertion trusts is not for the request to say."""
-    for step in steps:
-        if not step.names_principals():
-            return Reason(
-                "unnamed-principal", f"assertion {step.link.id[:8]} leaves it to the request whom it trusts: write the principal itself"
-            )
-    return None
 
 
 def _foreign_requester(facts: Facts, steps: list[_Step]) -> Reason | None:
