@@ -4,55 +4,76 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.errors import StoreUnavailable
-from clearinghouse.keynote import Admissions, Limits
+from clearinghouse.keynote import Admitted, Limits, admit
 from clearinghouse.storage.holdings import Holdings
 
 _LEVEL: Final = 6
 """Of zlib: hexadecimal keys and signatures shrink to 55 %, in 20 ms per MB."""
 
+Text: TypeAlias = tuple[str, bytes]
+"""Where an assertion stood, and its exact bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The exact bytes of every assertion that counted, and the digest that decisions name."""
+    """Every assertion that counted, and the digest that decisions name."""
 
     version: str
-    policies: Mapping[str, tuple[bytes, ...]]
-    credentials: tuple[bytes, ...]
+    policies: Mapping[str, tuple[Text, ...]]
+    credentials: tuple[Text, ...]
     shared_keys: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, holdings: Holdings) -> Self:
         """Return what is kept of *holdings*."""
-        policies = {group: tuple(each.raw for each in found) for group, found in holdings.policies.items() if found}
-        return cls(holdings.snapshot.version, policies, tuple(each.raw for each in holdings.credentials), holdings.shared_keys)
+        policies = {group: _texts(found) for group, found in holdings.policies.items() if found}
+        return cls(holdings.snapshot.version, policies, _texts(holdings.credentials), holdings.shared_keys)
 
     def pack(self) -> bytes:
         """Return the compressed texts."""
-        texts = {group: [raw.decode("latin-1") for raw in found] for group, found in self.policies.items()}
-        credentials = [raw.decode("latin-1") for raw in self.credentials]
-        whole = {"policies": texts, "credentials": credentials, "shared_keys": self.shared_keys}
+        policies = {group: _written(found) for group, found in self.policies.items()}
+        whole = {"policies": policies, "credentials": _written(self.credentials), "shared_keys": self.shared_keys}
         return zlib.compress(json.dumps(whole, ensure_ascii=False).encode(), _LEVEL)
 
     @classmethod
     def unpack(cls, version: str, packed: bytes) -> Self:
         """Return what `pack` made; *packed* comes from our own store."""
         whole = json.loads(zlib.decompress(packed))
-        policies = {group: tuple(text.encode("latin-1") for text in found) for group, found in whole["policies"].items()}
-        return cls(version, policies, tuple(text.encode("latin-1") for text in whole["credentials"]), tuple(whole["shared_keys"]))
+        policies = {group: _read(found) for group, found in whole["policies"].items()}
+        return cls(version, policies, _read(whole["credentials"]), tuple(whole["shared_keys"]))
 
-    def snapshot(self) -> Snapshot:
-        """Return the snapshot again; raises `StoreUnavailable` when it is not the one that was archived."""
-        # What counted then is shown as it counted then, whatever the settings say of its algorithms today.
-        admissions = Admissions(allow_legacy=True)
-        policies = {group: [admissions.admit(raw, policy=True, source=group) for raw in found] for group, found in self.policies.items()}
-        credentials = [admissions.admit(raw, limits=Limits.local(), source="credentials") for raw in self.credentials]
-        made = Snapshot.of(policies, credentials, shared=self.shared_keys)
-        if made.version != self.version:
+    def holdings(self) -> Holdings:
+        """Return what was loaded then; raises `StoreUnavailable` when it is not what was archived."""
+        policies = {group: tuple(_admitted(found, policy=True)) for group, found in self.policies.items()}
+        credentials = tuple(_admitted(self.credentials, policy=False))
+        snapshot = Snapshot.of(policies, credentials, shared=self.shared_keys)
+        if snapshot.version != self.version:
             raise StoreUnavailable(f"the archived snapshot {self.version[:12]} is damaged", mend="restore the store from a backup")
-        return made
+        return Holdings({}, policies, credentials, (), self.shared_keys, snapshot)
+
+
+def _texts(assertions: Iterable[Admitted]) -> tuple[Text, ...]:
+    return tuple((each.source, each.raw) for each in assertions)
+
+
+def _written(texts: Iterable[Text]) -> list[list[str]]:
+    return [[source, raw.decode("latin-1")] for source, raw in texts]
+
+
+def _read(written: Iterable[Any]) -> tuple[Text, ...]:
+    return tuple((source, text.encode("latin-1")) for source, text in written)
+
+
+def _admitted(texts: Iterable[Text], *, policy: bool) -> Iterable[Admitted]:
+    for source, raw in texts:
+        # What counted then is shown as it counted then, whatever the settings say of its algorithms today.
+        named = copy(admit(raw, policy=policy, allow_legacy=True, limits=Limits.local()))
+        named.source = source
+        yield named

@@ -1,0 +1,72 @@
+"""What the service would start with: everything is read and judged, and nothing connects."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from clearinghouse.errors import ClearinghouseError
+from clearinghouse.runtime.policy import folders_of, loader_for
+from clearinghouse.settings import Broker, Settings, read_secret
+from clearinghouse.storage.database import check_ours
+from clearinghouse.storage.holdings import Holdings
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was loaded, what is wrong, and what may not be meant."""
+
+    holdings: Holdings
+    errors: tuple[ClearinghouseError, ...]
+    cautions: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was refused; cautions are no refusals."""
+        return not self.errors and not self.holdings.problems
+
+
+def check(settings: Settings) -> Check:
+    """Load what *settings* name, as the service would."""
+    folders = folders_of(settings)
+    holdings = loader_for(settings).load(folders.read(folders.look()), Holdings())
+    return Check(holdings, tuple(_errors(settings)), tuple(_cautions(settings, holdings)))
+
+
+def _errors(settings: Settings) -> Iterator[ClearinghouseError]:
+    for path in dict.fromkeys(each.secret_file for each in settings.broker):
+        try:
+            read_secret(path)
+        except ClearinghouseError as error:
+            yield error
+    if settings.store.path.exists():
+        try:
+            check_ours(settings.store.path)
+        except ClearinghouseError as error:
+            yield error
+
+
+def _cautions(settings: Settings, holdings: Holdings) -> Iterator[str]:
+    if not settings.broker:
+        yield "there is no [[broker]]: the service would connect nowhere"
+    if not holdings.policies.get("topics"):
+        yield "there are no policies in the group `topics`: every subscription would be refused"
+    if not os.access(settings.store.path.parent, os.W_OK):
+        yield f"the store's directory `{settings.store.path.parent}` is absent or cannot be written"
+    for each in settings.broker:
+        if not _is_near(each):
+            yield f"the link of `{each.component}` to {each.host} is not encrypted (XEP-0114): use loopback or a tunnel"
+        if all(topic.broker != each.jid for topic in settings.topic):
+            yield f"`{each.jid}` has no [[topic]]"
+    for topic in settings.topic:
+        if not topic.publishers:
+            yield f"nobody may publish to `{topic.node}`: it has no publishers"
+
+
+def _is_near(broker: Broker) -> bool:
+    try:
+        return ip_address(broker.host).is_loopback
+    except ValueError:
+        return broker.host in {"localhost", "ip6-localhost"}

@@ -1,0 +1,45 @@
+"""A decision proven again, from the archived snapshot and the attributes of then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from clearinghouse.clearing.clear import Desk, rule
+from clearinghouse.clearing.decision import Decision
+from clearinghouse.clearing.enforcement import Enforcement
+from clearinghouse.storage.holdings import Holdings
+from clearinghouse.storage.store import Recorded, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The decision with its proof, and what was loaded; ``agrees`` unless the engine answers otherwise today."""
+
+    decision: Decision
+    holdings: Holdings
+    agrees: bool
+
+
+async def replay(recorded: Recorded, store: Store) -> Replayed | None:
+    """Prove *recorded* again; ``None`` where nothing was proven, or the snapshot was not archived."""
+    archive = await store.archived(recorded.decision.version)
+    if recorded.proof is None or archive is None:
+        return None
+    holdings, then = archive.holdings(), recorded.decision
+    desk = Desk(recorded.attributes["community"], holdings.snapshot, _Nowhere(), _Nowhere(), new_id=lambda: then.id, levels=recorded.values)
+    again = rule(then.request, desk, now=then.at)
+    agrees = (again.value, again.outcome, again.reason.code) == (then.value, then.outcome, then.reason.code)
+    return Replayed(again, holdings, agrees)
+
+
+class _Nowhere:
+    """Records nothing and does nothing: what is proven again has no effect."""
+
+    highest_time: datetime | None = None
+
+    async def record(self, decision: Decision) -> None:
+        """Record nothing."""
+
+    async def carry_out(self, enforcement: Enforcement) -> None:
+        """Do nothing."""
