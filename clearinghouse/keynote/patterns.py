@@ -30,7 +30,7 @@ CAPTURES = 31
 """Groups that a condition can read, ``_1`` to ``_31``; the reference implementation keeps as many."""
 
 KEPT = 128
-"""Patterns kept compiled, at most `Limits.regex_bytes` each; hostile ones were measured at 0.4 MB, common ones at 15 kB."""
+"""Patterns kept compiled, at most `Limits.regex_bytes` each; hostile ones took 0.4 MB each, common ones a few kB."""
 
 PASSING = 16
 """Patterns kept compiled apart from those, for texts that a stranger chose."""
