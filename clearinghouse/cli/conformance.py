@@ -1,0 +1,77 @@
+"""``conformance``: the engine against cases whose answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from clearinghouse.cli.options import Json
+from clearinghouse.cli.output import as_json, clean, console, finish, mark, say
+from clearinghouse.cli.reading import name_of, read
+from clearinghouse.cli.vectors import Result, run_file
+
+EPILOG = """
+\b
+Example:
+  clearinghouse conformance tests/conformance/*.jsonl
+
+\b
+A case is one line, a JSON object: id, assertions (text, policy), action,
+authorizers, values (weakest first), expect (a value, or the error
+no-authorizers), and the indices malformed and badsig. SHA-1, MD5, DSA and
+short keys are allowed, because such cases use them. An assertion whose
+tampering left text that cannot be parsed counts as refused for badsig, too.
+
+\b
+Exit status: 0 all passed; 1 a case failed; 2 a file cannot be read.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EPILOG)(conformance)
+
+
+def conformance(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files of cases, or - for standard input.")],
+    json: Json = False,
+) -> None:
+    """Run KeyNote cases with known answers.
+
+    Each failed case is printed with what was wanted and what came out; the last line says how many
+    passed and failed.
+    """
+    read_first = [(name_of(file), read(file)) for file in files]
+    results = list(_watched(read_first))
+    failed = [each for each in results if not each.passed]
+    if json:
+        as_json(
+            "conformance",
+            ok=not failed,
+            passed=len(results) - len(failed),
+            failed=len(failed),
+            failures=[each.as_json() for each in failed],
+        )
+    else:
+        _tell(failed)
+        say(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    finish(ok=not failed)
+
+
+def _watched(files: list[tuple[str, bytes]]) -> Iterator[Result]:
+    """Run the files; where somebody watches, count the cases on standard error."""
+    screen = console(error=True)
+    with screen.status("") as status:
+        for file, data in files:
+            for number, result in enumerate(run_file(file, data), start=1):
+                if number % 50 == 1:
+                    status.update(f"{clean(file)}: {number}")
+                yield result
+
+
+def _tell(failed: list[Result]) -> None:
+    for result in failed:
+        for difference in result.differences:
+            say(mark(good=False), f" {clean(result.file)}:{result.line}: {result.id}: {difference}")

@@ -1,0 +1,77 @@
+"""The commands, put together; errors leave as one message and an exit status, never as a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typing_extensions import override
+
+from clearinghouse.cli import asking, checking, conformance, inspecting, keys, signing, writing
+from clearinghouse.cli.output import Located, fail
+from clearinghouse.errors import BadSettings, ClearinghouseError
+
+_MODULES = (keys, signing, checking, inspecting, asking, writing, conformance)
+"""Each has ``register(app)``; a further module with commands is one more name here."""
+
+_INTERRUPTED = 130
+"""What shells report of a program that Ctrl-C ended."""
+
+
+class Commands(TyperGroup):
+    """The top of the command line: every error is told in one way, in words or as JSON."""
+
+    @override
+    def main(  # type: ignore[override]  # the other settings of the parser are ours to choose
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
+        """Run one command and exit with its status."""
+        del prog_name
+        words = list(sys.argv[1:] if args is None else args) or ["--help"]
+        command = next((word for word in words if not word.startswith("-")), "")
+        json_wanted = "--json" in words
+        try:
+            status = super().main(args=words, prog_name="clearinghouse", **(extra | {"standalone_mode": False}))
+        except (ClearinghouseError, Located) as problem:
+            status = fail(problem, command=command, json_wanted=json_wanted)
+        except typer.TyperException as problem:
+            about = f"clearinghouse {command} --help" if command in self.commands else "clearinghouse --help"
+            error = BadSettings(_lowered(problem.format_message()), mend=f"`{about}` lists what there is")
+            status = fail(error, command=command, json_wanted=json_wanted)
+        except typer.Abort:
+            status = _INTERRUPTED
+        sys.exit(status or 0)
+
+
+def _lowered(message: str) -> str:
+    """Return a message of the option parser in our form: lower case, no final period."""
+    return (message[:1].lower() + message[1:]).strip().removesuffix(".")
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="clearinghouse",
+    help="""
+    Decide who may share security incidents over XMPP, by KeyNote assertions (RFC 2704).
+
+    Every command takes files, folders of .kn files, - for standard input, or the text itself; with --json
+    it answers with one JSON object. Exit status: 0 the strongest value, or all well; 1 any other value, or
+    findings; 2 input that cannot be used; 3 nothing could be said now, try again.
+    """,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _module in _MODULES:
+    _module.register(app)
+
+
+def main() -> None:
+    """Run the command line on the arguments of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal that knows no check marks
+    app()
