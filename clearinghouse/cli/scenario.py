@@ -9,33 +9,43 @@ from typing import Annotated, Any
 
 import typer
 
+from clearinghouse.cli.options import Json
 from clearinghouse.cli.output import BAD, DIM, as_json, clean, finish, mark, say
 from clearinghouse.cli.scenario_run import Result, run_file
 from clearinghouse.keynote import Proof
 from clearinghouse.keynote.principals import short
+
+EPILOG = """
+\b
+Examples:
+  clearinghouse scenario policies/demo/scenarios.toml
+  clearinghouse scenario --json policies/*/scenarios.toml
+
+\b
+Exit status: 0 every decision is the wanted one; 1 one is not; 2 a file, or a policy that it names, cannot be used.
+"""
 
 _VALUE_WIDTH = 8
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("scenario")(scenario)
+    app.command(epilog=EPILOG)(scenario)
 
 
 def scenario(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenario files (TOML).")],
-    json_wanted: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Rule on the requests in scenario files, and compare each decision with the wanted one.
 
-    Nothing is recorded and nothing takes effect.  Exit status 0 if every decision is the wanted one,
-    1 if any is not, 2 if a file, or a policy that it names, cannot be used.
-
-    Example: clearinghouse scenario policies/demo/scenarios.toml
+    A test of a community's policies: nothing is recorded and nothing takes effect. What is not as
+    wanted is shown with the assertions that carried the value, those that were left out, and the
+    nearest step that is missing.
     """
     results = [result for path in files for result in run_file(path)]
     failed = sum(not result.passed for result in results)
-    if json_wanted:
+    if json:
         found = [_result_json(result) for result in results]
         as_json("scenario", ok=not failed, passed=len(results) - failed, failed=failed, scenarios=found)
     else:

@@ -107,8 +107,10 @@ def check(command: Command, where: str, place: Path) -> None:
         check=False,
         timeout=SECONDS,
     )
-    assert done.returncode == command.status, f"{where}: `{command.typed}` ended with {done.returncode}\n{done.stdout}"
-    assert not command.shown or pattern(command.shown).match(done.stdout), f"{where}: `{command.typed}` said\n{done.stdout}"
+    if done.returncode != command.status:
+        pytest.fail(f"{where}: `{command.typed}` ended with {done.returncode}\n{done.stdout}", pytrace=False)
+    if command.shown and not pattern(command.shown).match(done.stdout):
+        pytest.fail(f"{where}: `{command.typed}` said\n{done.stdout}", pytrace=False)
 
 
 def test_a_readme_has_the_two_commands() -> None:

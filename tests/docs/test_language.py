@@ -42,6 +42,7 @@ def test_every_assertion_on_a_page_parses(path: Path) -> None:
 
 
 def test_the_special_attributes_are_what_the_page_says() -> None:
-    text = b'Authorizer: "POLICY"\nLicensees: "b" && "a"\nConditions: _ACTION_AUTHORIZERS == "a,b" && _VALUES == "no,yes" && _MIN_TRUST == "no";\n'
+    conditions = '_ACTION_AUTHORIZERS == "a,b" && _VALUES == "no,yes" && _MIN_TRUST == "no" && _MAX_TRUST == "yes"'
+    text = f'Authorizer: "POLICY"\nLicensees: "b" && "a"\nConditions: {conditions};\n'.encode()
     assertions = keynote.Assertions(policies=[keynote.admit(text, policy=True)])
     assert assertions.query(authorizers=["b", "a"], action={}, values=["no", "yes"]).strongest

@@ -47,7 +47,11 @@ def assertions() -> set[tuple[str, int]]:
     found = set()
     for folder in ("policies", "credentials"):
         for path in (ROOT / folder).rglob("*.kn"):
-            name = f"credentials/{path.relative_to(ROOT / folder)}" if folder == "credentials" else f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
+            name = (
+                f"credentials/{path.relative_to(ROOT / folder)}"
+                if folder == "credentials"
+                else f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
+            )
             pieces = split_assertions(path.read_bytes())
             found |= {(name, line if len(pieces) > 1 else 0) for line, _ in pieces}
     return found

@@ -1,0 +1,41 @@
+"""The reference pages are what the code says."""
+
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+from dataclasses import fields
+
+from clearinghouse import keynote
+from clearinghouse.keynote import Limits
+from tests.docs.pages import ROOT, blocks, table_rows
+
+PYTHON_API = ROOT / "docs/reference/python-api.md"
+
+
+def test_the_attributes_page_is_made_from_the_vocabulary() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs/attributes.py", "--check"], check=False)
+    assert done.returncode == 0, "run `python docs/attributes.py`"
+
+
+def test_the_limits_are_those_of_the_engine() -> None:
+    strangers, local = Limits(), Limits.local()
+    page = {
+        row[0].strip("`"): row[1:3] for row in table_rows(ROOT / "docs/reference/limits.md", "limit", "strangers", "own files", "of what")
+    }
+    assert page == {each.name: (f"{getattr(strangers, each.name):,}", f"{getattr(local, each.name):,}") for each in fields(Limits)}
+
+
+def test_the_python_examples_are_true() -> None:
+    text = "".join(block.text for block in blocks(PYTHON_API, "pycon"))
+    example = doctest.DocTestParser().get_doctest(text, {}, "python-api.md", str(PYTHON_API), 0)
+    told: list[str] = []
+    results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=told.append)
+    assert results.attempted > 10
+    assert results.failed == 0, "".join(told)
+
+
+def test_the_python_page_names_everything_that_is_public() -> None:
+    text = PYTHON_API.read_text()
+    assert [name for name in keynote.__all__ if f"`{name}" not in text and f"keynote.{name}" not in text] == []
