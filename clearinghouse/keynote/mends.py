@@ -16,7 +16,7 @@ from clearinghouse.keynote.places import malformed
 from clearinghouse.keynote.principals import shown
 
 _DATE = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])[0-3]\d(?:\d{6})?\Z", re.ASCII)
-_TOKEN = re.compile(r'#[^\n]*|("(?:[^"\\\n]|\\[\s\S])*+"|[A-Za-z0-9_]+|&&|\|\||->|==|!=|~=|<=|>=|[\x80-\xff]+|[^ \t\n])')
+_TOKEN = re.compile(r'#[^\n]*|("(?:[^"\\\n]|\\[\s\S])*+"|[A-Za-z0-9_]+|&&|\|\||->|==|!=|~=|=~|!~|<=|>=|[\x80-\xff]+|[^ \t\n])')
 """A comment, or a token (group 1), valid or not."""
 _TYPOGRAPHIC = "\xe2\x80"
 """Typographic quotation marks, and dashes, begin so in UTF-8."""
@@ -41,9 +41,7 @@ def world_of(node: object) -> str:
             return "test"
 
 
-def wrong_world(
-    text: str, start: int, end: int, node: object, wanted: str, where: str, other: object | None = None
-) -> MalformedAssertion:
+def wrong_world(text: str, start: int, end: int, node: object, wanted: str, where: str, other: object | None = None) -> MalformedAssertion:
     """Return the error for a node of one world where another is *wanted*."""
     written = shown(" ".join(text[start:end].split()), _SHOWN_CHARACTERS)
     found = world_of(node)
@@ -53,21 +51,25 @@ def wrong_world(
 
 def _conversion(written: str, node: object, found: str, wanted: str, other: object | None) -> str:
     """Return what to write instead of *written*."""
+    number = written.strip("() ")
+    whole = f"({written})" if isinstance(node, syntax.Join) and not written.startswith("(") else written
     match found, wanted:
         case "integer", "text" if isinstance(node, syntax.Integer):
-            if isinstance(other, syntax.Attribute) and _DATE.match(written):
-                return f'dates compare as text: write `"{written}"`'
+            if isinstance(other, syntax.Attribute) and _DATE.match(number):
+                return f'dates compare as text: write `"{number}"`'
             if isinstance(other, syntax.Attribute):
-                return f'to compare numbers write `@{other.name}` on the other side; to compare text write `"{written}"`'
-            return f'write `"{written}"`'
+                return f'to compare numbers write `@{other.name}` on the other side; to compare text write `"{number}"`'
+            return f'write `"{number}"`'
+        case (("integer" | "float"), "text") if other is not None:
+            return f"read the other side as a number, too: write `{'@' if found == 'integer' else '&'}` before it"
         case "text", "integer" if isinstance(node, syntax.Literal) and node.text.isdigit():
             return f"write the number without quotation marks: `{node.text}`"
         case "text", "integer":
-            return f"write `@{written}` to read it as a number"
+            return f"write `@{whole}` to read it as a number"
         case "text", "float":
-            return f"write `&{written}` to read it as a float"
+            return f"write `&{whole}` to read it as a float"
         case "integer", "float" if isinstance(node, syntax.Integer):
-            return f"write `{written}.0`"
+            return f"write `{number}.0`"
         case "float", "integer":
             return "integers and floats do not mix: use `@` for integers, `&` for floats, on both sides"
         case "text", "test":
@@ -97,10 +99,7 @@ def unexpected(text: str, at: int, begin: int, end: int, field: str) -> Malforme
         said = rule(field, before, token)
         if said is not None:
             return malformed(text, place, *said, len(token) or 1)
-    after = f" after `{shown(before, _SHOWN_CHARACTERS)}`" if before else ""
-    if not token:
-        return malformed(text, place, f"`{field}` ends too early{after}", "complete the expression, and close every bracket")
-    return malformed(text, place, f"`{shown(token, _SHOWN_CHARACTERS)}` cannot stand here{after}", "", len(token))
+    return malformed(text, place, *_otherwise(field, before, token), len(token) or 1)
 
 
 def _tokens(text: str, begin: int, end: int) -> Iterator[re.Match[str]]:
@@ -121,18 +120,33 @@ def _characters(field: str, before: str, token: str) -> tuple[str, str] | None:
             return 'KeyNote quotes with `"` only', 'write `"` on both sides'
         case "|" | "&" if field == "Licensees" or token == "|":
             return f"`{token}` is not an operator here", f"write `{token}{token}`"
-        case ":" if before.isidentifier() or before.isalnum():
-            return "a principal is not quoted", 'put the whole principal in quotation marks: `"algorithm:bits"`, `"xmpp:name@domain"`'
         case _ if token.lower() in {"and", "or", "not"} and field == "Conditions":
             return f"`{token}` is not an operator", f"write `{ {'and': '&&', 'or': '||', 'not': '!'}[token.lower()] }`"
+        case _ if before.lower() == "not" and field == "Conditions":
+            return f"`{before}` is not an operator", "write `!`"
+        case _:
+            return None
+
+
+def _principals(field: str, before: str, token: str) -> tuple[str, str] | None:
+    """Principals without quotation marks, several authorizers, and what is no signature."""
+    named = before.isidentifier() or before.isalnum()
+    if named and (token == ":" or (field in {"Authorizer", "Licensees"} and token in {"-", "@", "/"})):
+        return "a principal is not quoted", 'put the whole principal in quotation marks: `"algorithm:bits"`, `"xmpp:name@domain"`'
+    if field == "Authorizer" and token in {"&&", "||", ","}:
+        return "an assertion has one authorizer", "write an assertion for each of them"
+    if field == "Signature":
+        return "this is no signature", 'a signature is one text, `"sig-ed25519-hex:..."`: let `clearinghouse sign` write it'
     return None
 
 
 def _equals(field: str, before: str, token: str) -> tuple[str, str] | None:
     if token == "=" and field in {"Conditions", "Licensees"}:
         return "`=` does not compare", "write `==` to compare texts, `~=` to match a regular expression"
-    if token == "~" and before in {"=", "!"}:
+    if token == "=~":
         return "the operator for a regular expression is `~=`", "write `~=`"
+    if token == "!~":
+        return "there is no operator for a regular expression that does not match", "write `!` before the test: `!(a ~= b)`"
     if field == "Local-Constants" and token in {".", "=="}:
         return f"`{token}` cannot stand in Local-Constants", 'each constant is `NAME = "literal"`, without operators'
     if field == "Local-Constants" and before == "=":
@@ -161,7 +175,10 @@ def _clauses(field: str, before: str, token: str) -> tuple[str, str] | None:
         case "}", _:
             return "a block's clause has no `;`", f"write `}};` before `{shown(token, _SHOWN_CHARACTERS)}`"
         case _, "->":
-            return "`->` cannot stand here", "a clause is `test -> value;` or `test -> { clauses };`, never inside brackets and never twice"
+            return (
+                "`->` cannot stand here",
+                "a clause is `test -> value;` or `test -> { clauses };`, never in brackets: clauses are alternatives, what must hold together is one test",
+            )
         case _, ";":
             return (
                 "a clause ends inside a bracket or an unfinished test",
@@ -175,6 +192,8 @@ def _operators(field: str, before: str, token: str) -> tuple[str, str] | None:
     relations = {"==", "!=", "<", ">", "<=", ">=", "~="}
     if token == before and token in {"&&", "||"}:
         return f"`{token}` stands twice", "remove one of them"
+    if token in relations and before in _OPENING:
+        return f"there is nothing to compare before `{token}`", "write a name, a text or a number there"
     if token in relations and field == "Conditions":
         return f"`{token}` cannot follow here", "relations do not chain: write `a < b && b < c`"
     if field == "Licensees":
@@ -203,4 +222,23 @@ def _licensee(before: str, token: str) -> tuple[str, str] | None:
             return None
 
 
-_RULES: tuple[_Rule, ...] = (_characters, _equals, _operators, _clauses)
+def _otherwise(field: str, before: str, token: str) -> tuple[str, str]:
+    """What can be said of any other token."""
+    after = f" after `{shown(before, _SHOWN_CHARACTERS)}`" if before else ""
+    message = f"`{shown(token, _SHOWN_CHARACTERS)}` cannot stand here{after}"
+    if not token:
+        return f"`{field}` ends too early{after}", "complete the expression, and close every bracket"
+    if token in {")", "}"}:
+        return message, f"remove it, or write the `{'(' if token == ')' else '{'}` that it closes, and what stands in it"
+    if _is_operand(token) and _is_operand(before):
+        return message, "write an operator between them: `.` joins texts, `&&` and `||` join tests"
+    return message, "remove it, or put it in quotation marks if it belongs to a text"
+
+
+def _is_operand(token: str) -> bool:
+    return token[:1] == '"' or token.isalnum() or token.isidentifier()
+
+
+_OPENING = {"", ";", "{", "(", "&&", "||", "!"}
+"""Tokens before an operand."""
+_RULES: tuple[_Rule, ...] = (_characters, _principals, _equals, _operators, _clauses)

@@ -1,11 +1,11 @@
 """``~=``: search with a POSIX extended regular expression (RFC 2704, section 4.6.5), by RE2.
 
-Patterns and texts are octet strings.  `clearinghouse.keynote.ere_parser` reads a pattern (by an
+Patterns and texts are octet strings.  `clearinghouse.keynote.posix.parser` reads a pattern (by an
 allow-list: what POSIX leaves undefined is refused), and it is written anew for RE2, in Latin-1
 and for the leftmost-longest match: ``.`` is any one byte, a newline is an ordinary byte, ``$`` is
 the very end.  RE2 takes time linear in the text, whatever the pattern, and memory within a limit.
 
-Where RE2's groups are not those of POSIX they are corrected (`clearinghouse.keynote.submatches`),
+Where RE2's groups are not those of POSIX they are corrected (`clearinghouse.keynote.posix.submatches`),
 so the answer depends neither on RE2's order of search nor on the C library.
 """
 
@@ -19,12 +19,12 @@ from typing import Any
 # and takes three times as long for one search.
 from re2 import Options, _re2
 
-from clearinghouse.keynote.agreement import settled
-from clearinghouse.keynote.ere import Group, PatternFault, size
-from clearinghouse.keynote.ere_parser import parse
 from clearinghouse.keynote.limits import Limits
-from clearinghouse.keynote.re2_syntax import written_for_re2
-from clearinghouse.keynote.submatches import bound, submatches
+from clearinghouse.keynote.posix.agreement import settled
+from clearinghouse.keynote.posix.parser import parse
+from clearinghouse.keynote.posix.re2_syntax import written_for_re2
+from clearinghouse.keynote.posix.submatches import bound, submatches
+from clearinghouse.keynote.posix.tree import Group, PatternFault, size
 
 CAPTURES = 31
 """Groups that a condition can read, ``_1`` to ``_31``; the reference implementation keeps as many."""

@@ -129,21 +129,30 @@ class TreeBuilder(Transformer[Token, Any]):
 
     def group(self, inner: Placed) -> Placed:
         """``( ... )``; one level deeper, so that brackets alone cannot nest without end."""
-        return self._placed(inner.node, inner, inner, inner.depth + 1)
+        return self._closed(self._prefixed("(", inner.node, inner))
+
+    def _prefixed(self, mark: str, node: object, item: Placed) -> Placed:
+        """Return *node*, that *mark* before *item* makes of it, with the mark; the grammar leaves such tokens out."""
+        start = self._text.rfind(mark, self._base, item.start)
+        return self._placed(node, Placed(node, start, start), item, item.depth + 1)
+
+    def _closed(self, item: Placed) -> Placed:
+        """Return *item* up to the bracket that closes it."""
+        return Placed(item.node, item.start, self._text.find(")", item.end) + 1, item.depth)
 
     # -- operators --------------------------------------------------------------------------------
 
     def indirect(self, item: Placed) -> Placed:
         """``$text``."""
-        return self._placed(syntax.Indirect(self._want(item, "text", "`$`")), item, item, item.depth + 1)
+        return self._prefixed("$", syntax.Indirect(self._want(item, "text", "`$`")), item)
 
     def to_integer(self, item: Placed) -> Placed:
         """``@text``."""
-        return self._placed(syntax.ToInteger(self._want(item, "text", "`@`")), item, item, item.depth + 1)
+        return self._prefixed("@", syntax.ToInteger(self._want(item, "text", "`@`")), item)
 
     def to_float(self, item: Placed) -> Placed:
         """``&text``."""
-        return self._placed(syntax.ToFloat(self._want(item, "text", "`&`")), item, item, item.depth + 1)
+        return self._prefixed("&", syntax.ToFloat(self._want(item, "text", "`&`")), item)
 
     def negative(self, sign: Token, item: Placed) -> Placed:
         """``-number``."""
@@ -216,7 +225,7 @@ class TreeBuilder(Transformer[Token, Any]):
 
     def negated_test(self, item: Placed) -> Placed:
         """``!test``."""
-        return self._placed(syntax.Not(self._want(item, "test", "`!`")), item, item, item.depth + 1)
+        return self._prefixed("!", syntax.Not(self._want(item, "test", "`!`")), item)
 
     def and_test(self, *items: Placed) -> Placed:
         """``a && b && c``."""
@@ -311,7 +320,7 @@ class TreeBuilder(Transformer[Token, Any]):
                 "lower the number, or add members",
                 len(token),
             )
-        return self._placed(syntax.Threshold(k, members), token, items[-1], max(item.depth for item in items) + 1)
+        return self._closed(self._placed(syntax.Threshold(k, members), token, items[-1], max(item.depth for item in items) + 1))
 
     def licensees(self, item: Placed) -> syntax.Licensees:
         """The whole Licensees field."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from clearinghouse.keynote.ere import Either, End, Group, Node, Octet, Repeat, Sequence, Start
+from clearinghouse.keynote.posix.tree import Either, End, Group, Node, Octet, Repeat, Sequence, Start
 
 NO_GROUPS = range(0)
 

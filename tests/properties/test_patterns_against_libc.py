@@ -18,13 +18,13 @@ from hypothesis import example, given, reject
 from hypothesis import strategies as st
 from re2 import _re2
 
-from clearinghouse.keynote import submatches
-from clearinghouse.keynote.agreement import settled
-from clearinghouse.keynote.ere import Group
-from clearinghouse.keynote.ere_parser import parse
 from clearinghouse.keynote.numbers import RuntimeFault
 from clearinghouse.keynote.patterns import cost, search
-from clearinghouse.keynote.re2_syntax import written_for_re2
+from clearinghouse.keynote.posix import submatches
+from clearinghouse.keynote.posix.agreement import settled
+from clearinghouse.keynote.posix.parser import parse
+from clearinghouse.keynote.posix.re2_syntax import written_for_re2
+from clearinghouse.keynote.posix.tree import Group
 from tests.properties.every_way import TooMany, Ways, better, groups_of
 
 needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the layout of regex_t is that of the GNU C library")

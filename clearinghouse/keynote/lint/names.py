@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from clearinghouse.keynote import syntax
 from clearinghouse.keynote.context import ACTION_AUTHORIZERS, MAX_TRUST, MIN_TRUST, VALUES
-from clearinghouse.keynote.ere import PatternFault
-from clearinghouse.keynote.ere_parser import parse as parse_pattern
 from clearinghouse.keynote.lint.advice import Advice
 from clearinghouse.keynote.lint.source import Source
+from clearinghouse.keynote.posix.parser import parse as parse_pattern
+from clearinghouse.keynote.posix.tree import PatternFault
 from clearinghouse.keynote.syntax import nodes
 from clearinghouse.keynote.texts import fold
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from clearinghouse.keynote import ere, syntax
-from clearinghouse.keynote.ere import PatternFault
-from clearinghouse.keynote.ere_parser import parse as parse_pattern
+from clearinghouse.keynote import syntax
 from clearinghouse.keynote.lint.advice import Advice
 from clearinghouse.keynote.lint.source import Source, quoted
+from clearinghouse.keynote.posix import tree as ere
+from clearinghouse.keynote.posix.parser import parse as parse_pattern
+from clearinghouse.keynote.posix.tree import PatternFault
 from clearinghouse.keynote.principals import shown
 from clearinghouse.keynote.syntax import nodes
 from clearinghouse.keynote.texts import fold
@@ -60,7 +61,8 @@ def patterns(source: Source) -> Iterator[Advice]:
                 yield source.advise("bad-pattern", node.pattern, message, mend)
                 continue
             yield from _unanchored(source, node, tree.body)
-            yield from _dots(source, node, pattern)
+            if not any(_lost(source.written(each)) for each in nodes(node.pattern) if isinstance(each, syntax.Literal)):
+                yield from _dots(source, node, pattern)
 
 
 def _unanchored(source: Source, node: syntax.Match, body: ere.Node) -> Iterator[Advice]:

@@ -7,15 +7,14 @@ from contextlib import suppress
 import pytest
 
 from clearinghouse.keynote import patterns
-from clearinghouse.keynote.agreement import settled
-from clearinghouse.keynote.ere import PatternFault
-from clearinghouse.keynote.ere_parser import DUP_MAX, GROUP_DEPTH, parse
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.numbers import RuntimeFault
-from clearinghouse.keynote.oddities import oddities
 from clearinghouse.keynote.patterns import CAPTURES, KEPT, PASSING, cost, search
-from clearinghouse.keynote.re2_syntax import written_for_re2
-from clearinghouse.keynote.submatches import OPERATIONS, bound
+from clearinghouse.keynote.posix.agreement import settled
+from clearinghouse.keynote.posix.parser import DUP_MAX, GROUP_DEPTH, parse
+from clearinghouse.keynote.posix.re2_syntax import written_for_re2
+from clearinghouse.keynote.posix.submatches import OPERATIONS, bound
+from clearinghouse.keynote.posix.tree import PatternFault
 
 EVERY_BYTE = "".join(map(chr, range(256)))
 
@@ -301,42 +300,3 @@ def test_as_many_patterns_are_kept_as_memory_is_meant_for() -> None:
 
 # -- advice for the linter ----------------------------------------------------------------------------
 
-UNANCHORED, DOT = "regex-unanchored", "regex-dot"
-
-
-@pytest.mark.parametrize(
-    "pattern, rules",
-    [
-        ("^a$", []),
-        ("^(a|b)$", []),
-        ("^a$|^b$", []),
-        ("(^a|^b)c$", []),
-        ("^.*\\.example\\.org$", []),
-        (".*\\.example\\.org$", []),
-        ("^(..)(..)$", []),
-        ("^10\\.[0-9]+\\.0\\.1$", []),
-        ("^[^@]+@.+$", []),
-        ("a", [UNANCHORED]),
-        ("^a", [UNANCHORED]),
-        ("a$", [UNANCHORED]),
-        ("^a|b$", [UNANCHORED]),
-        ("^example.org$", [DOT]),
-        ("^10.0.[0-9]+.1$", [DOT]),
-        ("^(www|ftp).example$", [DOT]),
-        ("^([a-z]+.)?(a.b)$", [DOT]),
-        ("example.org", [UNANCHORED, DOT]),
-        ("\\d+", ["regex-escape"]),
-        ("a{2,1}", ["regex-syntax"]),
-        ("a{300}", ["regex-size"]),
-    ],
-)
-def test_oddities(pattern: str, rules: list[str]) -> None:
-    assert [rule for rule, _ in oddities(pattern)] == rules
-
-
-def test_advice_says_what_to_write() -> None:
-    assert oddities("a")[0][1] == "`a` is found anywhere in a text: write `^a$`"
-    assert oddities("^a|b$")[0][1].endswith("write `^(` and `)$` around the branches")
-    assert oddities("a$")[0][1].endswith("begin it with `^`, or with `^.*` if anything may precede")
-    assert oddities("^a")[0][1].endswith("end it with `$`, or with `.*$` if anything may follow")
-    assert oddities("^a.b$")[0][1].endswith(r"write `\.`, in a KeyNote string `\\.`")

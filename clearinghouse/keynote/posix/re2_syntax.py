@@ -6,7 +6,7 @@ something to RE2 that it does not mean to POSIX.
 
 from __future__ import annotations
 
-from clearinghouse.keynote.ere import Either, End, Group, Node, Octet, Repeat, Sequence, Start
+from clearinghouse.keynote.posix.tree import Either, End, Group, Node, Octet, Repeat, Sequence, Start
 
 
 def written_for_re2(node: Node) -> str:

@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from clearinghouse.keynote.ere import ANY, Either, End, Group, Node, Octet, Repeat, Sequence, Start
 from clearinghouse.keynote.numbers import RuntimeFault
+from clearinghouse.keynote.posix.tree import ANY, Either, End, Group, Node, Octet, Repeat, Sequence, Start
 
 Span = tuple[int, int]
 NO_MATCH: Span = (-1, -1)

@@ -1,4 +1,4 @@
-r"""The text of a POSIX extended regular expression, read into the tree of `clearinghouse.keynote.ere`.
+r"""The text of a POSIX extended regular expression, read into the tree of `clearinghouse.keynote.posix.tree`.
 
 The language is that of IEEE Std 1003.1, section 9.4, in the C locale, over octet strings.  What
 the standard leaves undefined, or conforming libraries read differently, is refused, so that an
@@ -21,7 +21,7 @@ import re
 import string
 from dataclasses import dataclass
 
-from clearinghouse.keynote.ere import ANY, Either, End, Group, Node, Octet, PatternFault, Repeat, Sequence, Start
+from clearinghouse.keynote.posix.tree import ANY, Either, End, Group, Node, Octet, PatternFault, Repeat, Sequence, Start
 
 DUP_MAX = 255
 """Largest count of an interval; POSIX promises no more."""

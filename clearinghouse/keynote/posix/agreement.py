@@ -13,7 +13,7 @@ carry the rules below:
    of the chain; B can go on there as A does, and that way comes before B.
 3. The last part of a sequence has its end given, and so needs no order.
 
-A pattern that no rule covers only costs more: `clearinghouse.keynote.submatches` settles it.
+A pattern that no rule covers only costs more: `clearinghouse.keynote.posix.submatches` settles it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from clearinghouse.keynote.ere import Either, End, Group, Node, Octet, Repeat, Sequence, Start
+from clearinghouse.keynote.posix.tree import Either, End, Group, Node, Octet, Repeat, Sequence, Start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """POSIX extended regular expressions as trees, named after IEEE Std 1003.1, section 9.4.
 
-`clearinghouse.keynote.ere_parser` reads them, `clearinghouse.keynote.patterns` searches with
-them, and `clearinghouse.keynote.submatches` says what their groups matched.
+`clearinghouse.keynote.posix.parser` reads them, `clearinghouse.keynote.patterns` searches with
+them, and `clearinghouse.keynote.posix.submatches` says what their groups matched.
 """
 
 from __future__ import annotations
