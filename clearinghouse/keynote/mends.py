@@ -55,11 +55,7 @@ def _conversion(written: str, node: object, found: str, wanted: str, other: obje
     whole = f"({written})" if isinstance(node, syntax.Join) and not written.startswith("(") else written
     match found, wanted:
         case "integer", "text" if isinstance(node, syntax.Integer):
-            if isinstance(other, syntax.Attribute) and _DATE.match(number):
-                return f'dates compare as text: write `"{number}"`'
-            if isinstance(other, syntax.Attribute):
-                return f'to compare numbers write `@{other.name}` on the other side; to compare text write `"{number}"`'
-            return f'write `"{number}"`'
+            return _number_as_text(number, other)
         case (("integer" | "float"), "text") if other is not None:
             return f"read the other side as a number, too: write `{'@' if found == 'integer' else '&'}` before it"
         case "text", "integer" if isinstance(node, syntax.Literal) and node.text.isdigit():
@@ -80,6 +76,16 @@ def _conversion(written: str, node: object, found: str, wanted: str, other: obje
             return "a list of k-of, and `.` and `$`, take single principals only"
         case _:
             return "texts, integers, floats and tests do not mix: see the table of operators in the language reference"
+
+
+def _number_as_text(number: str, other: object | None) -> str:
+    match other:
+        case syntax.Attribute() if _DATE.match(number):
+            return f'dates compare as text: write `"{number}"`'
+        case syntax.Attribute(name):
+            return f'to compare numbers write `@{name}` on the other side; to compare text write `"{number}"`'
+        case _:
+            return f'write `"{number}"`'
 
 
 # -- a token that the grammar does not expect -----------------------------------------------------
@@ -163,7 +169,7 @@ def _clauses(field: str, before: str, token: str) -> tuple[str, str] | None:
             return "a block's clause has no `;`", "write `};`"
         case ((";" | "{" | ""), ""):
             return "a `{` is not closed", "write `}` and then `;`"
-        case _, ("" | "}") if before not in {"&&", "||", "!", "->", "(", "==", "~=", "<", ">", "<=", ">=", "!="}:
+        case _, ("" | "}") if before not in {"", ";", "&&", "||", "!", "->", "(", "==", "~=", "<", ">", "<=", ">=", "!="}:
             return "a clause is not ended by `;`", "every clause ends with `;`, also the last one, and also after `}`"
         case ((";" | "}" | ""), ("&&" | "||")):
             return (
@@ -177,7 +183,7 @@ def _clauses(field: str, before: str, token: str) -> tuple[str, str] | None:
         case _, "->":
             return (
                 "`->` cannot stand here",
-                "a clause is `test -> value;` or `test -> { clauses };`, never in brackets: clauses are alternatives, what must hold together is one test",
+                "a clause is `test -> value;` or `test -> { clauses };`, never in brackets: what must hold together is one test",
             )
         case _, ";":
             return (
