@@ -10,11 +10,11 @@ import typer
 from typer.core import TyperGroup
 from typing_extensions import override
 
-from clearinghouse.cli import asking, checking, conformance, inspecting, keys, scenario, signing, writing
+from clearinghouse.cli import asking, checking, conformance, init, inspecting, keys, records, scenario, serve, signing, writing
 from clearinghouse.cli.output import Located, fail
 from clearinghouse.errors import BadSettings, ClearinghouseError
 
-_MODULES = (keys, signing, checking, inspecting, asking, writing, scenario, conformance)
+_MODULES = (init, serve, records, keys, signing, checking, inspecting, asking, writing, scenario, conformance)
 """Each has ``register(app)``; a further module with commands is one more name here."""
 
 _INTERRUPTED = 130

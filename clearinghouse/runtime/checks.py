@@ -28,7 +28,7 @@ class Check:
         return not self.errors and not self.holdings.problems
 
 
-def check(settings: Settings) -> Check:
+def looked_at(settings: Settings) -> Check:
     """Load what *settings* name, as the service would."""
     folders = folders_of(settings)
     holdings = loader_for(settings).load(folders.read(folders.look()), Holdings())

@@ -1,0 +1,43 @@
+"""``init``: a clearinghouse of one's own, ready to be started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clearinghouse.cli.options import Json
+
+DEFAULT_BROKER = "pubsub.hub.example"
+
+EPILOG = """
+\b
+Example:
+  clearinghouse init ./my-hub --community csirt-net \\
+    --broker pubsub.hub.example
+
+\b
+Exit status: 0 made; 2 the directory is not empty, or a name cannot be used.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EPILOG)(init)
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where everything is put: a new or an empty directory.")],
+    community: Annotated[str, typer.Option(help="The community's name: lower-case letters, digits, `.`, `_`, `-`.")],
+    broker: Annotated[list[str] | None, typer.Option(metavar="JID", help="A publish-subscribe service; may be repeated.")] = None,
+    json: Json = False,
+) -> None:
+    """Write settings, keys, a first policy and a first credential; overwrite nothing.
+
+    The policy lets the users of the first broker's domain ask for the topic `incidents`; a person decides.
+    The keys are made here: the hub's, which licenses, and the desk's, which approves.
+    """
+    from clearinghouse.cli import founding  # noqa: PLC0415 - as in `serve`
+
+    founding.found(directory, community, broker or [DEFAULT_BROKER], json=json)

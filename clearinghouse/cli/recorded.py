@@ -1,0 +1,155 @@
+"""Recorded decisions as people read them: a list of many, the whole explanation of one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from clearinghouse.clearing.decision import Decision, Outcome
+from clearinghouse.clearing.vocabulary import operation_named
+from clearinghouse.cli.drawing import draw
+from clearinghouse.cli.loading import Loaded
+from clearinghouse.cli.output import BAD, CAUTION, GOOD, STRONG, as_json, clean, console, mark, say
+from clearinghouse.errors import BadSettings
+from clearinghouse.keynote.octets import from_octets
+from clearinghouse.keynote.principals import short
+from clearinghouse.runtime.replay import Replayed, replay
+from clearinghouse.settings import read_settings
+from clearinghouse.storage.sql_store import read_store
+from clearinghouse.storage.store import Effect, Recorded
+
+ID_SHOWN: Final = 8
+"""Characters of an id in a list: enough to name one of a million."""
+
+STYLES: Final[dict[Outcome, Style]] = {
+    Outcome.GRANTED: GOOD,
+    Outcome.PENDING: CAUTION,
+    Outcome.REFUSED: BAD,
+    Outcome.UNANSWERED: CAUTION,
+}
+EFFECTS: Final[dict[Effect, str]] = {
+    Effect.NONE: "nothing to carry out",
+    Effect.OWED: "still to be carried out",
+    Effect.DONE: "carried out",
+    Effect.DROPPED: "never carried out, policy changed first",
+}
+
+
+def show_latest(config: Path, last: int, *, json: bool) -> None:
+    """Print the *last* decisions of the store that the settings in *config* name."""
+    found = asyncio.run(_latest(read_settings(config).store.path, last))
+    if json:
+        as_json("decisions", ok=True, decisions=[members(each) for each in found])
+    else:
+        tell_many(found)
+
+
+def show(config: Path, identity: str, *, json: bool) -> None:
+    """Print one decision with its explanation."""
+    found, replayed = asyncio.run(_one(read_settings(config).store.path, identity))
+    if json:
+        as_json("decisions", ok=True, decision=members(found), agrees=replayed.agrees if replayed else None)
+    else:
+        tell(found, replayed)
+
+
+async def _latest(path: Path, last: int) -> Sequence[Recorded]:
+    async with read_store(path) as store:
+        return await store.decisions(last)
+
+
+async def _one(path: Path, identity: str) -> tuple[Recorded, Replayed | None]:
+    async with read_store(path) as store:
+        found = await store.decision(identity)
+        if found is None:
+            raise BadSettings(f"`{clean(identity)}` names no single decision", mend="give the whole id, as the list and the log have it")
+        return found, await replay(found, store)
+
+
+def tell_many(found: Sequence[Recorded]) -> None:
+    """Print one row for each decision, oldest first."""
+    if not found:
+        say("there are no decisions yet")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("id", "UTC", "outcome"):
+        table.add_column(title, no_wrap=True)
+    for title in ("who", "topic", "reason"):
+        table.add_column(title, overflow="fold")
+    for each in found:
+        decision = each.decision
+        outcome = Text(decision.outcome, STYLES[decision.outcome])
+        row = (decision.id[:ID_SHOWN], f"{decision.at:%m-%d %H:%M:%S}", outcome, _who(decision), _topic(decision), decision.reason.code)
+        table.add_row(*row)
+    console().print(table)
+
+
+def tell(recorded: Recorded, replayed: Replayed | None) -> None:
+    """Print one decision: what was asked and answered, and the delegations that carried it or failed."""
+    decision = recorded.decision
+    say((f"decision {decision.id}", STRONG), f", {decision.at:%Y-%m-%d %H:%M:%S} UTC")
+    say((decision.outcome, STYLES[decision.outcome] + STRONG), f": {_who(decision)}, {_what(decision)}")
+    say(f"because {clean(decision.reason.text)} ({decision.reason.code})", indent=2)
+    ends = f"until {decision.ends:%Y-%m-%d %H:%M:%S} UTC; " if decision.ends else ""
+    after = f" after {recorded.latency.total_seconds() * 1000:.0f} ms" if recorded.latency else ""
+    say(f"{ends}{EFFECTS[recorded.effect]}{after}", indent=2)
+    say(f"policy {decision.version[:12]}, engine {recorded.engine}", indent=2)
+    if replayed is None:
+        say("nothing was proven, so there is nothing to draw", indent=2)
+        return
+    tell_again(replayed)
+
+
+def tell_again(replayed: Replayed) -> None:
+    """Draw the delegations of a decision that was proven again."""
+    proof = replayed.decision.proof
+    if not replayed.agrees or proof is None:
+        say(mark(good=False), f" proven again today, the answer would be `{clean(replayed.decision.value)}`, {replayed.decision.outcome}")
+    if proof is not None:
+        say("")
+        group = operation_named(replayed.decision.request.operation).group
+        admitted = (*replayed.holdings.policies.get(group, ()), *replayed.holdings.credentials)
+        loaded = Loaded(replayed.holdings.snapshot.assertions(group), admitted, (), {})
+        draw(proof, loaded, tuple(map(from_octets, proof.context.scale.names)), everything=False)
+
+
+def members(recorded: Recorded) -> dict[str, Any]:
+    """Return a decision in the documented schema (``docs/reference/json.md``)."""
+    decision = recorded.decision
+    return {
+        "id": decision.id,
+        "at": decision.at.isoformat(),
+        "operation": decision.request.operation,
+        "door": decision.request.door,
+        "requesters": list(decision.request.requesters),
+        "attributes": dict(recorded.attributes),
+        "outcome": decision.outcome,
+        "value": decision.value,
+        "values": list(recorded.values),
+        "reason": {"code": decision.reason.code, "text": decision.reason.text},
+        "ends": decision.ends.isoformat() if decision.ends else None,
+        "snapshot": decision.version,
+        "engine": recorded.engine,
+        "effect": recorded.effect,
+        "effect_done_at": recorded.effect_done_at.isoformat() if recorded.effect_done_at else None,
+        "latency_ms": recorded.latency.total_seconds() * 1000 if recorded.latency else None,
+        "proof": recorded.proof,
+    }
+
+
+def _who(decision: Decision) -> str:
+    return clean(short(next(iter(decision.request.requesters), "nobody")).removeprefix("xmpp:"))
+
+
+def _what(decision: Decision) -> str:
+    return f"{decision.request.operation} {_topic(decision)}".strip()
+
+
+def _topic(decision: Decision) -> str:
+    return clean(decision.request.observed.get("topic", ""))

@@ -1,0 +1,88 @@
+"""What ``serve`` does, apart from its options: run the service, or tell what it would start with."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from clearinghouse import runtime, telemetry
+from clearinghouse.cli.output import BAD, BAD_INPUT, CAUTION, DIM, STRONG, as_json, clean, mark, say
+from clearinghouse.runtime.checks import Check, looked_at
+from clearinghouse.settings import LogFormat, Settings, read_settings
+
+_SHOWN: Final = 20
+"""Sources that are listed; the rest are counted."""
+
+
+def run(config: Path, *, json: bool) -> None:
+    """Run the service until it is told to end."""
+    settings = read_settings(config)
+    telemetry.configure(as_json=json or settings.log.format is LogFormat.JSON)
+    asyncio.run(runtime.serve(settings))
+
+
+def check(config: Path, *, json: bool) -> None:
+    """Print what would be loaded; exit status 2 where something would be left out."""
+    settings = read_settings(config)
+    found = looked_at(settings)
+    if json:
+        as_json("serve", ok=found.good, **_members(found, settings))
+    else:
+        _tell_settings(settings, config)
+        _tell_loaded(found)
+        _tell_problems(found)
+    if not found.good:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _tell_settings(settings: Settings, config: Path) -> None:
+    say((clean(str(config)), STRONG), f": community {settings.community}")
+    for broker in settings.broker:
+        say(f"broker {broker.jid}, as {broker.component} at {broker.host}:{broker.port}", indent=2)
+    for topic in settings.topic:
+        say(f"topic  {clean(topic.node)} of {topic.broker}, {clean(topic.payload_type)}", indent=2)
+    made = "" if settings.store.path.exists() else ", not made yet"
+    say(f"store  {clean(str(settings.store.path))}{made}", indent=2)
+
+
+def _tell_loaded(found: Check) -> None:
+    for group, loaded in found.holdings.policies.items():
+        if loaded:
+            say(mark(good=True), f" {len(loaded)} policies in {group}")
+            _tell_sources(sorted(each.source for each in loaded))
+    say(mark(good=True), f" {len(found.holdings.credentials)} credentials")
+    _tell_sources(sorted(each.source for each in found.holdings.credentials))
+
+
+def _tell_sources(sources: list[str]) -> None:
+    for source in sources[:_SHOWN]:
+        say((clean(source), DIM), indent=4)
+    if len(sources) > _SHOWN:
+        say((f"and {len(sources) - _SHOWN} more", DIM), indent=4)
+
+
+def _tell_problems(found: Check) -> None:
+    for problem in (*found.holdings.problems, *found.errors):
+        say(mark(good=False), " ", clean(str(problem)))
+    for caution in found.cautions:
+        say(("caution: ", CAUTION), clean(caution))
+    count = len(found.holdings.problems) + len(found.errors)
+    say(("nothing was left out", STRONG) if found.good else (f"{count} left out", BAD))
+
+
+def _members(found: Check, settings: Settings) -> dict[str, object]:
+    return {
+        "community": settings.community,
+        "brokers": [each.jid for each in settings.broker],
+        "topics": [each.node for each in settings.topic],
+        "policies": {group: [each.source for each in loaded] for group, loaded in found.holdings.policies.items()},
+        "credentials": [each.source for each in found.holdings.credentials],
+        "left_out": [
+            {"file": each.file, "line": each.line, "column": each.column, **each.error.as_json()} for each in found.holdings.problems
+        ],
+        "errors": [each.as_json() for each in found.errors],
+        "cautions": list(found.cautions),
+    }
