@@ -23,6 +23,8 @@ authorizers, values (weakest first), expect (a value, or the error
 no-authorizers), and the indices malformed and badsig. SHA-1, MD5, DSA and
 short keys are allowed, because such cases use them. An assertion whose
 tampering left text that cannot be parsed counts as refused for badsig, too.
+A published case that contradicts the others is judged by its erratum, and
+named.
 
 \b
 Exit status: 0 all passed; 1 a case failed; 2 a file cannot be read.
@@ -53,9 +55,11 @@ def conformance(
             passed=len(results) - len(failed),
             failed=len(failed),
             failures=[each.as_json() for each in failed],
+            errata=[each.as_json() for each in results if each.erratum],
         )
     else:
         _tell(failed)
+        _tell_errata(results)
         say(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     finish(ok=not failed)
 
@@ -75,3 +79,9 @@ def _tell(failed: list[Result]) -> None:
     for result in failed:
         for difference in result.differences:
             say(mark(good=False), f" {clean(result.file)}:{result.line}: {result.id}: {difference}")
+
+
+def _tell_errata(results: list[Result]) -> None:
+    for result in results:
+        if result.erratum:
+            say(f"erratum: {result.id} is judged against other cases, not as it stands: {result.erratum}")

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from clearinghouse.cli.errata import erratum_of
 from clearinghouse.cli.output import clean
 from clearinghouse.errors import BadQuery, BadSignature, ClearinghouseError, MalformedAssertion
 from clearinghouse.keynote import Admitted, Assertions, Limits, admit
@@ -22,12 +23,16 @@ _LIMITS = Limits.local()
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one case: its id (or the number of its line), and each difference in a sentence."""
+    """What became of one case: its id (or the number of its line), and each difference in a sentence.
+
+    ``erratum`` says why the case was judged by another expectation than its own.
+    """
 
     file: str
     line: int
     id: str
     differences: tuple[str, ...]
+    erratum: str = ""
 
     @property
     def passed(self) -> bool:
@@ -36,7 +41,14 @@ class Result:
 
     def as_json(self) -> dict[str, object]:
         """Return it in the documented schema."""
-        return {"file": self.file, "line": self.line, "id": self.id, "passed": self.passed, "differences": list(self.differences)}
+        return {
+            "file": self.file,
+            "line": self.line,
+            "id": self.id,
+            "passed": self.passed,
+            "differences": list(self.differences),
+            "erratum": self.erratum,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,10 @@ def _run_line(file: str, number: int, line: bytes) -> Result:
     try:
         found = json.loads(line)
         name = clean(found["id"]) if isinstance(found, dict) and isinstance(found.get("id"), str) else name
-        return Result(file, number, name, tuple(differences(_case(found))))
+        case = _case(found)
+        erratum = erratum_of(found)
+        judged = case if erratum is None else replace(case, expect=erratum.expect)
+        return Result(file, number, name, tuple(differences(judged)), erratum.because if erratum else "")
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         return Result(file, number, name, ("the line is no JSON",))
     except _NoCase as problem:

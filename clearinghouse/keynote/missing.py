@@ -29,8 +29,8 @@ from clearinghouse.keynote.reasons import describe, failing
 
 _CONSIDERED = 1_000
 """Assertions that the search looks at; beyond them the answer is the nearest step among these."""
-_HOP, _FAILURE, _FURTHER, _LICENCE, _POLICY_LICENCE, _REISSUE = 0.01, 1.0, 0.05, 1.3, 1.8, 2.0
-"""What a step costs: mending a clause is nearer than a new licence, that nearer than a new policy."""
+_HOP, _FAILURE, _FURTHER, _LICENCE, _POLICY_LICENCE, _REISSUE = 0.01, 1.0, 0.05, 1.3, 100.0, 2.0
+"""What a step costs: mending a clause is nearer than a new licence; a new policy is the last resort."""
 
 
 @dataclass(frozen=True, slots=True)
