@@ -19,7 +19,7 @@ from clearinghouse.errors import BadSettings
 from clearinghouse.keynote.keys import PrivateKey, generate, write_key_file
 from clearinghouse.keynote.signing import sign, with_serial
 from clearinghouse.runtime.chance import utc_now
-from clearinghouse.settings import read_settings
+from clearinghouse.settings.reading import parse_settings
 
 SECRET_BYTES: Final = 32
 """Random bytes of a component's secret."""
@@ -70,8 +70,8 @@ def found(directory: Path, community: str, brokers: Sequence[str], *, json: bool
     """Write a clearinghouse into *directory*, and tell the next three commands."""
     _check_empty(directory)
     plan = Plan(community, tuple(dict.fromkeys(brokers)), generate(), generate(), utc_now())
+    _check_names(plan)
     written = [*_write(directory, plan), *_write_keys(directory, plan)]
-    read_settings(directory / "clearinghouse.toml")
     commands = next_commands(directory)
     if json:
         as_json("init", ok=True, files=[str(each) for each in sorted(written)], commands=[command for _, command in commands])
@@ -95,11 +95,18 @@ def _check_empty(directory: Path) -> None:
         raise BadSettings(f"`{clean(str(directory))}` is not empty", mend="name a new directory: nothing is overwritten")
 
 
+def _check_names(plan: Plan) -> None:
+    """Raise unless the settings say just what was asked for; so far nothing is written."""
+    read = parse_settings(_settings(plan).decode(), file="the settings", directory=Path())
+    if (read.community, tuple(each.jid for each in read.broker)) != (plan.community, plan.brokers):
+        raise BadSettings(f"`{clean(plan.community)}` is no name of a community", mend="use lower-case letters, digits, `.`, `_` and `-`")
+
+
 # -- files --------------------------------------------------------------------------------------------
 
 
 def _write(directory: Path, plan: Plan) -> Iterator[Path]:
-    """Write everything but the keys, settings first: a name that cannot be used leaves nothing else behind."""
+    """Write everything but the keys."""
     for group in GROUPS:
         (directory / "policies" / group).mkdir(parents=True, mode=0o755)
     for name, content, mode in _contents(directory, plan):
@@ -114,7 +121,7 @@ def _write(directory: Path, plan: Plan) -> Iterator[Path]:
 
 def _contents(directory: Path, plan: Plan) -> Iterator[tuple[str, bytes, int]]:
     values = plan.values()
-    yield "clearinghouse.toml", _filled("clearinghouse.toml", **values, brokers=_brokers(plan)), OPEN
+    yield "clearinghouse.toml", _settings(plan), OPEN
     words = {component: secrets.token_hex(SECRET_BYTES) for component in map(component_of, plan.brokers)}
     for component, word in words.items():
         yield f"secrets/{component}", f"{word}\n".encode(), PRIVATE
@@ -126,12 +133,10 @@ def _contents(directory: Path, plan: Plan) -> Iterator[tuple[str, bytes, int]]:
     yield "drafts/approval.kn", _filled("approval.kn", **values), OPEN
 
 
-def _brokers(plan: Plan) -> str:
-    found = ((broker, component_of(broker)) for broker in plan.brokers)
-    return "".join(
-        _filled("broker.toml", broker=broker, component=component, secret_file=f"secrets/{component}").decode()
-        for broker, component in found
-    )
+def _settings(plan: Plan) -> bytes:
+    found = ({"broker": each, "component": component_of(each), "secret_file": f"secrets/{component_of(each)}"} for each in plan.brokers)
+    brokers = b"".join(_filled("broker.toml", **each) for each in found)
+    return _filled("clearinghouse.toml", **plan.values(), brokers=brokers.decode())
 
 
 def _filled(template: str, **values: str) -> bytes:
@@ -152,10 +157,7 @@ def _write_keys(directory: Path, plan: Plan) -> Iterator[Path]:
 
 def next_commands(directory: Path) -> tuple[tuple[str, str], ...]:
     """Return the next three things to do, each with its command."""
-    at = {
-        name: shlex.quote(str(directory / name))
-        for name in ("clearinghouse.toml", "keys/desk.key", "drafts/approval.kn", "credentials/approval.kn")
-    }
+    at = {name: shlex.quote(str(directory / name)) for name in (*MEANINGS, "credentials/approval.kn")}
     serve = f"clearinghouse serve --config {at['clearinghouse.toml']}"
     approve = f"clearinghouse sign --key {at['keys/desk.key']} {at['drafts/approval.kn']} > {at['credentials/approval.kn']}"
     return (
@@ -167,9 +169,10 @@ def next_commands(directory: Path) -> tuple[tuple[str, str], ...]:
 
 def _tell(directory: Path, written: Sequence[Path], commands: Sequence[tuple[str, str]]) -> None:
     say((f"a clearinghouse in {clean(str(directory))}", STRONG))
-    for path in sorted(written):
-        name = str(path.relative_to(directory))
-        say(f"{clean(name):<32}", (MEANINGS.get(name, "a component's secret"), DIM), indent=2)
+    names = sorted(str(path.relative_to(directory)) for path in written)
+    width = max(map(len, names))
+    for name in names:
+        say(f"{name:<{width}}  ", (MEANINGS.get(name, "a component's secret"), DIM), indent=2)
     for number, (what, command) in enumerate(commands, start=1):
         say("")
         say(f"{number}. {what}:")

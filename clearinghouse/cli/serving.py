@@ -51,10 +51,14 @@ def _tell_settings(settings: Settings, config: Path) -> None:
 def _tell_loaded(found: Check) -> None:
     for group, loaded in found.holdings.policies.items():
         if loaded:
-            say(mark(good=True), f" {len(loaded)} policies in {group}")
+            say(mark(good=True), f" {_counted(len(loaded), 'policy', 'policies')} in {group}")
             _tell_sources(sorted(each.source for each in loaded))
-    say(mark(good=True), f" {len(found.holdings.credentials)} credentials")
+    say(mark(good=True), f" {_counted(len(found.holdings.credentials), 'credential', 'credentials')}")
     _tell_sources(sorted(each.source for each in found.holdings.credentials))
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _tell_sources(sources: list[str]) -> None:
