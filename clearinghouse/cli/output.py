@@ -106,8 +106,8 @@ def tell_error(problem: ClearinghouseError | Located, *, error: bool = True) -> 
         _show_source(found, console(error=error))
     else:
         say(("error: ", BAD), place, clean(found.message), error=error)
-    if found.mend:
-        say(clean(found.mend), error=error, indent=2)
+    for line in found.mend.splitlines():  # indented, so that no text of a mistake can pass for a line of ours
+        say(clean(line), error=error, indent=2)
 
 
 def _show_source(error: MalformedAssertion, target: Console) -> None:
