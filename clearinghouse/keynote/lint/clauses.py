@@ -34,7 +34,7 @@ def values(source: Source) -> Iterator[Advice]:
 
 def unreachable(source: Source) -> Iterator[Advice]:
     """K203: clauses after one that always gives everything, and clauses that stand twice."""
-    for program in nodes(source.tree.conditions or ()):
+    for program in nodes(source.tree.conditions):
         if not isinstance(program, syntax.Program):
             continue
         full = False

@@ -16,6 +16,7 @@ from clearinghouse.keynote.numbers import INT_MAX
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.principals import normalise, shown
 from clearinghouse.keynote.syntax import nodes
+from clearinghouse.keynote.texts import fold
 
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
 _FORMS = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S"}
@@ -37,7 +38,7 @@ def is_instant(text: str) -> bool:
 
 def texts(source: Source) -> Iterator[Advice]:
     """K401, K402 and K405: what an attribute is compared with."""
-    for node in nodes(source.tree.conditions or ()):
+    for node in nodes(source.tree.conditions):
         parts = compared(node, source.constants)
         if parts is None:
             continue
@@ -63,7 +64,7 @@ def _clock(source: Source, name: str, value: str, other: syntax.Text) -> Iterato
 
 def numbers(source: Source) -> Iterator[Advice]:
     """K403 and K404: numbers that are too large, and clocks read as numbers."""
-    for node in nodes(source.tree.conditions or ()):
+    for node in nodes(source.tree.conditions):
         match node:
             case syntax.Integer(value) if value > INT_MAX:
                 message = f"{value} does not fit 32 bits, so the test that holds it is false"
@@ -81,15 +82,23 @@ def numbers(source: Source) -> Iterator[Advice]:
 
 
 def requesters(source: Source) -> Iterator[Advice]:
-    """K604: a text that ``_ACTION_AUTHORIZERS`` can never equal."""
-    for node in nodes(source.tree.conditions or ()):
-        parts = compared(node, source.constants)
-        if parts is None or parts[1].name != ACTION_AUTHORIZERS:
-            continue
-        normal = _normal(parts[2])
-        if normal is not None and normal != parts[2]:
-            message = f"`{ACTION_AUTHORIZERS}` never reads `{shown(parts[2])}`: it has normal forms, each once, in the order of their bytes"
-            yield source.advise("requester-form", parts[3], message, f'write `"{from_octets(normal)}"`')
+    """K604 and K002: what ``_ACTION_AUTHORIZERS`` can never equal, or whoever asks can choose."""
+    for node in nodes(source.tree.conditions):
+        if isinstance(node, syntax.TextRelation) and syntax.Attribute(ACTION_AUTHORIZERS) in {node.left, node.right}:
+            other = node.right if node.left == syntax.Attribute(ACTION_AUTHORIZERS) else node.left
+            yield from _requester(source, other)
+
+
+def _requester(source: Source, other: syntax.Text) -> Iterator[Advice]:
+    value = fold(other, source.constants)
+    normal = _normal(value) if value is not None else None
+    if isinstance(other, syntax.Attribute) and value is None:
+        message = f"the request decides whom `{other.name}` names here: it is no constant of this assertion"
+        mend = f'write `"{other.name}"`, or define it: `Local-Constants: {other.name} = "ed25519-hex:..."`'
+        yield source.advise("unquoted-principal", other, message, mend)
+    elif value is not None and normal is not None and normal != value:
+        message = f"`{ACTION_AUTHORIZERS}` never reads `{shown(value)}`: it has normal forms, each once, in the order of their bytes"
+        yield source.advise("requester-form", other, message, f'write `"{from_octets(normal)}"`')
 
 
 def _normal(names: str) -> str | None:

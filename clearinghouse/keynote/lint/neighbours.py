@@ -29,7 +29,7 @@ class Compared(NamedTuple):
 
 def texts_of(source: Source) -> Iterator[Compared]:
     """Yield each text that an attribute is tested to equal, and each compliance value."""
-    for node in nodes(source.tree.conditions or ()):
+    for node in nodes(source.tree.conditions):
         parts = compared(node, source.constants)
         if parts is not None and parts[0] in {"==", "!="}:
             yield Compared(parts[1].name, parts[2], parts[3])

@@ -25,7 +25,7 @@ _ANYTHING = ere.Repeat(ere.Octet(ere.ANY), 0, None)
 
 def lost_backslashes(source: Source) -> Iterator[Advice]:
     """K502: a backslash before a character that needs none, which the string takes away."""
-    matches = [node for node in nodes(source.tree.conditions or ()) if isinstance(node, syntax.Match)]
+    matches = [node for node in nodes(source.tree.conditions) if isinstance(node, syntax.Match)]
     patterns = {id(part) for node in matches for part in nodes(node.pattern)}
     for node in nodes((source.tree.authorizer, source.tree.licensees, source.tree.conditions)):
         lost = _lost(source.written(node)) if isinstance(node, syntax.Literal) else []
@@ -52,7 +52,7 @@ def _lost_in_pattern(source: Source, node: syntax.Literal, lost: list[str]) -> A
 
 def patterns(source: Source) -> Iterator[Advice]:
     """K501, K503 and K504: patterns that find too much, or nothing."""
-    for node in nodes(source.tree.conditions or ()):
+    for node in nodes(source.tree.conditions):
         if isinstance(node, syntax.Match) and (pattern := fold(node.pattern, source.constants)) is not None:
             try:
                 tree = parse_pattern(pattern)

@@ -89,7 +89,7 @@ class Source:
     @cached_property
     def tests(self) -> tuple[syntax.Test, ...]:
         """The outermost test of every clause, inner clauses included."""
-        return tuple(node.test for node in nodes(self.tree.conditions or ()) if isinstance(node, syntax.Clause))
+        return tuple(node.test for node in nodes(self.tree.conditions) if isinstance(node, syntax.Clause))
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
