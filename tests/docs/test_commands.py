@@ -73,7 +73,7 @@ def pattern(shown: tuple[str, ...]) -> re.Pattern[str]:
 def environment(place: Path) -> dict[str, str]:
     search = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     kept = {key: value for key, value in os.environ.items() if key in {"LANG", "LC_ALL", "TMPDIR"}}
-    return kept | {"PATH": search, "HOME": str(place), "TZ": "UTC", "COLUMNS": "160", "NO_COLOR": "1", "PYTHONUTF8": "1"}
+    return kept | {"PATH": search, "HOME": str(place), "TZ": "UTC", "COLUMNS": "110", "NO_COLOR": "1", "PYTHONUTF8": "1"}
 
 
 @pytest.fixture
