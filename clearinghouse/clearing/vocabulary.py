@@ -92,7 +92,7 @@ def is_canonical(kind: Kind, value: str) -> bool:
         case Kind.INTEGER:
             return -_INT_MAX - 1 <= int(value) <= _INT_MAX
         case Kind.JID:
-            return _is_folded(form["local"] or "")
+            return form["local"] != EVERYTHING and _is_folded(form["local"] or "")
         case _:
             return True
 
