@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_ESCAPE = re.compile(r"\\(\n[ \t\n]*|0[0-7]{1,2}|[1-7][0-7]{2}|[\s\S])")
+_ESCAPE = re.compile(r"\\(\n[ \t]*|0[0-7]{1,2}|[1-7][0-7]{2}|[\s\S])")
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "f": "\f"}
 _WRITTEN = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f", '"': '\\"', "\\": "\\\\"}
 _PLAIN = re.compile(r'[^"\\\x00-\x1f\x7f]*\Z')
