@@ -17,11 +17,30 @@ from clearinghouse.keynote import syntax
 from clearinghouse.keynote.keys import from_seed
 from clearinghouse.keynote.printer import print_assertion
 from clearinghouse.keynote.signing import sign
-from clearinghouse.keynote.strings import quote
+from clearinghouse.keynote.strings import quote, unquote
 
 NAMES = ("a", "b", "n", "date", "role")
 SPECIALS = ("_0", "_1", "_2", "_01", "_999999", "_", "_MIN_TRUST", "_MAX_TRUST", "_VALUES", "_ACTION_AUTHORIZERS", "_other")
-WORDS = ("", "a", "b", "ab", "n", "role", "_1", "_MAX_TRUST", "0", "7", "-5", "2.5", "0042", "2147483647", "2147483648", "1e3", "deny", "allow")
+WORDS = (
+    "",
+    "a",
+    "b",
+    "ab",
+    "n",
+    "role",
+    "_1",
+    "_MAX_TRUST",
+    "0",
+    "7",
+    "-5",
+    "2.5",
+    "0042",
+    "2147483647",
+    "2147483648",
+    "1e3",
+    "deny",
+    "allow",
+)
 VALUES = ("deny", "ask", "allow", "a", "7")
 PATTERNS = ("a", "^a", "(a)(b)?", "(x)?(a)", "^([a-z]*)([0-9]*)$", "(", "\\d", ".*", "[[:digit:]]+", "a{2}", "((a)|b)*")
 
@@ -90,7 +109,9 @@ def _flat_or(tests: list[syntax.Test]) -> syntax.Test:
 tests: st.SearchStrategy[syntax.Test] = st.recursive(
     relations,
     lambda inner: (
-        inner.map(syntax.Not) | st.lists(inner, min_size=2, max_size=3).map(_flat_and) | st.lists(inner, min_size=2, max_size=3).map(_flat_or)
+        inner.map(syntax.Not)
+        | st.lists(inner, min_size=2, max_size=3).map(_flat_and)
+        | st.lists(inner, min_size=2, max_size=3).map(_flat_or)
     ),
     max_leaves=5,
 )
@@ -162,7 +183,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\[\s\S])*"|[0-9]+-of|[0-9]+\.[0-9]+|\w+|&&|\|\
 _FIELD = re.compile(r"^([A-Za-z-]+):", re.MULTILINE)
 _WORD_THEN_WORD = re.compile(r"\w\Z", re.ASCII), re.compile(r"\w", re.ASCII)
 
-gaps = st.sampled_from(("", "", " ", "  ", "\t", "\n ", "\n\t", " # a note; with && and \"\n  ", "\n# in column 0: \"\n\t", "\n \n "))
+gaps = st.sampled_from(("", "", " ", "  ", "\t", "\n ", "\n\t", ' # a note; with && and "\n  ', '\n# in column 0: "\n\t', "\n \n "))
 
 
 @st.composite
@@ -170,20 +191,18 @@ def spellings(draw: st.DrawFn, literal: str) -> str:
     """The quoted *literal* with other escapes and with continuation lines."""
     if not draw(st.booleans()):
         return literal
-    text = syntax_text(literal)
+    text, _ = unquote(literal)
     style = draw(st.sampled_from(("octal", "backslash", "continued")))
     if style == "octal":
         return '"' + "".join(f"\\{ord(octet):03o}" for octet in text) + '"'
     if style == "backslash":
-        return '"' + "".join("\\" + octet if octet.isascii() and not octet.isalnum() and octet not in "\n\r" else quote(octet)[1:-1] for octet in text) + '"'
+        return '"' + "".join(_with_backslash(octet) for octet in text) + '"'
     return '"\\\n \t' + literal[1:] if text[:1] not in {" ", "\t", "\n"} else literal
 
 
-def syntax_text(literal: str) -> str:
-    """Return what a literal of our own printer stands for."""
-    from clearinghouse.keynote.strings import unquote
-
-    return unquote(literal)[0]
+def _with_backslash(octet: str) -> str:
+    plain = octet.isascii() and not octet.isalnum() and octet not in "\n\r"
+    return "\\" + octet if plain else quote(octet)[1:-1]
 
 
 @st.composite
@@ -196,7 +215,7 @@ def layouts(draw: st.DrawFn, tree: syntax.Assertion) -> bytes:
     last = fields[-1:] if tree.signature is not None else []
     between = fields[len(first) : len(fields) - len(last)]
     ordered = [*first, *draw(st.permutations(between)), *last]
-    head = draw(st.sampled_from(("", "\n", "# heading\n", "  \n\n# heading: \"\n")))
+    head = draw(st.sampled_from(("", "\n", "# heading\n", '  \n\n# heading: "\n')))
     return (head + "".join([draw(field_layouts(field)) for field in ordered])).encode("latin-1")
 
 
@@ -223,15 +242,14 @@ def bracketed(draw: st.DrawFn, node: syntax.Term) -> str:
         case syntax.And(parts) | syntax.Or(parts) | syntax.Join(parts):
             symbol = {syntax.And: "&&", syntax.Or: "||", syntax.Join: "."}[type(node)]
             inner = symbol.join([draw(bracketed(part)) for part in parts])
-        case syntax.Not(part) | syntax.IntegerNegation(part) | syntax.FloatNegation(part) | syntax.ToInteger(part) | syntax.ToFloat(part) | syntax.Indirect(part):
-            inner = _PREFIXES[type(node)] + draw(bracketed(part))
-        case syntax.Match(left, right):
-            inner = f"{draw(bracketed(left))}~={draw(bracketed(right))}"
         case syntax.Literal() | syntax.Attribute() | syntax.Integer() | syntax.Float() | syntax.Truth():
             inner = _atom(node)
-        case syntax.IntegerOperation(symbol, left, right) | syntax.FloatOperation(symbol, left, right):
-            inner = f"{draw(bracketed(left))}{symbol}{draw(bracketed(right))}"
-        case syntax.TextRelation(symbol, left, right) | syntax.IntegerRelation(symbol, left, right) | syntax.FloatRelation(symbol, left, right):
+        case _ if type(node) in _PREFIXES:
+            inner = _PREFIXES[type(node)] + draw(bracketed(getattr(node, node.__match_args__[0])))
+        case syntax.Match(left, right):
+            inner = f"{draw(bracketed(left))}~={draw(bracketed(right))}"
+        case _:
+            symbol, left, right = (getattr(node, name) for name in node.__match_args__)
             inner = f"{draw(bracketed(left))}{symbol}{draw(bracketed(right))}"
     return f"(({inner}))" if draw(st.booleans()) else f"({inner})"
 
@@ -259,8 +277,55 @@ def _atom(node: syntax.Literal | syntax.Attribute | syntax.Integer | syntax.Floa
 
 
 _LITERAL = re.compile(rb'"(?:[^"\\]|\\[\s\S])*"|(?<![\w.])[0-9]+(?:\.[0-9]+)?(?![\w.])')
-_STRANGE = ("", '"', "\\", "\n", "\n\n", "\r", "\0", "#", " ", "(", ")", "{", "}", ";", "->", "&&", "&", "|", "!", "-", "@", "$", ".", ",", "0", "9", "a", "true", "=", ":")
-_SPARE = ('""', '"x"', '"true"', '"\\400"', '"#"', '"\\\n  x"', '"\xff"', "1", "007", "2147483648", "9" * 20, "9" * 21, "1.5", "0.0", "9" * 62 + ".0")
+_STRANGE = (
+    "",
+    '"',
+    "\\",
+    "\n",
+    "\n\n",
+    "\r",
+    "\0",
+    "#",
+    " ",
+    "(",
+    ")",
+    "{",
+    "}",
+    ";",
+    "->",
+    "&&",
+    "&",
+    "|",
+    "!",
+    "-",
+    "@",
+    "$",
+    ".",
+    ",",
+    "0",
+    "9",
+    "a",
+    "true",
+    "=",
+    ":",
+)
+_SPARE = (
+    '""',
+    '"x"',
+    '"true"',
+    '"\\400"',
+    '"#"',
+    '"\\\n  x"',
+    '"\xff"',
+    "1",
+    "007",
+    "2147483648",
+    "9" * 20,
+    "9" * 21,
+    "1.5",
+    "0.0",
+    "9" * 62 + ".0",
+)
 strange = st.sampled_from(_STRANGE).map(lambda piece: piece.encode("latin-1")) | st.binary(max_size=3)
 
 tails = st.lists(strange, max_size=6).map(b"".join)

@@ -49,8 +49,8 @@ def programs_over(parts: st.SearchStrategy[syntax.Test]) -> st.SearchStrategy[sy
     return st.lists(clause, min_size=1, max_size=3).map(lambda clauses: syntax.Program(tuple(clauses)))
 
 
-def ask(assertions: Assertions, now: datetime) -> Proof:
-    return assertions.query(authorizers=["K"], action=clock_attributes(now), values=VALUES)
+def ask(assertions: Assertions, now: datetime, *authorizers: str) -> Proof:
+    return assertions.query(authorizers=authorizers or ("K",), action=clock_attributes(now), values=VALUES)
 
 
 def holding(program: syntax.Program, until: str) -> Assertions:
@@ -98,13 +98,12 @@ def test_a_delegation_changes_only_when_foretold(trees: list[syntax.Assertion], 
         for tree in trees
     ]
     assertions = Assertions(policies=[admit(print_assertion(tree).encode("latin-1"), policy=True) for tree in timed], limits=PATIENT)
-    asked = {"authorizers": ("p0", "p1"), "values": VALUES}
-    proof = assertions.query(action=clock_attributes(now), **asked)
+    proof = ask(assertions, now, "p0", "p1")
     ahead = [now + seconds * SECOND for seconds in range(20)] + [now + timedelta(days=days) for days in (1, 2, 3, 30, 200, 401, 900)]
     for instant in sorted(ahead):
         if proof.stable_until is not None and proof.stable_until <= instant:
             break
-        assert assertions.query(action=clock_attributes(instant), **asked).level == proof.level
+        assert ask(assertions, instant, "p0", "p1").level == proof.level
 
 
 @given(programs_over(comparisons | odd_uses), stamps, instants)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,25 +38,23 @@ def test_reading_any_bytes_gives_a_tree_or_an_error_of_ours(raw: bytes, steps: i
         lambda: admit(raw, policy=True, budget=Budget(steps)),
         lambda: admit(raw, allow_legacy=True, budget=Budget(steps), learn=False),
     ):
-        try:
+        with suppress(ClearinghouseError):
             attempt()
-        except ClearinghouseError as error:
-            assert str(error)
-            assert error.as_json()["code"] == error.code
-    assert b"".join(text for _, text in split_assertions(raw)) in raw or len(split_assertions(raw)) > 1
+    assert all(text in raw for _, text in split_assertions(raw))
 
 
-@given(kn.delegations(dynamic=True), st.lists(anything, max_size=2), st.dictionaries(anything | st.sampled_from(kn.NAMES), anything), budgets)
+actions = st.dictionaries(anything | st.sampled_from(kn.NAMES), anything)
+
+
+@given(kn.delegations(dynamic=True), st.lists(anything, max_size=2), actions, budgets)
 def test_asking_anything_gives_a_proof_or_an_error_of_ours(
     trees: list[syntax.Assertion], authorizers: list[str], action: dict[str, str], steps: int
 ) -> None:
     known = Assertions(policies=[admit(print_assertion(tree).encode("latin-1"), policy=True) for tree in trees])
-    try:
+    with suppress(ClearinghouseError):
         proof = known.query(authorizers=authorizers or ["p0"], action=action, values=["deny", "ask", "allow"], budget=Budget(steps))
         assert proof.as_json()["value"] == proof.value
         assert all(isinstance(value, str) for value in proof.reads.values())
-    except ClearinghouseError as error:
-        assert str(error)
 
 
 @given(kn.programs, kn.questions(("K",)))

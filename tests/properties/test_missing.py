@@ -7,7 +7,7 @@ import re
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from clearinghouse.keynote import Admitted, Assertions, Missing, admit, print_assertion, syntax
+from clearinghouse.keynote import Admitted, Assertions, Missing, Proof, admit, print_assertion, syntax
 from clearinghouse.keynote.limits import Limits
 from tests.properties import strategies as kn
 
@@ -24,6 +24,10 @@ def equals(name: str, wanted: str) -> syntax.Test:
     return syntax.TextRelation("==", syntax.Attribute(name), syntax.Literal(wanted))
 
 
+def ask(assertions: Assertions, action: dict[str, str]) -> Proof:
+    return assertions.query(authorizers=["K"], action=action, values=["deny", "ask", "allow"])
+
+
 short = st.sampled_from(("", "x", "y", "z"))
 
 
@@ -31,17 +35,16 @@ short = st.sampled_from(("", "x", "y", "z"))
 def test_setting_what_failed_reaches_the_value(wanted: dict[str, str], action: dict[str, str]) -> None:
     test = syntax.And(tuple(equals(name, value) for name, value in wanted.items()))
     assertions = Assertions(policies=[admit(kn.assertion_of(syntax.Program((syntax.Clause(test, None),))), policy=True)])
-    asked = {"authorizers": ["K"], "values": ["deny", "ask", "allow"]}
-    proof = assertions.query(action=action, **asked)
+    proof = ask(assertions, action)
     failed = {name for name, value in wanted.items() if action.get(name, "") != value}
     if not failed:
         assert proof.missing == ()
         return
     (missing,) = proof.missing
-    told = dict(found.groups() for step in missing.steps if (found := EQUALITY.match(step.text)))
+    told = {found[1]: found[2] for step in missing.steps if (found := EQUALITY.match(step.text))}
     assert told.keys() == failed
     assert missing.value == "allow"
-    assert assertions.query(action=action | told, **asked).value == "allow"
+    assert ask(assertions, action | told).value == "allow"
 
 
 @given(kn.delegations(), QUESTIONS)

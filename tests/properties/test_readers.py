@@ -36,7 +36,7 @@ def quickly(raw: bytes, shapes: Shapes, *, learn: bool = True) -> Reading | None
 def agrees(reading: Reading | None, tree: syntax.Assertion | None) -> bool:
     """Tell whether both read the same, spans of signed bytes included."""
     if reading is None or tree is None:
-        return reading is tree
+        return reading is None and tree is None
     return from_tree(tree, Shapes(), learn=False) == Reading(
         reading.raw,
         reading.authorizer,
@@ -97,6 +97,14 @@ def test_a_stranger_teaches_no_shape(program: syntax.Program) -> None:
     shapes = Shapes()
     quickly(kn.assertion_of(program), shapes, learn=False)
     assert len(shapes) == 0
+
+
+@given(
+    st.lists(st.sampled_from(('"', "\\\n ", "\n ", "\\", " ", "#", "sig-ed25519-hex:", "00", "\r", "\n# note\n ")), max_size=8).map("".join)
+)
+def test_signatures_are_read_alike(body: str) -> None:
+    for written in (body, f'"{body}"'):
+        check(f'Authorizer: "K"\nSignature: {written}\n'.encode(), Shapes())
 
 
 def test_a_shape_is_kept_within_its_limit() -> None:

@@ -36,7 +36,7 @@ def test_form_of_messages(case: Case) -> None:
 
 
 def test_picture_puts_the_caret_under_the_mistake() -> None:
-    picture = mistake(P + b'Conditions: \tlimit < 30000;\n').picture()
+    picture = mistake(P + b"Conditions: \tlimit < 30000;\n").picture()
     assert picture.splitlines() == [
         "line 2, column 22: `30000` is a number, and `<` needs text",
         "  Conditions: \tlimit < 30000;",
