@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clearinghouse.clearing.facts import Facts
 from clearinghouse.clearing.snapshot import Snapshot
-from clearinghouse.clearing.soundness import Proven, flaw_of, soundest
+from clearinghouse.clearing.soundness import Less, Proven, flaw_of, soundest
 from clearinghouse.errors import HolderError, TooLarge
 from clearinghouse.keynote import Admissions, Admitted, Assertions, Budget, Limits, Proof, Refused
 
@@ -29,8 +29,9 @@ def prove(
     if credentials:
         assertions = _overlaid(assertions, credentials, admissions, budget, limits)
 
-    def query(less: frozenset[bytes]) -> Proof:
-        fewer = assertions.without(less) if less else assertions
+    def query(less: Less) -> Proof:
+        names = [each for each in less if isinstance(each, str)]
+        fewer = assertions.without((each for each in less if isinstance(each, bytes)), principals=names) if less else assertions
         return fewer.query(authorizers=facts.requesters, action=facts.attributes, values=values, budget=budget)
 
     return soundest(query, lambda proof: flaw_of(facts, snapshot.elsewhere(facts.operation.group), proof))

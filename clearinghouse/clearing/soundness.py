@@ -30,6 +30,11 @@ _LINK_STEPS = 20
 """Steps to tell how a link carried the value; measured at 40 us."""
 
 
+Less = frozenset[bytes | str]
+"""What a query does without: assertions by id, requesters by normal form."""
+EVERYBODY: Less = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why, as a stable code and as a sentence for those who may know (rule R22)."""
@@ -46,16 +51,16 @@ class Proven:
     flaw: Reason | None
 
 
-def soundest(query: Callable[[frozenset[bytes]], Proof], flaw_of: Callable[[Proof], Reason | None]) -> Proven:
+def soundest(query: Callable[[Less], Proof], flaw_of: Callable[[Proof], Reason | None]) -> Proven:
     """Return the strongest proof without a flaw; where there is none, the strongest one with its flaw.
 
-    *query* asks without the assertions of the given ids.  Another proof than a flawed one does
-    without one of its links at least, so these are taken away one by one, the strongest answer first.
+    *query* asks less some assertions and requesters.  Another proof than a flawed one does without
+    one of its links or requesters at least, so these are taken away one by one, the strongest answer first.
     """
-    first = query(frozenset())
+    first = query(EVERYBODY)
     flaws: list[Reason] = []
-    waiting = [(-first.level, 0, frozenset[bytes](), first)]
-    asked = {frozenset[bytes]()}
+    waiting = [(-first.level, 0, EVERYBODY, first)]
+    asked = {EVERYBODY}
     while waiting and len(flaws) < _ATTEMPTS:
         _, _, less, proof = heappop(waiting)
         if proof.level == 0:
@@ -64,12 +69,19 @@ def soundest(query: Callable[[frozenset[bytes]], Proof], flaw_of: Callable[[Proo
         if flaw is None:
             return Proven(Proof(first.held, proof.context, proof.settled, proof.level), None)
         flaws.append(flaw)
-        for fewer in (less | {bytes.fromhex(link.id)} for link in proof.chain):
+        for fewer in (less | {each} for each in _rests_on(proof)):
             if fewer not in asked:
                 asked.add(fewer)
                 other = query(fewer)
                 heappush(waiting, (-other.level, len(asked), fewer, other))
     return Proven(first, flaws[0] if flaws else None)
+
+
+def _rests_on(proof: Proof) -> Iterator[bytes | str]:
+    """Yield the ids of the links and the requesters, in normal form, that carry *proof*."""
+    yield from (bytes.fromhex(link.id) for link in proof.chain)
+    used = {name for link in proof.chain for name in link.licensees}
+    yield from (name for name in proof.authorizers if from_octets(name) in used)
 
 
 def flaw_of(facts: Facts, elsewhere: Collection[str], proof: Proof) -> Reason | None:
@@ -171,7 +183,7 @@ def _dimensions(facts: Facts, steps: list[_Step]) -> Iterator[str]:
 def _unbound_claim(facts: Facts, steps: list[_Step]) -> Reason | None:
     """R8: a statement of the requester counts where a credential by somebody else binds it."""
     own = {*facts.requesters, f"xmpp:{facts.attributes.get('domain', '')}", POLICY}
-    others = [step for step in steps if not step.link.policy and step.link.authorizer not in own]
+    others = [step for step in steps if step.link.authorizer not in own]
     for name in sorted({name for step in steps for name in step.link.reads}):
         if facts.origins.get(name) is Origin.STATEMENT and not any(step.binds(name) for step in others):
             return Reason("unbound-claim", f"only the requester says what `{name}` is: a credential by an auditor must test it")
