@@ -33,6 +33,12 @@ STYLES: Final[dict[Outcome, Style]] = {
     Outcome.REFUSED: BAD,
     Outcome.UNANSWERED: CAUTION,
 }
+_SIGNS: Final[dict[Outcome, str]] = {
+    Outcome.GRANTED: "+",
+    Outcome.PENDING: "?",
+    Outcome.REFUSED: "-",
+    Outcome.UNANSWERED: "?",
+}
 EFFECTS: Final[dict[Effect, str]] = {
     Effect.NONE: "nothing to carry out",
     Effect.OWED: "still to be carried out",
@@ -78,14 +84,14 @@ def tell_many(found: Sequence[Recorded]) -> None:
         say("there are no decisions yet")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("id", "UTC", "outcome"):
+    for title in ("", "id", "UTC"):
         table.add_column(title, no_wrap=True)
     for title in ("who", "topic", "reason"):
         table.add_column(title, overflow="fold")
     for each in found:
         decision = each.decision
-        outcome = Text(decision.outcome, STYLES[decision.outcome])
-        row = (decision.id[:ID_SHOWN], f"{decision.at:%m-%d %H:%M:%S}", outcome, _who(decision), _topic(decision), decision.reason.code)
+        sign = Text(_SIGNS[decision.outcome], STYLES[decision.outcome])
+        row = (sign, decision.id[:ID_SHOWN], f"{decision.at:%m-%d %H:%M}", _who(decision), _topic(decision), decision.reason.code)
         table.add_row(*row)
     console().print(table)
 
