@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearinghouse.errors import ClearinghouseError, MalformedAssertion
@@ -99,9 +99,11 @@ def test_a_stranger_teaches_no_shape(program: syntax.Program) -> None:
     assert len(shapes) == 0
 
 
-@given(
-    st.lists(st.sampled_from(('"', "\\\n ", "\n ", "\\", " ", "#", "sig-ed25519-hex:", "00", "\r", "\n# note\n ")), max_size=8).map("".join)
-)
+_SIGNATURE_PIECES = ('"', "\\\n ", "\\\n ", "\n ", "\n ", "\\", " ", "#", "00", "\r", "\n# note\n ")
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(_SIGNATURE_PIECES), max_size=6).map("".join))
 def test_signatures_are_read_alike(body: str) -> None:
     for written in (body, f'"{body}"'):
         check(f'Authorizer: "K"\nSignature: {written}\n'.encode(), Shapes())
