@@ -123,8 +123,8 @@ def _missing(proof: Proof) -> Reason:
     missing = Proof(proof.held, bounded, proof.settled, proof.level).missing
     if not missing:
         return Reason("nothing-granted", "no policy grants this to anybody")
-    kind, text = missing[-1].steps[0].kind, "; and ".join(step.text for step in missing[-1].steps)
-    return Reason(_KINDS.get(kind, kind), f"`{missing[-1].value}` would need {text}")
+    kind = missing[-1].steps[0].kind
+    return Reason(_KINDS.get(kind, kind), missing[-1].sentence())
 
 
 def lowest(proof: Proof) -> str:

@@ -84,7 +84,7 @@ def _proof(proof: Proof) -> Iterator[str]:
     for each in proof.skipped:
         yield f"{clean(each.source)}, line {each.line}: {each.reason}: {clean(each.detail)}"
     for missing in proof.missing:
-        yield f"`{clean(missing.value)}` would need {clean('; and '.join(step.text for step in missing.steps))}"
+        yield clean(missing.sentence())
 
 
 def _result_json(result: Result) -> dict[str, Any]:

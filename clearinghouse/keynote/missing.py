@@ -69,6 +69,12 @@ class Missing:
     value: str
     steps: tuple[Step, ...]
 
+    def sentence(self) -> str:
+        """Return the steps as one sentence: what failed, and what the value would need besides."""
+        failed = [step.text for step in self.steps if step.kind == "condition"]
+        needed = [step.text for step in self.steps if step.kind != "condition"]
+        return "; and ".join([*failed, *([f"`{self.value}` would need {', and '.join(needed)}"] if needed else [])])
+
     def as_json(self) -> dict[str, Any]:
         """Return value and steps in the documented schema."""
         return {"value": self.value, "steps": [step.as_json() for step in self.steps]}
