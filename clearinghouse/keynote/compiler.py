@@ -133,7 +133,7 @@ class _Writer:
             case syntax.Integer():
                 return f"k[{node.slot}]"
             case syntax.ToInteger(term):
-                return f"to_integer(q, {self._text(term, captures, depth + 1)})"
+                return f"(integers[t] if (t := {self._text(term, captures, depth + 1)}) in integers else to_integer(q, t))"
             case syntax.IntegerNegation(term):
                 return f"negate({self._integer(term, captures, depth + 1)})"
             case syntax.IntegerOperation(symbol, left, right):
@@ -204,6 +204,18 @@ def _named(context: Context, captures: tuple[str, ...], constants: Mapping[str, 
     return Environment(context, constants, captures).get(name)
 
 
+_integers: dict[str, int] = {}
+"""What texts of up to four digits are: levels, ports, counts.  There are 11,110 of them, so none is forgotten."""
+
+
+def _to_integer(context: Context, text: str) -> int:
+    """Return ``@text``, and remember it if it is short."""
+    value = integer_in(context, text)
+    if len(text) <= 4 and text.isdecimal():  # noqa: PLR2004 - as above; an octet string of decimals is ASCII
+        _integers[text] = value
+    return value
+
+
 _HELPERS: Mapping[str, Any] = {
     "__builtins__": {},
     "RuntimeFault": RuntimeFault,
@@ -211,7 +223,8 @@ _HELPERS: Mapping[str, Any] = {
     "join": join,
     "named": _named,
     "search": _search,
-    "to_integer": integer_in,
+    "integers": _integers,
+    "to_integer": _to_integer,
     "to_float": float_in,
     "negate": numbers.negate,
     **{name: getattr(numbers, name) for name in (*_INTEGER.values(), *_FLOAT.values())},

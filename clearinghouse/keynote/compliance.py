@@ -20,15 +20,14 @@ from clearinghouse.keynote.conditions import Environment, text_of
 from clearinghouse.keynote.context import POLICY, Context, context_of, octets_of
 from clearinghouse.keynote.credential import Admitted, Refused
 from clearinghouse.keynote.index import Held, Index
-from clearinghouse.keynote.licensees import Nobody, Quorum, Trusted, met, principals, resolve
+from clearinghouse.keynote.licensees import Nobody, Quorum, met, principals, resolve
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.numbers import RuntimeFault
 from clearinghouse.keynote.principals import normalise
 from clearinghouse.keynote.proof import Proof
 
-_NONE: tuple[Admitted, ...] = ()
 Waiting = dict[int, list[tuple[str, Admitted | None]]]
-"""Level -> principals reached at it, in order, each with the assertion that reaches it."""
+"""Level -> principals that wait to be settled at it, in order, each with the assertion that reaches it."""
 
 
 class Assertions:
@@ -52,13 +51,13 @@ class Assertions:
         admitted = (*_of_channel(policies, policy=True), *_of_channel(credentials, policy=False))
         self._held = Held((Index.of(admitted),), refused=tuple(refused))
         self._limits = limits or Limits()
-        self._unusual = bool(self._held.layers[0].dynamic)
+        self._unusual = any(layer.dynamic or layer.anybody for layer in self._held.layers)
 
     def _with(self, held: Held) -> Assertions:
         made = object.__new__(Assertions)
         made._held = held
         made._limits = self._limits
-        made._unusual = any(layer.dynamic for layer in held.layers)
+        made._unusual = any(layer.dynamic or layer.anybody for layer in held.layers)
         return made
 
     def __iter__(self) -> Iterator[Admitted]:
@@ -92,9 +91,13 @@ class Assertions:
         :class:`BadPrincipal` for an undecodable requester, :class:`BudgetExhausted`.
         """
         context = context_of(authorizers, action, values, self._limits, budget)
-        held = self._resolved_for(context) if self._unusual else self._held
+        held = self._held
         settled: Settled = {}
-        return Proof(held, context, settled, _settle(held.layers, context, settled, held.withdrawn, held.revoked))
+        waiting: Waiting = {}
+        if self._unusual:
+            held = self._resolved_for(context)
+            _fire_anybody(held, context, waiting)
+        return Proof(held, context, settled, _settle(held, context, settled, waiting))
 
     def _resolved_for(self, context: Context) -> Held:
         """Return what is held, with the assertions whose principals this request decides resolved."""
@@ -111,22 +114,20 @@ def _of_channel(assertions: Iterable[Admitted], *, policy: bool) -> tuple[Admitt
     return found
 
 
-def _settle(  # noqa: C901, PLR0912 - the one loop whose every call would show in each decision
-    layers: tuple[Index, ...], context: Context, settled: Settled, withdrawn: frozenset[bytes], revoked: frozenset[str]
+def _settle(  # noqa: C901, PLR0912, PLR0915 - the one loop whose every call would show in each decision
+    held: Held, context: Context, settled: Settled, waiting: Waiting
 ) -> int:
     """Settle principals, strongest first, into *settled*; return the level of `POLICY`."""
     counted: dict[Admitted, int] = {}
-    budget = context.budget
+    layers, withdrawn, revoked, budget = held.layers, held.withdrawn, held.revoked, context.budget
     work = 0
-    start: list[tuple[str, Admitted | None]] = []
+    level = context.top
+    reached: list[tuple[str, Admitted | None]] = []
     for requester in context.requesters:
-        start.append((requester, None))  # noqa: PERF401 - a comprehension is a call, and this is the inner loop of everything
-    waiting: Waiting = {context.top: start}
-    for layer in layers:
-        if layer.anybody:
-            _fire_anybody(layer, context, waiting, withdrawn)
-    for level in range(context.top, 0, -1):
-        reached = waiting.get(level, [])
+        reached.append((requester, None))  # noqa: PERF401 - a comprehension is a call, and this is the inner loop of everything
+    if level in waiting:
+        reached += waiting.pop(level)
+    while level:
         for principal, carrier in reached:  # grows while it is walked: breadth first
             if principal in settled or principal in revoked:
                 continue
@@ -135,9 +136,11 @@ def _settle(  # noqa: C901, PLR0912 - the one loop whose every call would show i
                 budget.left -= work
                 return level
             for layer in layers:
-                for assertion in layer.by_licensee.get(principal, _NONE):
-                    trusted = assertion.trusted_by
-                    if trusted.__class__ is not str and not _first_met(assertion, trusted, principal, settled, counted, budget):
+                if principal not in layer.by_licensee:
+                    continue
+                for assertion in layer.by_licensee[principal]:
+                    # A single licensee is this very string, since principals are interned.
+                    if assertion.trusted_by is not principal and not _first_met(assertion, principal, settled, counted, budget):
                         continue
                     if withdrawn and assertion.id in withdrawn:
                         continue
@@ -150,24 +153,24 @@ def _settle(  # noqa: C901, PLR0912 - the one loop whose every call would show i
                         reached.append((assertion.authorizer, assertion))  # type: ignore[arg-type]  # an indexed one has an authorizer
                     elif value:
                         waiting.setdefault(value, []).append((assertion.authorizer, assertion))  # type: ignore[arg-type]
+        level = max(waiting, default=0)
+        reached = waiting.pop(level, [])
     budget.left -= work
     return 0
 
 
-def _fire_anybody(layer: Index, context: Context, waiting: Waiting, withdrawn: frozenset[bytes]) -> None:
+def _fire_anybody(held: Held, context: Context, waiting: Waiting) -> None:
     """Give the authorizers of assertions that trust anybody what their conditions allow."""
-    for assertion in layer.anybody:
+    for assertion in (each for layer in held.layers for each in layer.anybody):
         context.budget.spend(assertion.cost)
         value = context.top if assertion.function is None else assertion.function(context, assertion.constants)
-        if value and assertion.id not in withdrawn and assertion.authorizer is not None:
+        if value and assertion.id not in held.withdrawn and assertion.authorizer is not None:
             waiting.setdefault(value, []).append((assertion.authorizer, assertion))
 
 
-def _first_met(
-    assertion: Admitted, trusted: Trusted | None, principal: str, settled: Settled, counted: dict[Admitted, int], budget: Budget
-) -> bool:
+def _first_met(assertion: Admitted, principal: str, settled: Settled, counted: dict[Admitted, int], budget: Budget) -> bool:
     """Say whether settling *principal* is what makes these licensees hold."""
-    before = counted.get(assertion, 0)
+    trusted, before = assertion.trusted_by, counted.get(assertion, 0)
     if isinstance(trusted, Quorum):
         counted[assertion] = after = before + trusted.weights[principal]
         return before < trusted.k <= after

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from sys import intern
 
 from clearinghouse.errors import BadQuery, TooLarge
 from clearinghouse.keynote.budget import Budget
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.octets import to_octets
 from clearinghouse.keynote.principals import normalise
+from clearinghouse.keynote.remembered import Remembered
 
 POLICY = "POLICY"
 MIN_TRUST, MAX_TRUST, VALUES, ACTION_AUTHORIZERS = "_MIN_TRUST", "_MAX_TRUST", "_VALUES", "_ACTION_AUTHORIZERS"
 _SCALES = 256
-"""Value sets remembered; a community has a handful."""
+"""Value sets remembered."""
+_REQUESTERS = 1_024
+"""Sets of requesters remembered."""
+_NAMES = 1_024
+"""Names of attributes remembered as usable; the vocabulary has some dozens."""
+_NAME_LENGTH = 64
+"""Bytes of a name that is remembered."""
 
 
 class Scale:
     """The compliance values of a query, weakest first; a level is an index into ``names``."""
 
-    __slots__ = ("joined", "levels", "names", "top")
+    __slots__ = ("joined", "levels", "names", "top", "written")
 
     def __init__(self, names: tuple[str, ...]) -> None:
         """Order *names*, weakest first; raise BadQuery for none, or one twice."""
@@ -34,14 +41,7 @@ class Scale:
             )
         self.top = len(names) - 1
         self.joined = ",".join(self.names)
-
-
-@lru_cache(maxsize=_SCALES)
-def scale_of(values: tuple[str, ...], at_most: int = Limits().values) -> Scale:
-    """Return the scale of *values*; an equal tuple gives the same object."""
-    if len(values) > at_most:
-        raise TooLarge(f"a query has {len(values)} compliance values", mend=f"at most {at_most} are compared (`values`)")
-    return Scale(values)
+        self.written = names
 
 
 class Context:
@@ -96,14 +96,21 @@ def context_of(
     """
     if isinstance(authorizers, str):
         raise BadQuery("the authorizers are one text", mend="give a list of principals, also for a single one")
-    requesters = _requesters(tuple(authorizers))
-    return Context(requesters, _action(action, limits), scale_of(tuple(values), limits.values), limits, budget or Budget(limits.steps))
+    scale = _scales[tuple(values)]
+    if scale.top >= limits.values:
+        raise TooLarge(f"a query has {len(values)} compliance values", mend=f"at most {limits.values} are compared (`values`)")
+    return Context(_requesters[tuple(authorizers)], _action(action, limits), scale, limits, budget or Budget(limits.steps))
 
 
-@lru_cache(maxsize=_SCALES)
-def _requesters(authorizers: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the requesters in normal form, each once; the same few ask again and again."""
-    found = tuple(dict.fromkeys(normalise(octets_of(name)) for name in authorizers))
+def scale_of(values: tuple[str, ...]) -> Scale:
+    """Return the scale of *values*; an equal tuple gives the same object."""
+    return _scales[values]
+
+
+def _normalised(authorizers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the requesters in normal form, each once."""
+    # `[:]` makes a plain text of a subclass, which could not be interned.
+    found = tuple(dict.fromkeys(intern(normalise(octets_of(name))[:]) for name in authorizers))
     if not found:
         raise BadQuery("a query needs at least one action authorizer", mend="name who requests the action")
     if POLICY in found:
@@ -111,12 +118,19 @@ def _requesters(authorizers: tuple[str, ...]) -> tuple[str, ...]:
     return found
 
 
+# A community has a handful of value sets, the same few ask again and again, and a door always gives the same attributes.
+_scales = Remembered(Scale, _SCALES)
+_requesters = Remembered(_normalised, _REQUESTERS)
+_usable: set[str] = set()
+
+
 def _action(action: Mapping[str, str], limits: Limits) -> Mapping[str, str]:
     """Return a private copy of the attributes as octets; plain ASCII is copied as it is."""
-    copy = dict(action)
-    _check_names(tuple(copy), limits.attributes)
+    copy = {**action}
+    if len(copy) > limits.attributes or not _usable.issuperset(copy):
+        _check_names(copy, limits.attributes)
     try:
-        joined = "".join(copy.values())
+        joined = "".join([*copy.values()])
     except TypeError:
         raise BadQuery("an attribute is not text", mend="KeyNote attributes are strings: write numbers as decimal text") from None
     plain = joined.isascii()
@@ -127,9 +141,8 @@ def _action(action: Mapping[str, str], limits: Limits) -> Mapping[str, str]:
     return copy
 
 
-@lru_cache(maxsize=_SCALES)
-def _check_names(names: tuple[str, ...], at_most: int) -> None:
-    """Refuse names that belong to KeyNote, and more than *at_most*; a door asks with the same names always."""
+def _check_names(names: Collection[str], at_most: int) -> None:
+    """Refuse names that belong to KeyNote, and more than *at_most*; remember those that are usable."""
     if len(names) > at_most:
         raise TooLarge(f"a query has {len(names)} attributes", mend=f"at most {at_most} are read (`attributes`)")
     for name in names:
@@ -137,6 +150,9 @@ def _check_names(names: tuple[str, ...], at_most: int) -> None:
             raise BadQuery(f"`{name!r}` is not the name of an attribute", mend="names are ASCII letters, digits and underscores")
         if name.startswith("_"):
             raise BadQuery(f"the attribute `{name}` begins with an underscore", mend="such names belong to KeyNote: choose another")
+    if len(_usable) > _NAMES:
+        _usable.clear()
+    _usable.update(name for name in names if len(name) <= _NAME_LENGTH)
 
 
 def _check_lengths(action: Mapping[str, str], at_most: int) -> None:

@@ -26,6 +26,9 @@ from clearinghouse.keynote.skipped import Skipped, of_reached, of_refused
 class Proof:
     """A compliance value and why it is what it is."""
 
+    # With `__dict__` among the slots, it is made when something is derived, and most proofs are asked for their value only.
+    __slots__ = ("__dict__", "context", "held", "level", "settled")
+
     def __init__(self, held: Held, context: Context, settled: Settled, level: int) -> None:
         """Keep what the query saw."""
         self.held = held
@@ -36,7 +39,7 @@ class Proof:
     @property
     def value(self) -> str:
         """The compliance value, as the query wrote it."""
-        return from_octets(self.context.scale.names[self.level])
+        return self.context.scale.written[self.level]
 
     @property
     def strongest(self) -> bool:

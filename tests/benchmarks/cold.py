@@ -12,14 +12,15 @@ from clearinghouse.keynote.shapes import Shapes
 from tests.benchmarks.biscuit import Peer
 from tests.benchmarks.community import ACTION, DEPTHS, FIVE, VALUES, Chain
 from tests.benchmarks.measure import Effort, Side, race
-from tests.benchmarks.report import Goal, Section
+from tests.benchmarks.report import Cell, Goal, Section
 
 _GOAL_DEPTH = 3
 
 
 def cold(effort: Effort) -> Section:
     """Admit the chain as a stranger's, lay it over the policy, decide; nothing of it was seen before."""
-    rows, goals, late = [], [], 0
+    goals, late = [], 0
+    rows: list[tuple[Cell, ...]] = []
     for depth in DEPTHS:
         chain, peer = Chain(depth), Peer(depth)
         unknown = Chain(depth, f'{FIVE} && depth_{depth} == ""')

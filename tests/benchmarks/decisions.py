@@ -8,16 +8,19 @@ from clearinghouse.keynote import Assertions, Proof
 from tests.benchmarks.biscuit import Peer
 from tests.benchmarks.community import ACTION, DEPTHS, MATCHING, UNTIL, VALUES, Chain, crowd
 from tests.benchmarks.measure import Effort, Side, race
-from tests.benchmarks.report import Goal, Section
+from tests.benchmarks.report import Cell, Goal, Section
 
 _FEW = 10
 """Credentials loaded where few are."""
 
 
-def asked(assertions: Assertions, chain: Chain, action: dict[str, str] = ACTION) -> Callable[[], Proof]:
-    """Return a query to be repeated; the attributes are checked and copied each time."""
-    requesters = chain.requesters
-    return lambda: assertions.query(authorizers=requesters, action=action, values=VALUES)
+Derive = Callable[[Proof], object]
+
+
+def asked(assertions: Assertions, chain: Chain, derive: Derive = lambda proof: proof.value, **changes: str) -> Callable[[], object]:
+    """Return a query to be repeated, and what is taken from its proof; *changes* are to its attributes."""
+    requesters, action = chain.requesters, ACTION | changes
+    return lambda: derive(assertions.query(authorizers=requesters, action=action, values=VALUES))
 
 
 def valued(assertions: Assertions, chain: Chain) -> Callable[[], str]:
@@ -59,18 +62,17 @@ def decisions(effort: Effort) -> Section:
 
 def explained(effort: Effort) -> Section:
     """What the reasons cost, when they are asked for."""
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for depth in DEPTHS:
         chain = Chain(depth, UNTIL)
         assertions = chain.loaded()
-        ask, deny = asked(assertions, chain), asked(assertions, chain, ACTION | {"level": "1"})
         us = race(
             (
-                Side("value", lambda ask=ask: ask().value, "allow"),
-                Side("chain", lambda ask=ask: len(ask().chain), depth + 1),
-                Side("until", lambda ask=ask: str(ask().stable_until), "2027-01-01 00:00:00+00:00"),
-                Side("denied", lambda deny=deny: deny().value, "deny"),
-                Side("missing", lambda deny=deny: deny().missing[-1].value, "allow"),
+                Side("value", asked(assertions, chain), "allow"),
+                Side("chain", asked(assertions, chain, lambda proof: len(proof.chain)), depth + 1),
+                Side("until", asked(assertions, chain, lambda proof: str(proof.stable_until)), "2027-01-01 00:00:00+00:00"),
+                Side("denied", asked(assertions, chain, level="1"), "deny"),
+                Side("missing", asked(assertions, chain, lambda proof: proof.missing[-1].value, level="1"), "allow"),
             ),
             effort,
         )

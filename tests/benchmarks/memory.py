@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -68,9 +69,7 @@ def _traced() -> int:
 
 def _resident() -> int:
     """Return the bytes of this process that are in memory."""
-    return next(
-        int(line.split()[1]) * 1024 for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if line.startswith("VmRSS")
-    )
+    return int(found[1]) * 1024 if (found := re.search(r"VmRSS:\s*(\d+) kB", Path("/proc/self/status").read_text())) else 0
 
 
 if __name__ == "__main__":
