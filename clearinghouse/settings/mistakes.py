@@ -50,8 +50,9 @@ def mistakes_in(errors: Iterable[Mapping[str, Any]], text: str, known: Mapping[s
     """
     for error in errors:
         at: tuple[str | int, ...] = tuple(error["loc"])
-        section = at[0] if len(at) > 1 and str(at[0]) in known else ""
-        fact, mend = _told(error, at, known[str(section)])
+        section = str(at[0]) if len(at) > 1 and at[0] in known else ""
+        at = at if section else at[:1]  # one value of a list has no line of its own
+        fact, mend = _told(error, at, known[section])
         yield Mistake(_line_of(text, at), fact, mend)
 
 

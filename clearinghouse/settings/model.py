@@ -49,6 +49,12 @@ def _words(text: str) -> str:
     return text
 
 
+def _filled(text: str) -> str:
+    if not text:
+        raise wrong("is empty", "write something")
+    return text
+
+
 def _domain(text: str) -> str:
     if text == EVERYTHING or not is_canonical(Kind.DOMAIN, text):
         raise wrong(f"is `{text}`, which is no domain", "write it in lower case, with A-labels, as in `pubsub.example.org`")
@@ -150,9 +156,9 @@ class Broker(_Section):
 class Topic(_Section):
     """A node of a broker that is ours to rule over; ``publishers`` are the bare JIDs that may write."""
 
-    node: Annotated[Words, Field(min_length=1)]
+    node: Annotated[Words, AfterValidator(_filled)]
     broker: Domain
-    payload_type: Annotated[Words, Field(min_length=1)]
+    payload_type: Annotated[Words, AfterValidator(_filled)]
     title: Words = ""
     max_items: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 100
     publishers: tuple[BareJid, ...] = ()
