@@ -17,7 +17,7 @@ from typing import Any
 from clearinghouse.keynote import syntax
 from clearinghouse.keynote.compiler import Constants, Function, TooDeep, compile_program, interpret
 from clearinghouse.keynote.numbers import INT_MAX
-from clearinghouse.keynote.strings import unquote
+from clearinghouse.keynote.strings import float_of, unquote
 
 _LITERAL = re.compile(r'("(?:[^"\\\n\r]|\\[^\r])*+"|(?<![A-Za-z0-9_.])[0-9]+(?:\.[0-9]+)?(?![A-Za-z0-9_.]))|"[\s\S]*')
 """A literal; or a string that is never closed, and all after it, so that its quotes are not tried one by one."""
@@ -85,7 +85,7 @@ def _value(piece: str) -> tuple[str, str | int | float | None]:
         text, bad = unquote(piece)
         return "s", None if bad is not None else (intern(text) if len(text) < _INTERNED else text)
     if "." in piece:
-        return "f", float(piece) if len(piece) <= 64 and piece.index(".") <= 60 else None  # noqa: PLR2004 - as in tree.py
+        return "f", float_of(piece)
     number = int(piece) if len(piece) <= 10 else INT_MAX + 1  # noqa: PLR2004 - digits of 32 bits
     return "i", number if number <= INT_MAX else None
 

@@ -1,4 +1,4 @@
-"""String literals: from the source to octets and back (RFC 2704, 4.4)."""
+"""Literals: strings from the source to octets and back, and floats (RFC 2704, 4.4)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "f": "\f"}
 _WRITTEN = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f", '"': '\\"', "\\": "\\\\"}
 _PLAIN = re.compile(r'[^"\\\x00-\x1f\x7f]*\Z')
 _BYTE = 0o400
+_LONGEST_FLOAT = 64
+_LARGEST_FLOAT = 1e60
+"""Below it a float, printed without exponent, is no longer than the longest that is read."""
+
+
+def float_of(source: str) -> float | None:
+    """Return the value of a float literal, ``None`` for one that is too long or too large."""
+    value = float(source) if len(source) <= _LONGEST_FLOAT else _LARGEST_FLOAT
+    return value if value < _LARGEST_FLOAT else None
 
 
 def unquote(source: str) -> tuple[str, int | None]:

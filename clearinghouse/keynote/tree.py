@@ -18,7 +18,7 @@ from clearinghouse.keynote import syntax
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.mends import world_of, wrong_world
 from clearinghouse.keynote.places import malformed
-from clearinghouse.keynote.strings import unquote
+from clearinghouse.keynote.strings import float_of, unquote
 
 _TEXTS = (syntax.Literal, syntax.Attribute, syntax.Indirect, syntax.Join)
 _INTEGERS = (syntax.Integer, syntax.ToInteger, syntax.IntegerNegation, syntax.IntegerOperation)
@@ -121,11 +121,11 @@ class TreeBuilder(Transformer[Token, Any]):
 
     def float(self, token: Token) -> Placed:
         """A float literal."""
-        if len(token) > 64 or token.index(".") > 60:  # noqa: PLR2004 - a double has 17 significant digits
-            raise malformed(
-                self._text, self._start(token), "this number has more than 64 digits", "a float has 17 significant digits", len(token)
-            )
-        return self._placed(syntax.Float(float(token), self._slot()), token, token)
+        value = float_of(token)
+        if value is None:
+            message = "this number has more than 64 digits, or more than 60 before the dot"
+            raise malformed(self._text, self._start(token), message, "a float has 17 significant digits", len(token))
+        return self._placed(syntax.Float(value, self._slot()), token, token)
 
     def group(self, inner: Placed) -> Placed:
         """``( ... )``; one level deeper, so that brackets alone cannot nest without end."""
