@@ -31,12 +31,12 @@ def program_of(conditions: str) -> syntax.Program:
     return program
 
 
-def context(limits: Limits | None = None, budget: int = 10_000, **action: str) -> Context:
-    return context_of(["K"], action, VALUES, limits or Limits(), Budget(budget))
+def context(action: dict[str, str] | None = None, *, limits: Limits | None = None, budget: int = 10_000) -> Context:
+    return context_of(["K"], action or {}, VALUES, limits or Limits(), Budget(budget))
 
 
 def evaluated(conditions: str, **action: str) -> tuple[Outcome, ...]:
-    return outcomes(program_of(conditions), Environment(context(None, **action), {}))
+    return outcomes(program_of(conditions), Environment(context(action), {}))
 
 
 @each("evaluation")
@@ -48,7 +48,7 @@ def test_compiled_evaluation(case: Case) -> None:
 @each("evaluation")
 def test_readable_evaluation(case: Case) -> None:
     tree = parse(text_of(case))
-    env = Environment(context(None, **case.get("action", {})), dict(tree.constants))
+    env = Environment(context(case.get("action")), dict(tree.constants))
     assert VALUES[evaluate(tree.conditions, env)] == case["want"]
 
 
@@ -76,7 +76,7 @@ def test_reads_are_those_of_the_clause_alone() -> None:
 
 
 def test_special_attributes_are_read_and_constants_are_not() -> None:
-    env = Environment(context(None, a="1"), {"b": "2"})
+    env = Environment(context({"a": "1"}), {"b": "2"})
     evaluate(program_of('_ACTION_AUTHORIZERS == "K" && b == "2" && _7 == "" && _NONE == "" && gone == "";'), env)
     assert env.reads == {"_ACTION_AUTHORIZERS": "K", "gone": ""}
 
@@ -107,18 +107,18 @@ def test_faults_have_a_reason(conditions: str, reason: str) -> None:
 )
 def test_work_that_grows_with_a_text_is_paid_for(conditions: str, steps: int) -> None:
     program = program_of(conditions)
-    asked = context(None, budget=10_000, a="0" * 8_000)
+    asked = context({"a": "0" * 8_000})
     evaluate(program, Environment(asked, {}))
     assert asked.budget.allowed - asked.budget.left >= steps
     with pytest.raises(BudgetExhausted):
-        evaluate(program, Environment(context(None, budget=steps - 1, a="0" * 8_000), {}))
+        evaluate(program, Environment(context({"a": "0" * 8_000}, budget=steps - 1), {}))
 
 
 def test_a_text_is_not_built_beyond_its_limit() -> None:
     limits = Limits(attribute_bytes=10)
     program = program_of('a . b == "0123456789" && a . b . "" == "0123456789";')
-    assert evaluate(program, Environment(context(limits, a="01234", b="56789"), {})) == 2
-    assert outcomes(program, Environment(context(limits, a="01234", b="567890"), {}))[0].fault
+    assert evaluate(program, Environment(context({"a": "01234", "b": "56789"}, limits=limits), {})) == 2
+    assert outcomes(program, Environment(context({"a": "01234", "b": "567890"}, limits=limits), {}))[0].fault
 
 
 def test_an_error_in_a_value_costs_its_clause_alone() -> None:
