@@ -45,22 +45,17 @@ def conformance(
     Each failed case is printed with what was wanted and what came out; the last line says how many
     passed and failed.
     """
-    read_first = [(name_of(file), read(file)) for file in files]
-    results = list(_watched(read_first))
+    given = [(name_of(file), read(file)) for file in files]
+    results = list(_watched(given))
     failed = [each for each in results if not each.passed]
+    errata = [each for each in results if each.erratum]
+    counts = {"passed": len(results) - len(failed), "failed": len(failed)}
     if json:
-        as_json(
-            "conformance",
-            ok=not failed,
-            passed=len(results) - len(failed),
-            failed=len(failed),
-            failures=[each.as_json() for each in failed],
-            errata=[each.as_json() for each in results if each.erratum],
-        )
+        told = {"failures": [each.as_json() for each in failed], "errata": [each.as_json() for each in errata]}
+        as_json("conformance", ok=not failed, **counts, **told)
     else:
-        _tell(failed)
-        _tell_errata(results)
-        say(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+        _tell(failed, errata)
+        say(f"{counts['passed']} passed, {counts['failed']} failed")
     finish(ok=not failed)
 
 
@@ -75,13 +70,9 @@ def _watched(files: list[tuple[str, bytes]]) -> Iterator[Result]:
                 yield result
 
 
-def _tell(failed: list[Result]) -> None:
+def _tell(failed: list[Result], errata: list[Result]) -> None:
     for result in failed:
         for difference in result.differences:
             say(mark(good=False), f" {clean(result.file)}:{result.line}: {result.id}: {difference}")
-
-
-def _tell_errata(results: list[Result]) -> None:
-    for result in results:
-        if result.erratum:
-            say(f"erratum: {result.id} is judged against other cases, not as it stands: {result.erratum}")
+    for result in errata:
+        say(f"erratum: {result.id} is judged against other cases, not as it stands: {result.erratum}")

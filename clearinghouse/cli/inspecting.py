@@ -53,7 +53,9 @@ def inspect_(
 
 def _is_principal(what: str) -> bool:
     """Tell whether the argument is a principal itself: it names a key, or it is no file's name."""
-    return what != "-" and not reading.is_literal(what) and not principals.is_file(what) and (":" in what or not Path(what).exists())
+    if what == "-" or reading.is_literal(what) or principals.is_file(what) or what.endswith(reading.ENDING):
+        return False
+    return ":" in what or not Path(what).exists()
 
 
 def _tell_file(what: str, data: bytes, passphrase_file: Path | None, *, allow_legacy: bool, json: bool) -> bool:

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 def keygen(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The key file: PEM, mode 0600, never overwritten.")],
     kind: Annotated[Kind, typer.Option(help="Ed25519, or RSA for the sake of other KeyNote engines.")] = Kind.ED25519,
-    bits: Annotated[int, typer.Option(help="Bits of an RSA key.")] = DEFAULT_RSA_BITS,
+    bits: Annotated[int, typer.Option(metavar="N", help="Bits of an RSA key.")] = DEFAULT_RSA_BITS,
     passphrase_file: Passphrase = None,
     demo: Annotated[bool, typer.Option("--demo", help="Mark the key as a demonstration that everybody may have.")] = False,
     public: Annotated[bool, typer.Option("--public", help="Show the principal of an existing key, and make none.")] = False,

@@ -26,9 +26,9 @@ Examples:
   clearinghouse sign --key hub.key --licensee xmpp:ann@b.example \\
     --operation subscribe --condition 'topic == "incidents"' \\
     --until 2027-01-01 > analyst.kn
-  clearinghouse sign --key auditor.key --licensee partner.pub --template audit \\
-    --attribute XMPP_TLS_for_s2s=required --operation whitelist \\
-    --may-delegate --until 2027-01-01 > audit.kn
+  clearinghouse sign --key auditor.key --licensee partner.pub \\
+    --template audit --attribute XMPP_TLS_for_s2s=required \\
+    --operation whitelist --may-delegate --until 2027-01-01 > audit.kn
 
 \b
 Exit status: 0 signed; 2 the text or the key cannot be used.
@@ -42,17 +42,19 @@ def register(app: typer.Typer) -> None:
 
 def sign(  # noqa: PLR0913, PLR0917 - each option is a parameter
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The authorizer's key file.")],
-    text: Annotated[str | None, typer.Argument(metavar="[FILE]", help="An assertion without Signature: file, - or text.")] = None,
+    text: Annotated[str | None, typer.Argument(metavar="FILE", help="An assertion without Signature: file, - or text.")] = None,
     licensee: Annotated[list[str] | None, typer.Option(metavar="PRINCIPAL", help="Whom to license: text or file; of several, any.")] = None,
-    threshold: Annotated[int, typer.Option(min=1, help="How many of the licensees have to ask together.")] = 1,
+    threshold: Annotated[int, typer.Option(min=1, metavar="N", help="How many of the licensees have to ask together.")] = 1,
     condition: Annotated[list[str] | None, typer.Option(metavar="TEST", help="A KeyNote test; all of them have to hold.")] = None,
-    value: Annotated[str, typer.Option(help="The compliance value; without it, the strongest.")] = "",
-    operation: Annotated[str, typer.Option(help="The one operation that it is for.")] = "",
+    value: Annotated[str, typer.Option(metavar="VALUE", help="The compliance value; without it, the strongest.")] = "",
+    operation: Annotated[str, typer.Option(metavar="NAME", help="The one operation that it is for.")] = "",
     until: Annotated[str | None, typer.Option(metavar="DATE", help="The first day, in UTC, on which it no longer holds.")] = None,
     forever: Annotated[bool, typer.Option("--forever", help="No last day: it can only be revoked.")] = False,
     may_delegate: Annotated[bool, typer.Option("--may-delegate", help="The licensee may license others in turn.")] = False,
-    comment: Annotated[str, typer.Option(help="What people should know of it.")] = "",
-    template: Annotated[Template | None, typer.Option(help="audit: pin every audit attribute, by --attribute or as not audited.")] = None,
+    comment: Annotated[str, typer.Option(metavar="TEXT", help="What people should know of it.")] = "",
+    template: Annotated[
+        Template | None, typer.Option(metavar="audit", help="audit: pin every audit attribute, by --attribute or as not audited.")
+    ] = None,
     attribute: Attributes = None,
     kind: Annotated[str | None, typer.Option(metavar="KIND", help="The kind of signature, as in sig-rsa-sha512-base64.")] = None,
     as_is: Annotated[bool, typer.Option("--as-is", help="Sign the text as it is, without a serial of its own.")] = False,
