@@ -14,10 +14,12 @@ from typing import Any, cast
 
 from lark import Token, Transformer, v_args
 
+from clearinghouse.errors import MalformedAssertion
 from clearinghouse.keynote import syntax
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.mends import world_of, wrong_world
 from clearinghouse.keynote.places import malformed
+from clearinghouse.keynote.principals import shown
 from clearinghouse.keynote.strings import float_of, unquote
 
 _TEXTS = (syntax.Literal, syntax.Attribute, syntax.Indirect, syntax.Join)
@@ -297,30 +299,19 @@ class TreeBuilder(Transformer[Token, Any]):
 
     def threshold(self, token: Token, *items: Placed) -> Placed:
         """``k-of(p, ...)``; a list that cannot meet *k*, or meets 0, is malformed."""
-        written = str(token)[: -len("-of")]
-        members = tuple(syntax.Principal(self._want(item, "text", f"`{token}`")) for item in items)
+        told, written = f"`{shown(token, 40)}`", token[: -len("-of")]
+        members = tuple(syntax.Principal(self._want(item, "text", told)) for item in items)
         if written.startswith("0"):
-            raise malformed(
-                self._text,
-                self._start(token),
-                f"`{token}` is no threshold",
-                "write the number without a leading zero, and at least 1",
-                len(token),
-            )
+            raise self._unmeetable(token, f"{told} is no threshold", "write the number without a leading zero, and at least 1")
         k = int(written) if len(written) < 9 else 1 << 30  # noqa: PLR2004 - more members than any list has
         if len(members) > self._limits.members:
-            raise malformed(
-                self._text, self._start(token), f"`{token}` has more than {self._limits.members} members", "split the list", len(token)
-            )
+            raise self._unmeetable(token, f"{told} has more than {self._limits.members} members", "split the list")
         if k > len(members):
-            raise malformed(
-                self._text,
-                self._start(token),
-                f"`{token}` can never be met by {len(members)} principals",
-                "lower the number, or add members",
-                len(token),
-            )
+            raise self._unmeetable(token, f"{told} can never be met by {len(members)} principals", "lower the number, or add members")
         return self._closed(self._placed(syntax.Threshold(k, members), token, items[-1], max(item.depth for item in items) + 1))
+
+    def _unmeetable(self, token: Token, message: str, mend: str) -> MalformedAssertion:
+        return malformed(self._text, self._start(token), message, mend, len(token))
 
     def licensees(self, item: Placed) -> syntax.Licensees:
         """The whole Licensees field."""
