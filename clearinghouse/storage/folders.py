@@ -87,8 +87,10 @@ def _content(path: Path) -> bytes | ClearinghouseError:
         descriptor = os.open(path, _FLAGS)
     except OSError as error:
         return UnsafeFile(f"it cannot be read ({error.strerror})", mend="put the file itself there, not a link, and let us read it")
-    with os.fdopen(descriptor, "rb") as file:
-        return _refusal(os.fstat(descriptor)) or file.read(MAX_FILE_BYTES)
+    try:
+        return _refusal(os.fstat(descriptor)) or os.read(descriptor, MAX_FILE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _refusal(status: os.stat_result) -> ClearinghouseError | None:

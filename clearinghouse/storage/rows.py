@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from clearinghouse.clearing.decision import Decision, Outcome, Reason
+from clearinghouse.clearing.facts import LONGEST_VALIDITY
 from clearinghouse.clearing.request import Place, Request
 from clearinghouse.clearing.vocabulary import COMMON, OPERATIONS, Door, Origin
 from clearinghouse.storage.store import Effect, Recorded
@@ -69,7 +70,7 @@ def _by_origin(operation: str, attributes: Mapping[str, str]) -> dict[str, Any]:
             case Origin.PARAMETER | Origin.STATEMENT if value != known[name].default:
                 parts["claims"][name] = value
     period = attributes.get("ValidityPeriod", "")
-    return parts | ({"validity": int(period)} if period.isdecimal() else {})
+    return parts | ({"validity": int(period)} if period.isdecimal() and period != str(LONGEST_VALIDITY) else {})
 
 
 def milliseconds(latency: timedelta | None) -> float | None:

@@ -52,7 +52,9 @@ async def read_store(path: Path) -> AsyncIterator[SqlStore]:
     try:
         async with errors_of(path), engine.begin() as connection:
             await connection.run_sync(check_layout, path)
-        yield SqlStore(path, engine, Writer(engine), None)
+        store = SqlStore(path, engine, Writer(engine), None)
+        await store.close()
+        yield store
     finally:
         await engine.dispose()
 

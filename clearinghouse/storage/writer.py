@@ -36,7 +36,7 @@ class Writer:
     async def write(self, *statements: Executable) -> None:
         """Return when *statements* are durable; raise what the driver raised when they are not."""
         if self._closed:
-            raise StoreUnavailable("the store is closed", mend="the service is ending: ask again when it is back")
+            raise StoreUnavailable("the store is not open for writing", mend="ask again when the service is back")
         write = _Write(statements, asyncio.get_running_loop().create_future())
         self._waiting.put_nowait(write)
         await write.done

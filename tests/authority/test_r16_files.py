@@ -1,0 +1,133 @@
+"""R16: one broken file never freezes the others; removals always take effect; every change of policy is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clearinghouse.errors import UnsafeFile
+from clearinghouse.storage.folders import FileRead
+from clearinghouse.storage.holdings import Holdings, Loader
+from tests.world import assertion
+
+LOADER = Loader()
+
+
+def text(topic: str) -> bytes:
+    return assertion("POLICY", "hub", f'operation == "subscribe" && topic == "{topic}"', "allow")
+
+
+def broken(topic: str) -> bytes:
+    return text(topic).replace(b"->", b"=>")
+
+
+def file(*pieces: bytes, name: str = "topics/a.kn") -> FileRead:
+    return FileRead(name, "topics", b"\n".join(pieces))
+
+
+def topics(held: Holdings) -> list[str]:
+    return sorted(each.raw.decode().split('topic == "')[1].split('"')[0] for each in held.admitted())
+
+
+def load(*files: FileRead, before: Holdings | None = None) -> Holdings:
+    return LOADER.load(files, before or Holdings())
+
+
+def test_a_broken_file_keeps_no_other_from_counting() -> None:
+    held = load(file(text("one")), file(broken("two"), name="topics/b.kn"), file(text("three"), name="topics/c.kn"))
+    assert topics(held) == ["one", "three"]
+    assert [each.file for each in held.problems] == ["topics/b.kn"]
+
+
+def test_a_broken_assertion_keeps_no_other_of_its_file_from_counting() -> None:
+    assert topics(load(file(text("one"), broken("two"), text("three")))) == ["one", "three"]
+
+
+def test_what_was_never_good_never_counts() -> None:
+    first = load(file(broken("one")))
+    assert topics(load(file(broken("other")), before=first)) == []
+
+
+def test_what_was_good_before_it_broke_stays_in_use_and_that_is_said() -> None:
+    before = load(file(text("one"), text("two")))
+    after = load(file(text("one"), broken("changed")), before=before)
+    assert topics(after) == ["one", "two"]
+    [problem] = after.problems
+    assert problem.kept
+    assert str(problem).endswith("its last good content stays in use")
+
+
+def test_it_stays_in_use_however_often_it_is_broken_again_and_goes_when_it_is_mended() -> None:
+    held = load(file(text("one")))
+    for attempt in ("a", "b", "c"):
+        held = load(file(broken(attempt)), before=held)
+        assert topics(held) == ["one"]
+    assert topics(load(file(text("new")), before=held)) == ["new"]
+
+
+def test_a_file_that_may_no_longer_be_read_keeps_its_last_good_content() -> None:
+    before = load(file(text("one"), broken("two")))
+    unread = FileRead("topics/a.kn", "topics", UnsafeFile("everybody can write it", mend="chmod o-w it"))
+    after = load(unread, before=before)
+    assert topics(after) == ["one"]
+    assert str(after.problems[0]).endswith("its last good content stays in use")
+    assert topics(load(unread)) == []
+
+
+def test_a_file_that_is_taken_away_stops_counting_while_another_is_broken() -> None:
+    before = load(file(text("one")), file(text("two"), name="topics/b.kn"))
+    assert topics(load(file(broken("two"), name="topics/b.kn"), before=before)) == ["two"]
+
+
+def test_an_assertion_that_is_taken_away_stops_counting_while_its_neighbour_breaks() -> None:
+    before = load(file(text("one"), text("two"), text("three")))
+    after = load(file(text("one"), broken("three")), before=before)
+    assert topics(after) == ["one"]  # nobody can say which of the two was meant to stay
+
+
+def test_what_comes_new_counts_while_its_neighbour_is_broken() -> None:
+    before = load(file(text("one")))
+    assert topics(load(file(broken("one"), text("new")), before=before)) == ["new"]
+
+
+def test_a_file_that_becomes_empty_takes_all_it_said_away() -> None:
+    assert topics(load(file(b"# nothing any more\n"), before=load(file(text("one"))))) == []
+
+
+# -- for any history -----------------------------------------------------------------------------------
+
+State = Mapping[str, list[tuple[str, bool]]]
+"""The assertions of each file, by the topic that they name, and whether each is good."""
+
+pieces = st.lists(st.tuples(st.sampled_from("abcdefg"), st.booleans()), max_size=4, unique_by=lambda each: each[0])
+states = st.dictionaries(st.sampled_from(("x.kn", "y.kn")), pieces)
+
+
+def read(state: State) -> list[FileRead]:
+    return [file(*(text(name) if good else broken(name) for name, good in pieces), name=path) for path, pieces in state.items()]
+
+
+@given(st.lists(states, min_size=1, max_size=6))
+def test_whatever_happens_good_text_counts_and_what_was_never_there_does_not(history: list[State]) -> None:
+    """However files change, every good assertion counts, and what counts besides was good in a file that is broken now."""
+    held, ever = Holdings(), set[str]()
+    for state in history:
+        held = load(*read(state), before=held)
+        good = {name for pieces in state.values() for name, fine in pieces if fine}
+        wrong = sum(1 for pieces in state.values() for _, fine in pieces if not fine)
+        kept = set(topics(held)) - good
+        assert good <= set(topics(held))
+        assert kept <= ever
+        assert len(list(held.admitted())) <= sum(len(pieces) for pieces in state.values())
+        assert len(held.problems) == wrong
+        ever |= good
+    assert topics(load(before=held)) == []
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_order_of_files_changes_nothing(order: tuple[int, int]) -> None:
+    files = (file(text("one")), file(text("two"), name="topics/b.kn"))
+    assert load(*(files[at] for at in order)).snapshot.version == load(*files).snapshot.version

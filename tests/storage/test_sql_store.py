@@ -1,0 +1,230 @@
+"""What only a database can do: survive, and fail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, event, text
+
+from clearinghouse.errors import BadSettings, StoreUnavailable, UnsafeFile
+from clearinghouse.storage import database
+from clearinghouse.storage.schema import metadata
+from clearinghouse.storage.sql_store import SqlStore, open_store, read_store
+from clearinghouse.storage.store import Effect
+from tests.storage.conftest import Decisions, put
+from tests.world import NOON
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from clearinghouse.storage.sql_store import open_store
+from tests.storage.conftest import Decisions
+
+async def main():
+    async with open_store(Path(sys.argv[1])) as store:
+        decide = Decisions()
+        for _ in range(3):
+            decision = decide.granted()
+            await store.record(decision)
+            print(decision.id, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_what_was_recorded_survives(path: Path, decide: Decisions) -> None:
+    made = decide.granted()
+    async with open_store(path) as store:
+        await store.record(made)
+    async with open_store(path) as store:
+        assert store.highest_time == made.at
+        assert [each.decision.id for each in await store.owed()] == [made.id]
+
+
+async def test_what_was_recorded_survives_the_death_of_the_process(path: Path) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, str(path), cwd=Path(__file__).parents[2], stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    told = out.decode().split()
+    assert len(told) == 3
+    async with read_store(path) as store:
+        assert [each.decision.id for each in await store.decisions(10)] == told
+
+
+async def test_every_commit_waits_for_the_disk(path: Path) -> None:
+    async with open_store(path) as store, store.engine.connect() as connection:
+        assert (await connection.execute(text("PRAGMA synchronous"))).scalar() == 2  # FULL
+        assert (await connection.execute(text("PRAGMA journal_mode"))).scalar() == "wal"
+
+
+async def test_many_that_come_together_share_their_commits(path: Path, decide: Decisions) -> None:
+    async with open_store(path) as store:
+        commits: list[Connection] = []
+        event.listen(store.writer.engine.sync_engine, "commit", commits.append)
+        made = [decide.granted() for _ in range(100)]
+        await asyncio.gather(*(store.record(each) for each in made))
+        assert len(commits) <= 2
+        assert {each.decision.id for each in await store.decisions(200)} == {each.id for each in made}
+
+
+async def test_one_who_gives_up_waiting_costs_the_others_nothing(path: Path, decide: Decisions) -> None:
+    async with open_store(path) as store:
+        tasks = [asyncio.create_task(store.record(decide.granted())) for _ in range(3)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(each) for each in done] == [type(None), asyncio.CancelledError, type(None)]
+
+
+async def test_a_closed_store_says_so(path: Path, decide: Decisions) -> None:
+    async with open_store(path) as store:
+        pass
+    with pytest.raises(StoreUnavailable, match="not open for writing"):
+        await store.record(decide.granted())
+
+
+# -- when it cannot be written -------------------------------------------------------------------------
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the file as another process would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+
+
+async def refused(store: SqlStore, decide: Decisions) -> StoreUnavailable:
+    before = store.highest_time
+    with pytest.raises(StoreUnavailable) as caught:
+        await store.record(decide.granted())
+    assert store.highest_time == before
+    return caught.value
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_locked_store_is_unavailable_until_it_is_free(path: Path, decide: Decisions) -> None:
+    async with open_store(path) as store:
+        with locked(path):
+            error = await refused(store, decide)
+        assert "database is locked" in error.message
+        assert error.mend == "another process holds it: end that one, or wait"
+        await store.record(decide.granted())
+        assert len(await store.decisions(5)) == 1
+
+
+async def test_a_full_disk_is_told(path: Path, decide: Decisions) -> None:
+    async with open_store(path) as store:
+        async with store.writer.engine.connect() as connection:
+            await connection.execute(text("PRAGMA max_page_count = 1"))  # cut to what is used now
+        writes = asyncio.gather(*(store.record(decide.granted()) for _ in range(100)))
+        with pytest.raises(StoreUnavailable) as caught:
+            await writes
+        assert caught.value.mend == "make room on its disk"
+
+
+async def test_a_store_that_may_only_be_read_is_told(path: Path, decide: Decisions) -> None:
+    async with open_store(path) as store:
+        async with store.engine.connect() as connection:
+            await connection.execute(text("PRAGMA query_only = 1"))
+        error = await refused(store, decide)
+        assert error.mend == "let us write the file and its directory"
+
+
+async def test_what_is_no_database_is_told(path: Path) -> None:
+    put(path, b"a letter to a friend, long enough to be looked at" * 40, 0o600)
+    with pytest.raises(StoreUnavailable, match="no SQLite database"):
+        async with open_store(path):
+            pass
+
+
+async def test_a_store_without_a_directory_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="make its directory"):
+        async with open_store(tmp_path / "absent" / "x.db"):
+            pass
+
+
+# -- whose it is ---------------------------------------------------------------------------------------
+
+
+async def test_nobody_else_can_read_the_store(path: Path, decide: Decisions) -> None:
+    async with open_store(path) as store:
+        await store.record(decide.granted())
+        modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert path.name in modes
+
+
+async def test_a_store_that_others_can_read_is_refused(path: Path) -> None:
+    put(path, b"", 0o640)
+    with pytest.raises(UnsafeFile, match="chmod 600"):
+        async with open_store(path):
+            pass
+    with pytest.raises(UnsafeFile, match="chmod 600"):
+        async with read_store(path):
+            pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+async def test_a_store_of_somebody_else_is_refused(path: Path) -> None:
+    put(path, b"", 0o600)
+    os.chown(path, 12345, -1)
+    with pytest.raises(UnsafeFile, match="belongs to user 12345"):
+        async with open_store(path):
+            pass
+
+
+async def test_whoever_looks_writes_nothing_and_makes_nothing(path: Path, decide: Decisions) -> None:
+    with pytest.raises(BadSettings, match="it is made when the service starts"):
+        async with read_store(path):
+            pass
+    assert list(path.parent.iterdir()) == []
+    async with open_store(path) as store, read_store(path) as reader:
+        await store.record(decide.granted())
+        [found] = await reader.decisions(1)
+        with pytest.raises(StoreUnavailable):
+            await reader.settle(found.decision.id, Effect.DONE, at=NOON)
+
+
+# -- its layout ----------------------------------------------------------------------------------------
+
+
+async def test_the_migrations_make_what_the_code_expects(path: Path) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async with open_store(path) as store, store.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_store_of_a_later_version_is_left_alone(path: Path) -> None:
+    async with open_store(path):
+        pass
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+        other.commit()
+    with pytest.raises(StoreUnavailable, match="run the version of the clearinghouse that wrote it"):
+        async with open_store(path):
+            pass
+    with pytest.raises(StoreUnavailable, match="is not today's"):
+        async with read_store(path):
+            pass
