@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from clearinghouse.keynote import syntax
 from clearinghouse.keynote.limits import Limits
 
-
 _LONGEST = Limits().attribute_bytes
 """Octets; 8 kB of constants and names could join to 8 MB."""
 
