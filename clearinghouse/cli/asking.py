@@ -12,7 +12,7 @@ from clearinghouse.cli.drawing import draw
 from clearinghouse.cli.loading import Loaded, load
 from clearinghouse.cli.options import Attributes, Json, Legacy, Now
 from clearinghouse.cli.output import as_json, clean, error_json, finish, say, tell_error
-from clearinghouse.keynote import Proof
+from clearinghouse.keynote import Missing, Proof
 from clearinghouse.keynote.clock import clock_attributes
 from clearinghouse.keynote.octets import from_octets
 
@@ -118,8 +118,18 @@ def _tell(answer: Answer, *, quiet: bool) -> None:
     for problem in answer.loaded.problems:
         tell_error(problem)
     for missing in answer.proof.missing:
-        steps = "; and ".join(step.text for step in missing.steps)
-        say(f"for `{clean(missing.value)}` is missing: {clean(steps)}", error=True)
+        _tell_missing(missing)
+
+
+def _tell_missing(missing: Missing) -> None:
+    """Print one step on the line, several on lines of their own."""
+    head = f"for `{clean(missing.value)}` is missing:"
+    if len(missing.steps) == 1:
+        say(f"{head} {clean(missing.steps[0].text)}", error=True)
+        return
+    say(head, error=True)
+    for step in missing.steps:
+        say(clean(step.text), error=True, indent=2)
 
 
 def explain(  # noqa: PLR0913, PLR0917 - each option is a parameter
