@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, TypeAlias, assert_never
@@ -88,6 +88,7 @@ class Seat:
     catch_up: Callable[[frozenset[str]], Awaitable[None]]
     owner: TopicOwner = field(init=False)
     _behind: asyncio.Event = field(default_factory=asyncio.Event)
+    _waits: Iterator[float] = field(default_factory=back_off)
 
     def __post_init__(self) -> None:
         self.owner = TopicOwner(self.link.exchange, self.plan.component)
@@ -98,19 +99,21 @@ class Seat:
             self._recover,
         ]
 
-    def fall_behind(self) -> None:
-        """Note that something was left undone: it is looked for soon."""
+    def fall_behind(self, *, full: bool = False) -> None:
+        """Note that something was left undone: it is looked for soon, and sooner where only our hands were *full*."""
+        if full:
+            self._waits = back_off()
         self._behind.set()
 
     async def keep_up(self) -> None:
         """Do again what was left undone, until cancelled; a lost session does so by itself when it is back."""
         clock = asyncio.get_running_loop().time
-        waits, last = back_off(), clock()
+        last = clock()
         while True:
             await self._behind.wait()
             if clock() - last > LONGEST_WAIT_SECONDS:
-                waits = back_off()
-            await asyncio.sleep(PAUSE_SECONDS + next(waits))
+                self._waits = back_off()
+            await asyncio.sleep(PAUSE_SECONDS + next(self._waits))
             await self.link.ready.wait()
             self._behind.clear()
             last = clock()

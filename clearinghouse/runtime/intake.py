@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -29,18 +29,25 @@ WORKERS: Final = 16
 """Questions in hand at once: each waits for the disk and the broker, none for the processor."""
 
 
+class Behind(Protocol):
+    """Is told where something was left undone; *full* if for no other reason than that our hands were."""
+
+    def __call__(self, broker: str, *, full: bool = False) -> None:
+        """Look for it soon."""
+
+
 @dataclass(slots=True)
 class Intake:
     """Takes questions from the doors, has them decided, and sees to it that the answer is given.
 
-    ``behind`` is told the broker where something was left undone.  A question that arrives again while
+    A question that arrives again while
     it is in hand, or after it was decided under the same policy, is the same question.
     """
 
     desk: Desk
     store: Store
     askings: Mapping[tuple[str, str], Asking]
-    behind: Callable[[str], None]
+    behind: Behind
     chance: Chance
     _waiting: asyncio.Queue[tuple[SubscriptionAsked, float]] = field(default_factory=lambda: asyncio.Queue(MAX_WAITING))
     _in_hand: set[Place] = field(default_factory=set)
@@ -52,13 +59,13 @@ class Intake:
         place = place_of(asked)
         if place in self._in_hand:
             if not place.subid:
-                self.behind(place.broker)  # it may have been asked anew since, and nothing tells the two apart
+                self.behind(place.broker, full=True)  # it may have been asked anew since, and nothing tells the two apart
             return
         try:
             self._waiting.put_nowait((asked, self.chance.elapsed()))
         except asyncio.QueueFull:
             log.warning("too_many_questions", broker=place.broker, waiting=MAX_WAITING, noise=place.broker)
-            self.behind(place.broker)
+            self.behind(place.broker, full=True)
         else:
             self._in_hand.add(place)
 

@@ -76,10 +76,10 @@ class Service:
         """Keep an event of the service's own life."""
         await self.store.note(Event(self.chance.now(), kind, {"version": __version__, "community": self.settings.community}))
 
-    def _fall_behind(self, broker: str) -> None:
+    def _fall_behind(self, broker: str, *, full: bool = False) -> None:
         for seat in self.seats:
             if any(each.jid == broker for each in seat.plan.brokers):
-                seat.fall_behind()
+                seat.fall_behind(full=full)
 
     def _adopt(self, holdings: Holdings) -> None:
         changed = self.desk.snapshot.version != holdings.snapshot.version
