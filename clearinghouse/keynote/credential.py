@@ -41,6 +41,8 @@ _SIGNATURE_STEPS = 40
 _TREES = 2_048
 """Trees kept for explanations; one of five comparisons is about 3 kB."""
 
+_LOCAL, _STRANGERS = Limits.local(), Limits()
+
 _shapes = Shapes()
 
 
@@ -149,7 +151,7 @@ def admit(
     Raises :class:`MalformedAssertion`, :class:`BadSignature`, :class:`WeakKey`,
     :class:`TooLarge`, :class:`BudgetExhausted`.
     """
-    limits = limits or (Limits.local() if policy else Limits())
+    limits = limits or (_LOCAL if policy else _STRANGERS)
     budget = budget or Budget(limits.steps)
     # 1. read the fields: of a tree too, its bytes are read, for they are what was signed
     raw = data.raw if isinstance(data, syntax.Assertion) else data

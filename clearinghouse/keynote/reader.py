@@ -20,7 +20,7 @@ from clearinghouse.keynote.shapes import Shaped, Shapes
 
 _FIELD = re.compile(r"([A-Za-z-]+):((?:[^\n]*)(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
 _ONE_LITERAL = re.compile(r'[ \t\n]*"([^"\\\n\r#]*)"[ \t\n]*\Z')
-_CONTINUED = re.compile(r'[ \t\n]*"((?:[^"\\\n\r#]|\\\n[ \t]*+)*+)"[ \t\n]*\Z')
+_CONTINUED = re.compile(r'[ \t\n]*"([^"\\\n\r#]*+(?:\\\n[ \t]*+[^"\\\n\r#]*+)*+)"[ \t\n]*\Z')
 _CONTINUATION = re.compile(r"\\\n[ \t]*")
 _VERSION = re.compile(r'[ \t]*(?:2|"2")[ \t]*\Z')
 _USUAL = frozenset({"keynote-version", "authorizer", "licensees", "conditions", "comment", "signature"})
