@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import doctest
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 from clearinghouse import keynote
+from clearinghouse.cli.scenario_run import run_file
 from clearinghouse.keynote import Limits
 from tests.docs.pages import ROOT, blocks, table_rows
 
@@ -39,3 +42,12 @@ def test_the_python_examples_are_true() -> None:
 def test_the_python_page_names_everything_that_is_public() -> None:
     text = PYTHON_API.read_text()
     assert [name for name in keynote.__all__ if f"`{name}" not in text and f"keynote.{name}" not in text] == []
+
+
+def test_the_scenario_file_on_the_page_passes(tmp_path: Path) -> None:
+    for folder in ("policies/demo", "credentials"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (block,) = blocks(ROOT / "docs/how-to/test-policies.md", "toml")
+    file = tmp_path / "policies/demo/page.toml"
+    file.write_text(block.text)
+    assert [result.failures for result in run_file(file)] == [(), ()]
