@@ -53,7 +53,10 @@ def _parsed(raw: bytes) -> syntax.Assertion:
 
 @lru_cache(maxsize=_TREES)
 def _clock_use(raw: bytes) -> ClockUse:
-    tree = _parsed(raw)
+    return _clock_use_of(_parsed(raw))
+
+
+def _clock_use_of(tree: syntax.Assertion) -> ClockUse:
     return clock_use((tree.authorizer, tree.licensees, tree.conditions), dict(tree.constants))
 
 
@@ -63,9 +66,10 @@ class Admitted:
     ``id`` is its SHA-256 name (32 bytes; authority rule R14).  ``authorizer`` is a normal form, or
     ``None`` where it depends on the request; then, and where the licensees do (``trusted_by`` is
     ``None``), :meth:`tree` has the texts.  ``function`` is ``None`` for missing Conditions.
+    ``kept`` is the tree, where parsing it again would be work that nobody has paid for.
     """
 
-    __slots__ = ("authorizer", "constants", "cost", "function", "id", "policy", "raw", "source", "trusted_by")
+    __slots__ = ("authorizer", "constants", "cost", "function", "id", "kept", "policy", "raw", "source", "trusted_by")
 
     def __init__(
         self,
@@ -90,6 +94,7 @@ class Admitted:
         self.constants = constants
         self.cost = cost
         self.source = source
+        self.kept: syntax.Assertion | None = None
 
     @property
     def name(self) -> str:
@@ -97,12 +102,12 @@ class Admitted:
         return self.id.hex()
 
     def tree(self) -> syntax.Assertion:
-        """Return the whole tree, parsed again from the bytes: explanations need it, decisions do not."""
-        return _parsed(self.raw)
+        """Return the whole tree; of a condition that is kept by shape it is parsed again, for explanations only."""
+        return self.kept or _parsed(self.raw)
 
     def clock_use(self) -> ClockUse:
         """Return how the assertion reads the clock."""
-        return _clock_use(self.raw)
+        return _clock_use_of(self.kept) if self.kept else _clock_use(self.raw)
 
     def resolved(self, authorizer: str, trusted_by: Trusted) -> Admitted:
         """Return this assertion with the principals that one request gives it."""
@@ -167,9 +172,10 @@ def admit(
         _check_signature(reading, names, written, allow_legacy=allow_legacy, limits=limits, budget=budget)
     # 4. decode the licensees
     trusted_by = _licensees(reading, names)
+    needs_tree = authorizer is None or trusted_by is None
     # 5. name it
     function, constants, cost = _function(reading, names)
-    return Admitted(
+    admitted = Admitted(
         raw=reading.raw,
         identity=_identity(authorizer or "", reading.signed),
         policy=policy,
@@ -180,6 +186,8 @@ def admit(
         cost=cost,
         source=source,
     )
+    admitted.kept = reading.tree or (parse(raw, limits=limits, budget=budget) if needs_tree else None)
+    return admitted
 
 
 def _decoded(written: str, label: str, reading: Reading) -> str:
@@ -257,8 +265,8 @@ class Admissions:
     """
 
     def __init__(self, size: int = 65_536, *, allow_legacy: bool = False) -> None:
-        """Remember at most *size* assertions, about 1 kB each with their text."""
-        self._size = size
+        """Remember at most about *size* kB: a usual assertion has 1 kB, a large tree as many as it takes."""
+        self._room = size
         self._allow_legacy = allow_legacy
         self._known: OrderedDict[tuple[bool, bool, bytes], Admitted] = OrderedDict()
 
@@ -280,9 +288,19 @@ class Admissions:
             return known
         admitted = admit(data, policy=policy, allow_legacy=self._allow_legacy, limits=limits, budget=budget, learn=learn, source=source)
         self._known[key] = admitted
-        if len(self._known) > self._size:
-            self._known.popitem(last=False)
+        self._room -= _kilobytes(admitted)
+        while self._room < 0:
+            self._room += _kilobytes(self._known.popitem(last=False)[1])
         return admitted
+
+    def __len__(self) -> int:
+        """Return how many assertions are remembered."""
+        return len(self._known)
+
+
+def _kilobytes(admitted: Admitted) -> int:
+    """Return what an admitted assertion takes, roughly: a node of a kept tree has about 100 bytes."""
+    return 1 + (len(admitted.raw) >> 10) + (admitted.cost // 5 if admitted.kept else 0)
 
 
 def refusal(error: HolderError) -> str:

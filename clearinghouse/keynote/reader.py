@@ -7,7 +7,7 @@ parsed in full, which either succeeds or says what is wrong.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from clearinghouse.errors import MalformedAssertion, TooLarge
@@ -40,6 +40,8 @@ class Reading:
     signature: syntax.Text | None
     signed_start: int
     signed_end: int
+    tree: syntax.Assertion | None = field(default=None, compare=False)
+    """The whole tree, where it was parsed and the conditions are not kept by shape."""
 
     @property
     def signed(self) -> bytes:
@@ -69,11 +71,19 @@ def from_tree(tree: syntax.Assertion, shapes: Shapes, *, learn: bool) -> Reading
     conditions: Shaped | syntax.Program | None = tree.conditions
     if tree.conditions is not None:
         text = tree.raw.decode("latin-1")
-        field = split_fields(text)[0].get("Conditions")
-        body, names = text[field.start : field.end] if field else "", tuple(sorted(name for name, _ in tree.constants))
+        found = split_fields(text)[0].get("Conditions")
+        body, names = text[found.start : found.end] if found else "", tuple(sorted(name for name, _ in tree.constants))
         conditions = shapes.known(body, names) or (shapes.learn(body, names, tree.conditions) if learn else None) or tree.conditions
     return Reading(
-        tree.raw, tree.authorizer, tree.licensees, conditions, tree.constants, tree.signature, tree.signed_start, tree.signed_end
+        tree.raw,
+        tree.authorizer,
+        tree.licensees,
+        conditions,
+        tree.constants,
+        tree.signature,
+        tree.signed_start,
+        tree.signed_end,
+        None if isinstance(conditions, Shaped) else tree,
     )
 
 
@@ -140,10 +150,10 @@ def _conditions(body: str | None, shapes: Shapes, *, learn: bool, limits: Limits
     known = shapes.known(body, ())
     if known is not None:
         return known
+    if not learn:
+        return _UNUSUAL  # what is not remembered is parsed as a whole, once, and its tree kept
     program = _parsed("Conditions", body, limits, budget)
-    if program is _UNUSUAL or not learn:
-        return program
-    return shapes.learn(body, (), program) or program
+    return program if program is _UNUSUAL else shapes.learn(body, (), program) or _UNUSUAL
 
 
 def _parsed(label: str, body: str, limits: Limits, budget: Budget) -> Any:  # noqa: ANN401 - one type per label
