@@ -186,6 +186,9 @@ class TreeBuilder(Transformer[Token, Any]):
         for item in items:
             node = self._want(item, "text", "`.`")
             parts += node.parts if isinstance(node, syntax.Join) else (node,)
+        if len(parts) > self._limits.members:  # each `.` copies what it extends
+            message = f"more than {self._limits.members} texts are joined here"
+            raise malformed(self._text, self._start(items[0]), message, "use a constant for what repeats", 1)
         return self._placed(syntax.Join(tuple(parts)), items[0], items[-1], max(item.depth for item in items))
 
     # -- tests ------------------------------------------------------------------------------------
