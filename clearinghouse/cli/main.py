@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -43,6 +44,9 @@ class Commands(TyperGroup):
             status = fail(error, command=command, json_wanted=json_wanted)
         except typer.Abort:
             status = _INTERRUPTED
+        except OSError as problem:  # reading is done with care, so this is standard output: a full disk, a lost terminal
+            error = BadSettings(f"the answer cannot be written ({problem.strerror})", mend="give it somewhere to go")
+            status = fail(error, command=command, json_wanted=False)
         sys.exit(status or 0)
 
 
@@ -72,6 +76,8 @@ for _module in _MODULES:
 
 def main() -> None:
     """Run the command line on the arguments of this process."""
+    # A process may be started without standard streams; Python then has None.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w", encoding="utf-8") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal that knows no check marks
     app()

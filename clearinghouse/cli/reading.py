@@ -83,6 +83,8 @@ def read(argument: str) -> bytes:
     """Return the bytes of one input; raises BadSettings for a file that cannot be read."""
     if is_literal(argument):
         return argument.encode("utf-8", "surrogateescape")
+    if argument == "-" and sys.stdin is None:
+        raise BadSettings("there is no standard input", mend="name a file")
     if argument == "-":
         return _bounded(sys.stdin.buffer.read(_AT_MOST + 1))
     try:
