@@ -9,7 +9,7 @@ import pytest
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.demo.worlds import BROKER
 from clearinghouse.grid.topics import Subscriber, SubscriptionAsked
-from tests.runtime.conftest import ANN, BEA, TOPIC, House, until
+from tests.runtime.house import ANN, BEA, TOPIC, House, until
 from tests.world import signed
 
 

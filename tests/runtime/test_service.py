@@ -15,7 +15,7 @@ from clearinghouse.demo.platforms import Platform
 from clearinghouse.runtime import intake
 from clearinghouse.storage import database
 from clearinghouse.storage.store import Effect
-from tests.runtime.conftest import ANN, BEA, EVE, TOPIC, House, until
+from tests.runtime.house import ANN, BEA, EVE, TOPIC, House, until
 from tests.world import signed
 
 
