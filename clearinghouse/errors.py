@@ -108,7 +108,7 @@ class MalformedAssertion(HolderError):
 
     code = "malformed"
 
-    def __init__(  # noqa: PLR0913 - a position is five facts, and each is named at every call
+    def __init__(
         self,
         message: str,
         *,
