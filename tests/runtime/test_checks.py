@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from clearinghouse.runtime.checks import looked_at
+from clearinghouse.settings.reading import parse_settings
+from tests.runtime.house import House
+
+
+@pytest.fixture(autouse=True)
+def secret(house: House) -> None:
+    house.write("secret", b"word")
+    (house.directory / "secret").chmod(0o600)
+
+
+def test_all_is_well_where_all_is_well(house: House) -> None:
+    found = looked_at(house.settings)
+    assert found.good
+    assert found.cautions == ()
+    assert [each.source for each in found.holdings.credentials] == ["credentials/a.kn"]
+    assert not house.settings.store.path.exists()
+
+
+def test_a_secret_that_others_can_read_is_an_error(house: House) -> None:
+    (house.directory / "secret").chmod(0o644)
+    [error] = looked_at(house.settings).errors
+    assert "chmod 600" in error.mend
+
+
+def test_a_store_that_others_can_read_is_an_error(house: House) -> None:
+    house.write("clearinghouse.db")
+    (house.directory / "clearinghouse.db").chmod(0o644)
+    assert not looked_at(house.settings).good
+
+
+def test_a_broken_file_is_an_error(house: House) -> None:
+    house.write("policies/topics/broken.kn", b"Authorizer\n")
+    assert not looked_at(house.settings).good
+
+
+CAUTIONS = [
+    ('host = "192.0.2.1"\n', "secret_file", "to 192.0.2.1 is not encrypted"),
+    ('host = "hub.example"\n', "secret_file", "to hub.example is not encrypted"),
+]
+
+
+@pytest.mark.parametrize("line,before,told", CAUTIONS, ids=lambda value: value.strip())
+def test_what_may_not_be_meant_is_told(house: House, line: str, before: str, told: str) -> None:
+    house.settings_text = house.settings_text.replace(before, f"{line}{before}")
+    found = looked_at(house.settings)
+    assert found.good
+    assert any(told in each for each in found.cautions)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_needs_no_caution(house: House, host: str) -> None:
+    house.settings_text = house.settings_text.replace("secret_file", f'host = "{host}"\nsecret_file')
+    assert looked_at(house.settings).cautions == ()
+
+
+def test_an_empty_house_is_told(house: House) -> None:
+    house.remove("policies/topics/incidents.kn")
+    settings = parse_settings('community = "x"\n[store]\npath = "none/x.db"', file="x", directory=house.directory)
+    told = "\n".join(looked_at(settings).cautions)
+    for words in ("no [[broker]]", "no policies in the group `topics`", "absent or cannot be written"):
+        assert words in told
+
+
+def test_a_topic_without_publishers_and_a_broker_without_topics_are_told(house: House) -> None:
+    house.settings_text = house.settings_text.replace("publishers", "# publishers")
+    house.settings_text += '\n[[broker]]\njid = "feeds.hub.example"\ncomponent = "clearinghouse.hub.example"\nsecret_file = "secret"\n'
+    told = "\n".join(looked_at(house.settings).cautions)
+    assert "nobody may publish to `incidents`" in told
+    assert "`feeds.hub.example` has no [[topic]]" in told
