@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from clearinghouse import keynote
+from clearinghouse.errors import ClearinghouseError
+from clearinghouse.keynote import Limits, syntax
 from clearinghouse.keynote.keys import from_seed
 from clearinghouse.keynote.lint import RULES, Advice, lint, lint_set
 from clearinghouse.keynote.principals import of_key
 from clearinghouse.keynote.public_keys import read_library_key
 from tests.unit.keynote.certificates import certificate, ecdsa_secret
 
+CONFORMANCE = Path(__file__).parents[2] / "conformance"
 ALICE = from_seed(b"alice" + bytes(27)).principal
 NAMES = {
     "ALICE": ALICE,
@@ -100,3 +104,21 @@ def test_advice_names_nothing_that_could_move_a_terminal() -> None:
 def test_json_has_the_documented_members() -> None:
     [found] = lint(keynote.parse(b'Authorizer: POLICY\nLicensees: "a"\n'))
     assert list(found.as_json()) == ["rule", "name", "level", "line", "column", "message", "mend"]
+
+
+@pytest.mark.parametrize("file", sorted(CONFORMANCE.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_no_assertion_of_another_hand_is_too_odd_for_advice(file: Path) -> None:
+    """Each literal and name of a tree is found in the text again, however it is laid out."""
+    for line in file.read_text().splitlines()[::9]:
+        raws = [assertion["text"].encode() for assertion in json.loads(line)["assertions"]]
+        trees = [tree for raw in raws if (tree := parsed(raw)) is not None]
+        for tree, several in zip(trees, lint_set(trees), strict=True):
+            rows = tree.raw.decode().split("\n")
+            assert all(1 <= each.column <= len(rows[each.line - 1]) + 1 for each in (*lint(tree), *several))
+
+
+def parsed(raw: bytes) -> syntax.Assertion | None:
+    try:
+        return keynote.parse(raw, limits=Limits.local())
+    except ClearinghouseError:
+        return None
