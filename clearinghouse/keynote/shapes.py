@@ -18,6 +18,7 @@ from typing import Any
 from clearinghouse.keynote import syntax
 from clearinghouse.keynote.compiler import Constants, Function, TooDeep, compile_program, interpret
 from clearinghouse.keynote.numbers import INT_MAX
+from clearinghouse.keynote.remembered import Remembered
 from clearinghouse.keynote.strings import float_of, unquote
 
 # It begins with a set of characters, for which `re` looks much faster than for alternatives.
@@ -38,6 +39,8 @@ _LONGEST = 1 << 14
 """Characters of a shape that is remembered."""
 _INTERNED = 40
 """Literals up to this length are shared between credentials: names, domains, values."""
+_NUMBERS = 1_024
+"""Numbers that are shared between credentials: levels, ports, sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,12 @@ def _value(piece: str) -> tuple[str, str | int | float | None]:
         return "s", None if bad is not None else (intern(text) if len(text) < _INTERNED else text)
     if "." in piece:
         return "f", float_of(piece)
-    number = int(piece) if len(piece) <= 10 else INT_MAX + 1  # noqa: PLR2004 - digits of 32 bits
+    number = _integers[piece] if len(piece) <= 10 else INT_MAX + 1  # noqa: PLR2004 - digits of 32 bits
     return "i", number if number <= INT_MAX else None
+
+
+_integers: Remembered[str, int] = Remembered(int, _NUMBERS)
+"""Shared as short texts are: a number above 256 has 32 bytes in each credential otherwise."""
 
 
 class Shapes:
