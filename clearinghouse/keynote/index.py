@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from clearinghouse.keynote.credential import Admitted, Refused
 from clearinghouse.keynote.licensees import Anybody, principals
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Index:
     """Assertions by licensee; those that trust anybody, and those whose principals need the request."""
 
@@ -43,6 +44,15 @@ class Index:
                     for principal in principals(trusted):
                         postings.setdefault(principal, []).append(assertion)
         return cls({principal: tuple(found) for principal, found in postings.items()}, tuple(anybody), tuple(dynamic), frozenset(joint))
+
+    @cached_property
+    def by_authorizer(self) -> Mapping[str, tuple[Admitted, ...]]:
+        """Assertions by authorizer, for explanations: made once, when first something is explained."""
+        found: dict[str, list[Admitted]] = {}
+        for assertion in self:
+            if assertion.authorizer is not None:
+                found.setdefault(assertion.authorizer, []).append(assertion)
+        return {authorizer: tuple(posting) for authorizer, posting in found.items()}
 
     def __iter__(self) -> Iterator[Admitted]:
         """Yield every assertion once."""

@@ -29,7 +29,7 @@ from clearinghouse.keynote.reasons import describe, failing
 
 _CONSIDERED = 1_000
 """Assertions that the search looks at; beyond them the answer is the nearest step among these."""
-_HOP, _FAILURE, _FURTHER, _LICENCE, _POLICY_LICENCE, _REISSUE = 0.01, 1.0, 0.05, 1.3, 100.0, 2.0
+_HOP, _FAILURE, _FURTHER, _SWAPPED, _LICENCE, _POLICY_LICENCE, _REISSUE = 0.01, 1.0, 0.05, 1.2, 1.3, 100.0, 2.0
 """What a step costs: mending a clause is nearer than a new licence; a new policy is the last resort."""
 
 
@@ -107,20 +107,16 @@ class _Search:
         below = dict.fromkeys(self._below_policy())
         self.granters = {each.authorizer for each in below if each.authorizer} | {POLICY}
         self.granters |= {name for each in below if each.trusted_by is not None for name in principals(each.trusted_by)}
+        self.risen = {each.assertion.authorizer for each in reached if each.level > 0 and isinstance(each.assertion.trusted_by, str)}
         known = {each.assertion for each in reached}
         self.reached = [*reached, *(evaluated(context, each) for each in below if each not in known)]
 
     def _below_policy(self) -> Iterator[Admitted]:
         """Yield assertions from `POLICY` downward, nearest first, up to the bound."""
-        by_authorizer: dict[str, list[Admitted]] = {}
-        for layer in self.held.layers:
-            for posting in (layer.anybody, *layer.by_licensee.values()):
-                for assertion in posting:
-                    if assertion.authorizer is not None:
-                        by_authorizer.setdefault(assertion.authorizer, []).append(assertion)
         waiting, seen, left = deque([POLICY]), {POLICY}, _CONSIDERED
         while waiting:
-            for assertion in dict.fromkeys(by_authorizer.get(waiting.popleft(), ())):
+            authorizer = waiting.popleft()
+            for assertion in (each for layer in self.held.layers for each in layer.by_authorizer.get(authorizer, ())):
                 left -= 1
                 if left < 0:
                     return
@@ -170,6 +166,13 @@ class _Search:
         for name in sorted(self.granters - set(requesters) - self.held.revoked):  # of equal ways always the same
             price = _POLICY_LICENCE if name == POLICY else _LICENCE
             yield name, (price, (self._licence(name, subject),))
+            for authorizer in self._reversed(name):
+                yield name, (_SWAPPED, (self._licence(name, authorizer),))
+
+    def _reversed(self, name: str) -> Iterator[str]:
+        """Yield whom the requesters reach and who licenses *name*, where *name* would have to license them."""
+        authors = (each.authorizer for layer in self.held.layers for each in layer.by_licensee.get(name, ()) if each.trusted_by == name)
+        return (author for author in authors if author is not None and author in self.risen)
 
     def _licence(self, authorizer: str, licensee: str) -> Step:
         who = "a policy" if authorizer == POLICY else f"`{short(authorizer)}`"
