@@ -12,6 +12,7 @@ from rich.console import Console
 from tests.benchmarks.cold import cold
 from tests.benchmarks.decisions import decisions, explained, matching
 from tests.benchmarks.graphs import graphs
+from tests.benchmarks.hostile import hostile
 from tests.benchmarks.machine import machine
 from tests.benchmarks.measure import Effort
 from tests.benchmarks.memory import memory
@@ -29,6 +30,7 @@ SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "reading": reading,
     "loading": loading,
     "memory": memory,
+    "hostile": hostile,
 }
 
 

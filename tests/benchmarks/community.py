@@ -35,7 +35,7 @@ ACTION = {
     "operation": "subscribe",
 }
 
-_KIND = "sig-ed25519-hex:"
+KIND = "sig-ed25519-hex:"
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def credential(authorizer: Key, licensees: str, conditions: str) -> bytes:
     text = (
         f'KeyNote-Version: 2\nAuthorizer: "{authorizer.principal}"\nLicensees: {licensees}\nConditions: {conditions} -> "allow";\n'
     ).encode()
-    signature = authorizer.secret.sign(text + _KIND.encode()).signature.hex()
-    return text + f'Signature: "{_KIND}{signature}"\n'.encode()
+    signature = authorizer.secret.sign(text + KIND.encode()).signature.hex()
+    return text + f'Signature: "{KIND}{signature}"\n'.encode()
 
 
 def policy(licensees: str, conditions: str = FIVE) -> Admitted:
