@@ -21,6 +21,11 @@ DATE, TIME = "date", "time"
 _FORMATS = {DATE: "%Y%m%d", TIME: "%Y%m%d%H%M%S"}
 _TICKS = {DATE: timedelta(days=1), TIME: timedelta(seconds=1)}
 _MIRRORED: Mapping[syntax.Relation, syntax.Relation] = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
+_FLIPPED_BY: Mapping[bool, frozenset[syntax.Relation]] = {
+    False: frozenset({"<", ">=", "==", "!="}),
+    True: frozenset({"<=", ">", "==", "!="}),
+}
+"""Relations that change when ``clock < literal``, and when (true) ``clock <= literal``, becomes false."""
 _DIGITS = re.compile(r"[0-9]{8}(?:[0-9]{6})?\Z")
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -78,22 +83,28 @@ def clock_use(part: object, constants: Mapping[str, str]) -> ClockUse:
 
 def next_change(use: ClockUse, now: datetime) -> datetime | None:
     """Return the first instant after *now* at which the clock can change what *use* saw."""
-    found = [instant for comparison in use.comparisons for instant in _boundaries(*comparison, now)]
+    found = list(_flips(use, now))
     if use.tick is not None and now <= _LAST - use.tick:
         found.append(_floor(now, use.tick) + use.tick)
     return min(found, default=None)
 
 
+def _flips(use: ClockUse, now: datetime) -> Iterator[datetime]:
+    """Yield when ``clock < literal`` or ``clock <= literal`` next becomes false.
+
+    Of all literals ahead the least is met first, so one search answers for hundreds of them.
+    """
+    for name in {used for used, _, _ in use.comparisons}:
+        clock = now.strftime(_FORMATS[name])
+        for equal, relations in _FLIPPED_BY.items():
+            literals = {literal for used, relation, literal in use.comparisons if used == name and relation in relations}
+            ahead = [literal for literal in literals if (clock <= literal if equal else clock < literal)]
+            if ahead and (flip := _first_false(name, min(ahead), equal=equal)) is not None:
+                yield flip
+
+
 def _floor(now: datetime, tick: timedelta) -> datetime:
     return now.replace(microsecond=0) if tick == _TICKS[TIME] else now.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _boundaries(name: str, relation: syntax.Relation, literal: str, now: datetime) -> Iterator[datetime]:
-    """Yield when ``clock < literal`` and ``clock <= literal`` become false, as the relation needs."""
-    if relation in {"<", ">=", "==", "!="} and (flip := _first_false(name, literal, equal=False)) is not None and flip > now:
-        yield flip
-    if relation in {"<=", ">", "==", "!="} and (flip := _first_false(name, literal, equal=True)) is not None and flip > now:
-        yield flip
 
 
 @lru_cache(maxsize=4_096)
