@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from clearinghouse.errors import TooLarge
 from clearinghouse.keynote.conditions import Outcome
 from clearinghouse.keynote.context import POLICY, Context
 from clearinghouse.keynote.credential import Admitted
-from clearinghouse.keynote.evaluation import evaluated
+from clearinghouse.keynote.evaluation import Reached
 from clearinghouse.keynote.licensees import Every, Quorum, Some, Trusted, met
 from clearinghouse.keynote.octets import from_octets
 
@@ -50,7 +50,7 @@ class Link:
         }
 
 
-def links(context: Context, settled: Settled) -> Iterator[Link]:
+def links(context: Context, settled: Settled, evaluate: Callable[[Admitted], Reached]) -> Iterator[Link]:
     """Yield the chain from `POLICY` down, each assertion once; raises TooLarge beyond ``limits.chain``."""
     order = list(settled)
     waiting, done = [POLICY], set[str]()
@@ -64,13 +64,12 @@ def links(context: Context, settled: Settled) -> Iterator[Link]:
             raise TooLarge("the chain is too long", mend=f"at most {context.limits.chain} assertions are followed (`chain`)")
         # Who was settled before explains it, and cannot lean on it in turn as in a cycle of one strength.
         used = tuple(_used(carrier.trusted_by, frozenset(order[: order.index(principal)])))
-        yield _link(context, carrier, used)
+        yield _link(context, evaluate(carrier), used)
         waiting += used
 
 
-def _link(context: Context, carrier: Admitted, used: tuple[str, ...]) -> Link:
-    reached = evaluated(context, carrier)
-    best = _best(reached.outcomes)
+def _link(context: Context, reached: Reached, used: tuple[str, ...]) -> Link:
+    carrier, best = reached.assertion, _best(reached.outcomes)
     return Link(
         id=carrier.name,
         policy=carrier.policy,

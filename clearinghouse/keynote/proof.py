@@ -35,6 +35,7 @@ class Proof:
         self.context = context
         self.settled = settled
         self.level = level
+        self._known: dict[Admitted, Reached] = {}
 
     @property
     def value(self) -> str:
@@ -57,12 +58,18 @@ class Proof:
 
         Raises :class:`TooLarge` beyond ``limits.chain``.
         """
-        return tuple(links(self.context, self.settled))
+        return tuple(links(self.context, self.settled, self._evaluated))
 
     @cached_property
     def reached(self) -> tuple[Reached, ...]:
         """Every assertion that a settled principal leads to, evaluated."""
-        return tuple(evaluated(self.context, assertion) for assertion in dict.fromkeys(self._reached()))
+        return tuple(map(self._evaluated, dict.fromkeys(self._reached())))
+
+    def _evaluated(self, assertion: Admitted) -> Reached:
+        """Return what *assertion* does in this query, evaluated once."""
+        if assertion not in self._known:
+            self._known[assertion] = evaluated(self.context, assertion)
+        return self._known[assertion]
 
     def _reached(self) -> Iterator[Admitted]:
         for layer in self.held.layers:
