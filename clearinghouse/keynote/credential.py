@@ -38,6 +38,9 @@ from clearinghouse.keynote.texts import fold
 _SIGNATURE_STEPS = 40
 """An Ed25519 check takes about 60 us, an RSA-8192 check about 200 us."""
 
+_INTERPRETED = 8
+"""A node takes about 1 us to interpret, and as much again when the answer is explained."""
+
 _TREES = 2_048
 """Trees kept for explanations; one of five comparisons is about 3 kB."""
 
@@ -249,7 +252,7 @@ def _function(reading: Reading, names: dict[str, str]) -> tuple[Function | None,
         case Shaped() as shaped:
             return shaped.shape.function, shaped.constants(names), shaped.shape.cost
         case program:
-            return *interpreted(program, names), 4 * weight(program)
+            return *interpreted(program, names), _INTERPRETED * weight(program)
 
 
 def _identity(authorizer: str, signed: bytes) -> bytes:
@@ -300,7 +303,7 @@ class Admissions:
 
 def _kilobytes(admitted: Admitted) -> int:
     """Return what an admitted assertion takes, roughly: a node of a kept tree has about 100 bytes."""
-    return 1 + (len(admitted.raw) >> 10) + (admitted.cost // 5 if admitted.kept else 0)
+    return 1 + (len(admitted.raw) >> 10) + (admitted.cost // 10 if admitted.kept else 0)
 
 
 def refusal(error: HolderError) -> str:
