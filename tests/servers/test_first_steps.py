@@ -1,0 +1,82 @@
+"""What `init` writes and tells works: its ejabberd.yml in a real ejabberd, its three commands in a real shell."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from clearinghouse.demo.ejabberd import Ejabberd
+from clearinghouse.demo.ejabberd_config import API_PORT, CLIENT_PORT, Hosting
+from clearinghouse.demo.platforms import client_platform
+from tests.servers.processes import done, program
+
+pytestmark = pytest.mark.servers
+
+USER, PASSWORD = "ann@hub.example", "password"
+
+SERVER = """\
+hosts: [hub.example]
+listen:
+  - {{module: ejabberd_c2s, ip: "{address}", port: {client}, access: all}}
+  - {{module: ejabberd_http, ip: "{address}", port: {api}, request_handlers: {{/{token}: mod_http_api}}}}
+api_permissions:
+  accounts: {{who: [{{ip: 127.0.0.0/8}}], what: [register]}}
+acl:
+  local: {{user_regexp: ""}}
+access_rules:
+  local: {{allow: local}}
+modules:
+  mod_caps: {{}}
+  mod_disco: {{}}
+include_config_file: "{include}"
+"""
+
+
+@dataclass(slots=True)
+class OwnEjabberd(Ejabberd):
+    """An ejabberd of somebody who has included what `init` wrote."""
+
+    include: Path = Path()
+
+    def _prepare(self) -> None:
+        Ejabberd._prepare(self)
+        config, included = self._directory / "ejabberd.yml", self._directory / "clearinghouse.yml"
+        included.touch(mode=0o600)
+        included.write_text(self.include.read_text())
+        os.chown(included, config.stat().st_uid, config.stat().st_gid)
+        ports = {"client": CLIENT_PORT, "api": API_PORT}
+        config.write_text(SERVER.format(address=self.address, token=self._token, include=included, **ports))
+
+
+def moved(directory: Path, address: str) -> None:
+    """Let both sides use a loopback address of their own, so that any number of tests can run side by side."""
+    for name in ("clearinghouse.toml", "ejabberd.yml"):
+        path = directory / name
+        assert '"127.0.0.1"' in path.read_text()
+        path.write_text(path.read_text().replace('"127.0.0.1"', f'"{address}"'))
+
+
+async def test_from_nothing_to_a_first_approval_by_the_commands_as_they_are_printed(tmp_path: Path) -> None:
+    status, out, err = await done("clearinghouse", "init", "hub", "--community", "csirt-net", "--json", cwd=tmp_path)
+    assert (status, err) == (0, "")
+    check, serve, approve = json.loads(out)["commands"]
+    hosting = Hosting(("hub.example",), (), "clearinghouse.hub.example", "")
+    server = OwnEjabberd(hosting, include=tmp_path / "hub/ejabberd.yml")
+    moved(tmp_path / "hub", server.address)
+    async with server:
+        await server.register(USER, PASSWORD)
+        status, out, err = await done("sh", "-c", check, cwd=tmp_path)
+        assert (status, err) == (0, ""), out
+        async with program("sh", "-c", f"exec {serve}", cwd=tmp_path) as running:
+            await running.says("  ready  ")
+            async with client_platform(f"{USER}/x", PASSWORD, server.address, CLIENT_PORT, broker="pubsub.hub.example") as ann:
+                assert await ann.subscribe("incidents") == "pending"
+                await running.says("  pending  ")
+                assert ann.rulings.empty()
+                status, _, err = await done("sh", "-c", approve, cwd=tmp_path)
+                assert (status, err) == (0, "")
+                assert (await ann.ruling()).state == "subscribed"
