@@ -73,7 +73,7 @@ def clock_use(part: object, constants: Mapping[str, str]) -> ClockUse:
             case syntax.Attribute(name) if name in clocks:
                 mentions.append(name)
             case syntax.Indirect(term):
-                named = fold(term, constants)
+                named = fold(term, constants) if isinstance(term, syntax.Literal | syntax.Attribute) else None
                 mentions += [DATE, TIME] if named is None else clocks & {named}  # `$x` may name either
             case _:
                 pass
