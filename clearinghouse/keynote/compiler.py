@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clearinghouse.keynote import numbers, patterns, syntax
-from clearinghouse.keynote.conditions import Environment, evaluate, float_in, integer_in, join
+from clearinghouse.keynote.conditions import SEARCHES, Environment, evaluate, float_in, integer_in, join
 from clearinghouse.keynote.context import Context
 from clearinghouse.keynote.numbers import RuntimeFault
 
@@ -195,7 +195,7 @@ _FALLIBLE = (syntax.Match, syntax.Join, syntax.IntegerRelation, syntax.FloatRela
 
 def _search(context: Context, text: str, pattern: str) -> tuple[str, ...]:
     """Return the captures, which are never empty on a match; no match gives none."""
-    context.budget.spend(patterns.cost(pattern, text, limits=context.limits))
+    context.budget.spend(SEARCHES * patterns.cost(pattern, text, limits=context.limits))
     return patterns.search(pattern, text, limits=context.limits) or ()
 
 

@@ -18,6 +18,9 @@ from clearinghouse.keynote.numbers import RuntimeFault
 _BYTES_PER_STEP = 64
 """Bytes of a text that are joined, or read as a number, in one step of the budget."""
 
+SEARCHES = 2
+"""Whoever explains an answer searches again, and should find it paid for."""
+
 _RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -77,7 +80,7 @@ class Environment:
 
     def match(self, text: str, pattern: str) -> bool:
         """Search, and keep the captures; a search that fails clears them."""
-        self.context.budget.spend(patterns.cost(pattern, text, limits=self.context.limits))
+        self.context.budget.spend(SEARCHES * patterns.cost(pattern, text, limits=self.context.limits))
         found = patterns.search(pattern, text, limits=self.context.limits)
         self.captures = found or ()
         return found is not None
