@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from clearinghouse.clearing.vocabulary import GROUPS, SENSITIVE
-from clearinghouse.keynote import Admitted, Assertions, Refused
+from clearinghouse.keynote import POLICY, Admitted, Assertions, Refused
 from clearinghouse.keynote.licensees import principals
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.principals import normalise
