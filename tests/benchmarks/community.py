@@ -24,16 +24,11 @@ UNTIL = f'{FIVE} && date < "20270101"'
 MATCHING = f'{FIVE} && domain ~= "^([a-z0-9-]+\\\\.)?example$"'
 """The same with a regular expression."""
 
-ACTION = {
-    "app_domain": "xmpp",
-    "domain": "b.example",
-    "level": "2",
-    "tls_version": "1.3",
-    "port": "5269",
-    "date": "20261121",
-    "time": "20261121120000",
-    "operation": "subscribe",
-}
+FACTS = {"app_domain": "xmpp", "domain": "b.example", "level": "2", "tls_version": "1.3", "port": "5269"}
+"""What the five comparisons read: as many facts as a peer is given."""
+
+ACTION = {**FACTS, "date": "20261121", "time": "20261121120000", "operation": "subscribe"}
+"""The same at an instant."""
 
 KIND = "sig-ed25519-hex:"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from clearinghouse.keynote import Assertions, admit
-from tests.benchmarks.community import ACTION, FIVE, VALUES, Key, credential, policy, quoted
+from tests.benchmarks.community import FACTS, FIVE, VALUES, Key, credential, policy, quoted
 from tests.benchmarks.measure import Effort, Side, race
 from tests.benchmarks.report import Section
 
@@ -29,7 +29,7 @@ def graphs(effort: Effort) -> Section:
 
 
 def _side(name: str, assertions: Assertions, requesters: list[str], want: str = "allow") -> Side:
-    return Side(name, lambda: assertions.query(authorizers=requesters, action=ACTION, values=VALUES).value, want)
+    return Side(name, lambda: assertions.query(authorizers=requesters, action=FACTS, values=VALUES).value, want)
 
 
 def _threshold() -> str:

@@ -28,7 +28,7 @@ def memory(effort: Effort) -> Section:
         rows.append((name, allocated, _in_a_process("resident", count, hubs), text, allocated + text))
     return Section(
         f"Memory of one of {count:,} loaded credentials (bytes)",
-        ("each its own licensee and domain", "without its text", "resident without its text", "text", "with its text"),
+        ("each has its own licensee and domain", "without text", "resident, without text", "text", "with text"),
         rows,
         tuple(Goal(f"bytes for each of {count:,} credentials, without text, {row[0]}", "at most", 800, row[1]) for row in rows),
         (

@@ -7,7 +7,7 @@ import json
 from cedarpy import Decision, Entities, PolicySet, is_authorized
 
 from clearinghouse.keynote import Assertions
-from tests.benchmarks.community import ACTION, VALUES, policy
+from tests.benchmarks.community import FACTS, VALUES, policy
 from tests.benchmarks.measure import Effort, Side, race
 from tests.benchmarks.report import Goal, Section
 
@@ -29,7 +29,7 @@ def policies(effort: Effort) -> Section:
     us = race(
         (
             Side("cedarpy", lambda: is_authorized(_REQUEST, rules, entities).decision, Decision.Allow),
-            Side("ours", lambda: assertions.query(authorizers=["analyst"], action=ACTION, values=VALUES).value, "allow"),
+            Side("ours", lambda: assertions.query(authorizers=["analyst"], action=FACTS, values=VALUES).value, "allow"),
         ),
         effort,
     )

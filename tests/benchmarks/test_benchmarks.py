@@ -1,0 +1,62 @@
+"""What `make bench` relies on; nothing here is timed."""
+
+from __future__ import annotations
+
+import pytest
+
+from clearinghouse.keynote import Limits, Proof, admit
+from tests.benchmarks.community import DEPTHS, FACTS, VALUES, Chain, members
+from tests.benchmarks.hostile import answered, base, explained
+from tests.benchmarks.hostile_inputs import INPUTS
+from tests.benchmarks.measure import Effort, Side, WrongAnswer, race
+from tests.benchmarks.report import Goal
+
+LIMITS = Limits()
+ONCE = Effort(rounds=1, batch_seconds=0.0, crowd=1, repeats=1)
+ANSWERS = {*VALUES, "budget-exhausted", "too-large", "bad-query", *(f"{value}, budget-exhausted" for value in VALUES)}
+
+
+def test_a_wrong_answer_is_not_timed() -> None:
+    with pytest.raises(WrongAnswer, match="`two` answers 2 instead of 1"):
+        race([Side("two", lambda: 2, 1)], ONCE)
+
+
+def test_each_side_has_a_median() -> None:
+    assert set(race([Side("one", lambda: 1, 1), Side("two", lambda: 2, 2)], ONCE)) == {"one", "two"}
+
+
+@pytest.mark.parametrize(
+    "goal, verdict",
+    [
+        (Goal("g", "at least", 5.0, 5.0), "reached"),
+        (Goal("g", "at least", 5.0, 4.0), "missed by 20%"),
+        (Goal("g", "at most", 2.0, 2.0), "reached"),
+        (Goal("g", "at most", 2.0, 2.5), "missed by 25%"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else None,
+)
+def test_goals(goal: Goal, verdict: str) -> None:
+    assert goal.verdict == verdict
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_every_link_of_a_chain_counts(depth: int) -> None:
+    chain = Chain(depth)
+    assertions = chain.loaded(tuple(map(admit, members(3))))
+    assert assertions.query(authorizers=chain.requesters, action=FACTS, values=VALUES).value == "allow"
+    for name in FACTS:
+        wrong = FACTS | {name: "6000" if name == "port" else "1"}
+        assert assertions.query(authorizers=chain.requesters, action=wrong, values=VALUES).value == "deny"
+
+
+def test_every_hostile_request_is_within_the_limits_and_answered() -> None:
+    assertions = base()
+    for name, make in INPUTS.items():
+        request = make()
+        sizes = [len(raw) for raw in request.credentials]
+        assert len(sizes) <= LIMITS.assertions, name
+        assert max(sizes) <= LIMITS.assertion_bytes, name
+        assert sum(sizes) <= LIMITS.request_bytes, name
+        answer = answered(assertions, request)
+        assert isinstance(answer, Proof) or answer in ANSWERS, name
+        assert explained(answer) in ANSWERS, name
