@@ -123,7 +123,7 @@ def _files(folder: Path, group: str) -> Iterator[Entry]:
         return
     if len(names) > MAX_FILES:
         yield _problem(folder, group, TooLarge(f"it has {len(names)} files", mend=f"put several assertions into one; {MAX_FILES} are read"))
-    yield from (Entry(group, folder / name, _stamp(folder / name)) for name in names[:MAX_FILES])
+    yield from (Entry(group, path, _stamp(path)) for path in map(folder.joinpath, names[:MAX_FILES]))
 
 
 def _is_assertions(name: str) -> bool:
