@@ -70,9 +70,8 @@ def licensed(assertion: Admitted) -> Iterator[str]:
 
 def foreign_to(group: str, policies: Mapping[str, Iterable[Admitted]], shared: Iterable[str]) -> frozenset[str]:
     """Return the principals that the policies of other groups license, but for the *shared* ones."""
-    return frozenset(name for other, loaded in policies.items() if other != group for each in loaded for name in licensed(each)) - set(
-        shared
-    )
+    elsewhere = (each for other, loaded in policies.items() if other != group for each in loaded)
+    return frozenset(name for each in elsewhere for name in licensed(each)) - {*shared, POLICY}
 
 
 _NOTHING = Assertions()

@@ -231,6 +231,11 @@ def test_r01_a_policy_that_licenses_a_key_in_two_roles_is_found_when_loaded(sim:
     assert not list(check_separation(sim.policies, [who("boss")]))
 
 
+def test_r01_whoever_licenses_policy_itself_gives_nothing_and_takes_nothing(sim: Community) -> None:
+    governed(sim).load(b'Authorizer: "POLICY"\nLicensees: "POLICY"\nConditions: operation == "subscribe";\n')
+    assert sim.asks("boss", "approve").value == "allow"
+
+
 @pytest.mark.parametrize("group", ["people", "publish"])
 def test_r01_nobody_in_particular_may_not_govern(group: str) -> None:
     anybody = b'Authorizer: "POLICY"\nConditions: operation ~= "^(approve|publish-table)$";\n'
