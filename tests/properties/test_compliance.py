@@ -169,7 +169,11 @@ def test_without_principals_is_replacing_every_use_of_them_by_nobody(
     """Also as requesters, and also where `POLICY` names them (authority rule R15)."""
     renamed = kn.Question(tuple(name + "?" * (name in gone) for name in question.authorizers), question.action, question.values)
     silent = [tree for tree in trees if not reads_requesters(tree)]
-    rest = [kn.renamed(tree, {name: name + "!" for name in gone}) for tree in silent if tree.authorizer not in map(syntax.Literal, gone)]
+    rest = [
+        kn.renamed(tree, {name: name + "!" for name in gone})
+        for tree in silent
+        if tree.authorizer not in {syntax.Literal(name) for name in gone}
+    ]
     revoked = Assertions(policies=admitted(silent), limits=PATIENT).without(principals=gone)
     assert ask(revoked, question).level == ask(admitted(rest), renamed).level
 
