@@ -81,9 +81,10 @@ def assertion(by: str, to: str | None, where: str = "", value: str = "", until: 
     return "".join(f"{name}: {body}\n" for name, body in fields if body).encode()
 
 
-def signed(by: str, to: str | None, where: str = "", **rest: str) -> bytes:
+@cache
+def signed(by: str, to: str | None, where: str = "", *, value: str = "", until: str = "", comment: str = "") -> bytes:
     """Return the credential by the key of *by* that licenses *to*."""
-    return sign(assertion(by, to, where, **rest), key(by))
+    return sign(assertion(by, to, where, value, until, comment), key(by))
 
 
 def plain(
