@@ -40,8 +40,8 @@ class Behind(Protocol):
 class Intake:
     """Takes questions from the doors, has them decided, and sees to it that the answer is given.
 
-    A question that arrives again while
-    it is in hand, or after it was decided under the same policy, is the same question.
+    A question that arrives again while it is in hand, or after it was decided under the same policy, is
+    the same question.
     """
 
     desk: Desk
@@ -98,7 +98,7 @@ class Intake:
             log.warning("left_undone", broker=asked.broker, topic=asked.node, reason=error.message, mend=error.mend, noise=asked.broker)
             self.behind(asked.broker)
         except ClearinghouseError as error:
-            log.error("not_carried_out", broker=asked.broker, topic=asked.node, reason=error.message, mend=error.mend)  # noqa: TRY400 - no frames
+            _tell_refused(asked.broker, asked.node, error)
 
     async def _answer(self, asked: SubscriptionAsked, arrived: float) -> None:
         earlier = await self._earlier(place_of(asked))
@@ -136,18 +136,34 @@ class Intake:
             await self._settle(recorded.decision, None)
 
     async def catch_up(self, brokers: frozenset[str]) -> None:
-        """Carry out what is owed at *brokers*; drop what policy has overtaken, for it is decided anew."""
+        """Carry out what is owed at *brokers*; one decision that cannot be carried out keeps no other from it.
+
+        Raises `BrokerUnavailable` and `StoreUnavailable`, after which the rest is still owed.
+        """
         for recorded in await self.store.owed():
             place = recorded.decision.request.place
             if place is None or place.broker not in brokers or place in self._in_hand:
                 continue
-            if self.holds(recorded):
-                log.info("carried_out_late", id=recorded.decision.id, broker=place.broker, topic=place.node)
-                await self.finish(recorded)
-            else:
-                log.info("overtaken", id=recorded.decision.id, broker=place.broker, topic=place.node)
-                await self.store.settle(recorded.decision.id, Effect.DROPPED, at=self.chance.now())
+            try:
+                await self._carry_out_late(recorded, place)
+            except Unavailable:
+                raise
+            except ClearinghouseError as error:
+                _tell_refused(place.broker, place.node, error)
+
+    async def _carry_out_late(self, recorded: Recorded, place: Place) -> None:
+        """Carry out one decision, or drop it where policy has overtaken it: then it is decided anew."""
+        if self.holds(recorded):
+            await self.finish(recorded)
+            log.info("carried_out_late", id=recorded.decision.id, broker=place.broker, topic=place.node)
+        else:
+            await self.store.settle(recorded.decision.id, Effect.DROPPED, at=self.chance.now())
+            log.info("overtaken", id=recorded.decision.id, broker=place.broker, topic=place.node)
 
     async def _settle(self, decision: Decision, latency: timedelta | None) -> None:
         if Recorded.of(decision).effect is Effect.OWED:
             await self.store.settle(decision.id, Effect.DONE, at=self.chance.now(), latency=latency)
+
+
+def _tell_refused(broker: str, topic: str, error: ClearinghouseError) -> None:
+    log.error("not_carried_out", broker=broker, topic=topic, reason=error.message, mend=error.mend, noise=broker)

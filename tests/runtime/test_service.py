@@ -16,7 +16,7 @@ from clearinghouse.runtime import intake
 from clearinghouse.storage import database
 from clearinghouse.storage.store import Effect
 from tests.runtime.house import ANN, BEA, EVE, TOPIC, House, until
-from tests.world import signed
+from tests.world import assertion, signed
 
 
 @contextmanager
@@ -183,6 +183,26 @@ async def test_an_answer_that_policy_has_overtaken_is_never_given(house: House) 
     first, second = await house.recorded()
     assert (first.decision.outcome, first.effect) == (Outcome.GRANTED, Effect.DROPPED)
     assert (second.decision.outcome, second.effect) == (Outcome.REFUSED, Effect.DONE)
+
+
+async def test_a_topic_that_is_no_longer_ours_keeps_no_other_from_being_answered(house: House) -> None:
+    house.settings_text += house.settings_text.partition("[[topic]]")[1] + house.settings_text.partition("[[topic]]")[2].replace(
+        TOPIC, "aaa"
+    )
+    house.write(
+        "policies/topics/aaa.kn", assertion("POLICY", "xmpp-member:a.example", 'operation == "subscribe" && topic == "aaa"', "allow")
+    )
+    async with house.open() as service, house.platform(ANN) as ann:
+        house.line.cut = True
+        await ann.subscribe("aaa")
+        await ann.subscribe(TOPIC)
+        await until(lambda: not service.intake._in_hand)
+        house.world.network.broker.nodes["aaa"].affiliations = {"somebody@else.example": "owner"}
+        house.line.lose()
+        house.line.join()
+        ruling = await ann.ruling()
+        assert (ruling.node, ruling.state) == (TOPIC, "subscribed")
+    assert [each.effect for each in await house.recorded()] == [Effect.OWED, Effect.DONE]
 
 
 async def test_a_request_that_came_while_we_were_away_is_answered_at_the_next_start(house: House) -> None:
