@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where everything is put: a new or an empty directory.")],
     community: Annotated[str, typer.Option(help="The community's name: lower-case letters, digits, `.`, `_`, `-`.")],
-    broker: Annotated[list[str] | None, typer.Option(metavar="JID", help="A publish-subscribe service; may be repeated.")] = None,
+    broker: Annotated[
+        list[str] | None, typer.Option(metavar="JID", help=f"A publish-subscribe service; may be repeated. [default: {DEFAULT_BROKER}]")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write settings, keys, a first policy and a first credential; overwrite nothing.

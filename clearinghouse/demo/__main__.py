@@ -30,14 +30,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print what came of it as one
 
 def main() -> None:
     """Run the demonstration on the arguments of this process."""
-    typer.run(demo)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(demo)
+    app()
 
 
 def demo(*, memory: Memory = False, json: Json = False) -> None:
     """Show the clearinghouse at work, at an ejabberd of its own on loopback.
 
-    An analyst is approved and receives an incident; a stranger and a former member are not. Exit status: 0 all went
-    as told; 1 something did not; 2 it could not be played.
+    An analyst is approved and receives an incident; a stranger and a former member are not.
+
+    Exit status: 0 all went as told; 1 something did not; 2 it could not be played.
     """
     log = io.StringIO()
     telemetry.configure(stream=log)

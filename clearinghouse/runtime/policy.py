@@ -30,6 +30,10 @@ MAX_NAMED: Final = 1_000
 """Assertions that one event names."""
 
 
+MAX_TOLD: Final = 50
+"""Refusals that are told one by one at one time; the rest are counted."""
+
+
 def loader_for(settings: Settings) -> Loader:
     """Return a loader that judges as the settings say."""
     admissions = Admissions(allow_legacy=settings.allow_legacy_signatures)
@@ -134,17 +138,12 @@ def _named(assertions: Iterable[Admitted]) -> list[dict[str, str]]:
 def _tell(before: Holdings, after: Holdings) -> None:
     """Log what is new: each refusal once, and one line with the counts."""
     known = set(map(str, before.problems))
-    for each in after.problems:
-        if str(each) not in known:
-            log.warning(
-                "left_out",
-                file=each.file,
-                line=each.line,
-                column=each.column,
-                reason=each.error.message,
-                mend=each.error.mend,
-                kept=each.kept,
-            )
+    news = [each for each in after.problems if str(each) not in known]
+    for each in news[:MAX_TOLD]:
+        error = each.error
+        log.warning("left_out", file=each.file, line=each.line, column=each.column, reason=error.message, mend=error.mend, kept=each.kept)
+    if len(news) > MAX_TOLD:
+        log.warning("more_left_out", count=len(news) - MAX_TOLD, mend="`clearinghouse serve --check` names them all")
     log.info(
         "policy_loaded",
         version=after.snapshot.version[:12],

@@ -29,8 +29,8 @@ async def replay(recorded: Recorded, store: Store) -> Replayed | None:
     holdings, then = archive.holdings(), recorded.decision
     desk = Desk(recorded.attributes["community"], holdings.snapshot, _Nowhere(), _Nowhere(), new_id=lambda: then.id, levels=recorded.values)
     again = rule(then.request, desk, now=then.at)
-    agrees = (again.value, again.outcome, again.reason.code) == (then.value, then.outcome, then.reason.code)
-    return Replayed(again, holdings, agrees)
+    same_reason = again.reason.code == then.reason.code or NOT_EXPLAINED in {again.reason.code, then.reason.code}
+    return Replayed(again, holdings, (again.value, again.outcome) == (then.value, then.outcome) and same_reason)
 
 
 class _Nowhere:
