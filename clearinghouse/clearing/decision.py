@@ -48,6 +48,9 @@ class Decision:
     proof: Proof | None
 
 
+NOT_EXPLAINED = "not-granted"
+"""The reason code of a refusal that there was no time to explain: it says nothing about the policy."""
+
 ASK = "ask"
 
 _KINDS = {"condition": "condition-failed", "licence": "no-licence"}
@@ -107,7 +110,7 @@ def reason_of(outcome: Outcome, proof: Proof, explains: Callable[[int], bool] = 
     with suppress(BudgetExhausted, TooLarge):
         if explains(_work(proof)):
             return _missing(proof)
-    return Reason("not-granted", "policy does not grant this, and there is no time now to say what is missing")
+    return Reason(NOT_EXPLAINED, "policy does not grant this, and there is no time now to say what is missing")
 
 
 def _work(proof: Proof) -> int:

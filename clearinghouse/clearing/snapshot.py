@@ -48,7 +48,9 @@ class Snapshot:
         kept, ids, keys, both = tuple(credentials), tuple(withdrawn), tuple(revoked), tuple(map(normalise, shared))
         left_out = tuple(refused)
         groups = {
-            group: Assertions(policies=loaded[group], credentials=kept, refused=left_out).without(ids, principals=keys) for group in GROUPS
+            # Without a policy nothing can be granted, so a group that has none needs no index of all credentials.
+            group: Assertions(policies=own, credentials=kept if own else (), refused=left_out).without(ids, principals=keys)
+            for group, own in loaded.items()
         }
         return cls(
             _version(loaded, kept, ids, keys, both), groups, left_out, {group: foreign_to(group, loaded, both) for group in SENSITIVE}

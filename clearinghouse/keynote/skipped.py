@@ -50,7 +50,8 @@ def of_refused(refused: Refused) -> Skipped:
     """Return what became of an assertion that was not admitted."""
     error = refused.error
     line, column = (error.line, error.column) if isinstance(error, MalformedAssertion) else (1, 1)
-    return Skipped("", refused.source, error.code, error.message, line, column)
+    detail = f"{error.message}: {error.mend}" if error.mend else error.message
+    return Skipped("", refused.source, error.code, detail, line, column)
 
 
 def of_reached(reached: Reached, context: Context, settled: Settled, *, revoked: bool) -> Iterator[Skipped]:

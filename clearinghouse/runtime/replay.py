@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from clearinghouse.clearing.clear import Desk, rule
-from clearinghouse.clearing.decision import Decision
+from clearinghouse.clearing.decision import NOT_EXPLAINED, Decision
 from clearinghouse.clearing.enforcement import Enforcement
 from clearinghouse.storage.holdings import Holdings
 from clearinghouse.storage.store import Recorded, Store
