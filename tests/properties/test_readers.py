@@ -57,8 +57,9 @@ def check(raw: bytes, shapes: Shapes) -> None:
 
 
 def test_readers_agree_on_every_vector() -> None:
+    """On every third in the short profile: each is parsed twice and compiled."""
     shapes = Shapes()
-    for raw in texts():
+    for raw in texts() if settings().max_examples > 1_000 else texts()[::3]:
         check(raw, shapes)
     assert len(shapes) > 100
 
