@@ -74,7 +74,7 @@ class Assertions:
         """Return a set with *credentials* laid over this one; the cost is theirs alone."""
         held = self._held
         layer = Index.of(_of_channel(credentials, policy=False), held.layers)
-        return self._with(replace(held, layers=(*held.layers, layer), refused=(*held.refused, *refused)))
+        return self._with(Held((*held.layers, layer), held.withdrawn, held.revoked, (*held.refused, *refused)))
 
     def without(self, ids: Iterable[bytes] = (), *, principals: Iterable[str] = ()) -> Assertions:
         """Return a set in which the assertions named by *ids*, and every use of *principals*, are gone."""

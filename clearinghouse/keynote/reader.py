@@ -114,9 +114,11 @@ def _quick(
     if authorizer is None or ("keynote-version" in bodies and not _VERSION.match(bodies["keynote-version"])):
         return None
     signed = _signature(bodies.get("signature"))
-    licensees = _licensees(bodies.get("licensees"), limits, budget)
     conditions = _conditions(bodies.get("conditions"), shapes, learn=learn, limits=limits, budget=budget)
-    if signed is _UNUSUAL or licensees is _UNUSUAL or conditions is _UNUSUAL:
+    if signed is _UNUSUAL or conditions is _UNUSUAL:
+        return None
+    licensees = _licensees(bodies.get("licensees"), limits, budget)  # last: they may need Lark, which should not be for nothing
+    if licensees is _UNUSUAL:
         return None
     return Reading(data, syntax.Literal(authorizer.group(1)), licensees, conditions, (), signed, 0, signature)
 
@@ -132,7 +134,10 @@ def _signature(body: str | None) -> Any:  # noqa: ANN401 - a text, nothing, or t
     if body is None:
         return None
     found = _CONTINUED.match(body)
-    return syntax.Literal(_CONTINUATION.sub("", found.group(1))) if found else _UNUSUAL
+    if found is None:
+        return _UNUSUAL
+    written = found.group(1)
+    return syntax.Literal(_CONTINUATION.sub("", written) if "\\" in written else written)
 
 
 def _licensees(body: str | None, limits: Limits, budget: Budget) -> Any:  # noqa: ANN401 - licensees, nothing, or the mark
