@@ -74,7 +74,7 @@ def clock_use(part: object, constants: Mapping[str, str]) -> ClockUse:
                 mentions.append(name)
             case syntax.Indirect(term):
                 named = fold(term, constants) if isinstance(term, syntax.Literal | syntax.Attribute) else None
-                mentions += [DATE, TIME] if named is None else clocks & {named}  # `$x` may name either
+                mentions += clocks if named is None else clocks & {named}  # `$x` may name either
             case _:
                 pass
     tick = min((_TICKS[name] for name in mentions), default=None) if len(mentions) > len(comparisons) else None
