@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from sys import intern
@@ -114,10 +115,22 @@ class Admitted:
 
     def resolved(self, authorizer: str, trusted_by: Trusted) -> Admitted:
         """Return this assertion with the principals that one request gives it."""
+        made = self._copy()
+        made.authorizer, made.trusted_by = authorizer, trusted_by
+        return made
+
+    def found_at(self, source: str) -> Admitted:
+        """Return this assertion as one that came from *source*: the same bytes may lie in two places."""
+        if source == self.source:
+            return self
+        made = self._copy()
+        made.source = source
+        return made
+
+    def _copy(self) -> Admitted:
         made = object.__new__(Admitted)
         for slot in Admitted.__slots__:
             setattr(made, slot, getattr(self, slot))
-        made.authorizer, made.trusted_by = authorizer, trusted_by
         return made
 
     def __repr__(self) -> str:
@@ -287,8 +300,9 @@ class Admissions:
         key = (policy, self._allow_legacy, hashlib.sha256(data).digest())
         known = self._known.get(key)
         if known is not None:
-            self._known.move_to_end(key)
-            return known
+            with suppress(KeyError):  # another thread may just have let go of it
+                self._known.move_to_end(key)
+            return known.found_at(source)
         admitted = admit(data, policy=policy, allow_legacy=self._allow_legacy, limits=limits, budget=budget, learn=learn, source=source)
         self._known[key] = admitted
         self._room -= _kilobytes(admitted)

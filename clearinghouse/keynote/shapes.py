@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import product
 from sys import intern
@@ -128,7 +129,8 @@ class Shapes:
         shape = self._known.get(key)
         if shape is None:
             return None
-        self._known.move_to_end(key)
+        with suppress(KeyError):  # another thread may just have let go of it
+            self._known.move_to_end(key)
         return Shaped(shape, parts[1])
 
     def learn(self, body: str, names: tuple[str, ...], program: syntax.Program) -> Shaped | None:
