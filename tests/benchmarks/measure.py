@@ -20,10 +20,10 @@ class Effort:
     request is made.
     """
 
-    rounds: int = 301
+    rounds: int = 201
     batch_seconds: float = 0.001
     crowd: int = 100_000
-    repeats: int = 9
+    repeats: int = 7
 
     @classmethod
     def quick(cls) -> Effort:
