@@ -1,24 +1,32 @@
 """What the clearinghouse believes, made of files (pure; rule R16).
 
 Each assertion is judged by itself: one that is broken is left out and named, and never keeps another from
-counting.  One that was good before it was broken stays in use as it was, until it is mended or taken away;
-what is taken away stops counting at once, whatever else is wrong in its file.
+counting.  One that was good before it was broken stays in use as it was, until it is mended or taken away,
+as long as it plainly is the same one: it still names the same parties.  What is taken away stops counting at
+once, whatever else is wrong in its file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
 from itertools import chain
+from typing import Final, TypeAlias, TypeVar
 
 from clearinghouse.clearing.policies import check_policy, check_separation
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.clearing.vocabulary import GROUPS
 from clearinghouse.errors import BadPolicy, ClearinghouseError, MalformedAssertion
 from clearinghouse.keynote import Admissions, Admitted, Limits, Refused, split_assertions
+from clearinghouse.keynote.fields import split_fields
 from clearinghouse.storage.folders import CREDENTIALS, FileRead
+
+_T = TypeVar("_T", bound=Hashable)
+_Parties: TypeAlias = tuple[tuple[str, str], ...]
+"""Label and body of each field that says who trusts whom."""
+_PARTIES: Final = frozenset({"Local-Constants", "Authorizer", "Licensees"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +138,39 @@ def _counting(files: Iterable[FileHeld], group: str) -> Iterator[Admitted]:
 def _with_last_good(now: Sequence[Piece], before: Sequence[Piece]) -> list[Piece]:
     """Return *now* with what broken pieces were before.
 
-    A piece was what stood in its place, where as many stand in that place as before; in any other case
-    something was taken away, and nobody can say that it was not this one.
+    A piece is what it was where its text is the same, or where of all that went and came it alone has the same
+    parties.  In any other case something may have been taken away, and nobody can say that it was not this one.
     """
     if all(each.error is None for each in now):
         return list(now)
-    pieces = list(now)
-    blocks = SequenceMatcher(None, [each.raw for each in before], [each.raw for each in now], autojunk=False).get_opcodes()
-    for tag, old, old_end, new, new_end in blocks:
-        if tag in {"equal", "replace"} and old_end - old == new_end - new:
-            pieces[new:new_end] = map(_last_good, now[new:new_end], before[old:old_end])
-    return pieces
+    old, new = {each.raw for each in before}, {each.raw for each in now}
+    same = _only((each.raw, each) for each in before)
+    gone = _only((_parties(each), each) for each in before if each.raw not in new)
+    came = _only((_parties(each), each) for each in now if each.raw not in old)
+    stayed = _only((each.raw, each) for each in now)
+    return [_last_good(each, same.get(each.raw) if each.raw in stayed else None, came, gone) for each in now]
 
 
-def _last_good(now: Piece, before: Piece) -> Piece:
-    return now if now.error is None else replace(now, counts=before.counts)
+def _last_good(now: Piece, same: Piece | None, came: Mapping[_Parties, Piece], gone: Mapping[_Parties, Piece]) -> Piece:
+    if now.error is None:
+        return now
+    parties = _parties(now)
+    before = gone.get(parties) if parties and came.get(parties) is now else same
+    return now if before is None else replace(now, counts=before.counts)
+
+
+def _only(found: Iterable[tuple[_T, Piece]]) -> dict[_T, Piece]:
+    """Return the pieces whose key no other has."""
+    pairs = list(found)
+    often = Counter(key for key, _ in pairs)
+    return {key: piece for key, piece in pairs if often[key] == 1}
+
+
+def _parties(piece: Piece) -> _Parties:
+    """Return who trusts whom, as it is written: of what counts, or else of the broken text."""
+    raw = piece.counts.raw if piece.counts else piece.raw
+    fields, _ = split_fields(raw.decode("latin-1"))
+    return tuple((each.label, fields.body(each).strip()) for each in fields.fields if each.label in _PARTIES)
 
 
 def _in_file(error: ClearinghouseError, line: int) -> ClearinghouseError:

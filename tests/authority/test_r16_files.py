@@ -88,6 +88,40 @@ def test_an_assertion_that_is_taken_away_stops_counting_while_its_neighbour_brea
     assert topics(after) == ["one"]  # nobody can say which of the two was meant to stay
 
 
+def licensing(*to: str, topic: str = "one", fine: bool = True) -> list[bytes]:
+    found = [assertion("POLICY", each, f'operation == "subscribe" && topic == "{topic}"', "allow") for each in to]
+    return found if fine else [each.replace(b"->", b"=>") for each in found]
+
+
+def licensed(held: Holdings) -> list[str]:
+    return sorted(name for each in held.admitted() for name in "abcd" if f"{name}.example".encode() in each.raw)
+
+
+def test_a_broken_assertion_never_brings_back_what_was_taken_away_beside_it() -> None:
+    before = load(file(*licensing("a.example", "b.example")))
+    after = load(file(*licensing("b.example", fine=False), *licensing("d.example")), before=before)
+    assert licensed(after) == ["b", "d"]
+    assert [each.kept for each in after.problems] == [True]
+
+
+def test_a_broken_assertion_that_names_others_than_before_is_a_new_one() -> None:
+    before = load(file(*licensing("a.example")))
+    after = load(file(*licensing("b.example", fine=False)), before=before)
+    assert (licensed(after), [each.kept for each in after.problems]) == ([], [False])
+
+
+def test_what_broke_among_others_with_the_same_parties_is_nobody_s_to_guess() -> None:
+    before = load(file(text("one"), text("two")))
+    assert topics(load(file(broken("two"), text("three")), before=before)) == ["three"]
+    assert topics(load(file(broken("two"), broken("three")), before=before)) == []
+
+
+def test_one_good_assertion_is_not_kept_twice() -> None:
+    held = load(file(broken("one")), before=load(file(text("one"))))
+    assert topics(held) == ["one"]
+    assert topics(load(file(broken("one"), broken("one")), before=held)) == []
+
+
 def test_what_comes_new_counts_while_its_neighbour_is_broken() -> None:
     before = load(file(text("one")))
     assert topics(load(file(broken("one"), text("new")), before=before)) == ["new"]
