@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,8 +12,9 @@ from clearinghouse.clearing.facts import Facts
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.soundness import Proven, Reason
 from clearinghouse.errors import BudgetExhausted, ClearinghouseError, TooLarge, Unavailable
-from clearinghouse.keynote import Budget, Proof
+from clearinghouse.keynote import Budget, Missing, Proof
 from clearinghouse.keynote.context import Context
+from clearinghouse.keynote.missing import CONSIDERED
 
 __all__ = ["ASK", "Decision", "Outcome", "Reason", "decide", "grant_end", "lowest", "outcome_of", "reason_of", "refuse"]
 
@@ -34,7 +35,8 @@ class Decision:
     """A ruling on one request.
 
     ``id`` is random and tells a stranger nothing.  ``ends`` is when a grant ends by itself.
-    ``version`` names the snapshot that was used.  ``proof`` is ``None`` where none could be made.
+    ``version`` names the snapshot that was used.  ``proof`` is ``None`` where none could be made;
+    ``missing`` is what stronger values would need, empty also where there was no time to look for it.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Decision:
     at: datetime
     ends: datetime | None
     proof: Proof | None
+    missing: tuple[Missing, ...] = ()
 
 
 NOT_EXPLAINED = "not-granted"
@@ -58,8 +61,8 @@ _KINDS = {"condition": "condition-failed", "licence": "no-licence"}
 
 _EXPLAINING = 400
 """Steps to explain one assertion at most; the longest of the examples takes 30."""
-_EXPLAINED_EACH, _EXPLAINED = 40, 1_000
-"""Steps to explain an assertion of our own, measured at 75 us; and how many of them are considered."""
+_EXPLAINED_EACH = 40
+"""Steps to explain an assertion of our own, measured at 75 us."""
 
 
 def decide(
@@ -82,7 +85,9 @@ def decide(
         return Decision(identity, request, Outcome.REFUSED, lowest(proof), proven.flaw, version, now, None, proof)
     outcome = outcome_of(proof)
     ends = grant_end(facts, proof, now=now, cap=cap) if outcome is Outcome.GRANTED else None
-    return Decision(identity, request, outcome, proof.value, reason_of(outcome, proof, explains), version, now, ends, proof)
+    missing = _missing(proof, explains) if outcome is Outcome.REFUSED else ()
+    reason = reason_of(outcome, proof, missing)
+    return Decision(identity, request, outcome, proof.value, reason, version, now, ends, proof, missing or ())
 
 
 def refuse(identity: str, request: Request, error: ClearinghouseError, *, value: str, version: str, now: datetime) -> Decision:
@@ -101,33 +106,34 @@ def outcome_of(proof: Proof) -> Outcome:
     return Outcome.PENDING if proof.value == ASK else Outcome.GRANTED
 
 
-def reason_of(outcome: Outcome, proof: Proof, explains: Callable[[int], bool] = lambda _: True) -> Reason:
-    """Return what an operator wants to read first."""
+def reason_of(outcome: Outcome, proof: Proof, missing: Sequence[Missing] | None) -> Reason:
+    """Return what an operator wants to read first; *missing* is ``None`` where there was no time to look for it."""
     if outcome is Outcome.GRANTED:
         return Reason("granted", f"{len(proof.chain)} assertions carry `{proof.value}`")
     if outcome is Outcome.PENDING:
         return Reason("pending", "policy leaves this to a person")
-    with suppress(BudgetExhausted, TooLarge):
-        if explains(_work(proof)):
-            return _missing(proof)
-    return Reason(NOT_EXPLAINED, "policy does not grant this, and there is no time now to say what is missing")
+    if missing is None:
+        return Reason(NOT_EXPLAINED, "policy does not grant this, and there is no time now to say what is missing")
+    if not missing:
+        return Reason("nothing-granted", "no policy grants this to anybody")
+    kind = missing[-1].steps[0].kind
+    return Reason(_KINDS.get(kind, kind), missing[-1].sentence())
 
 
 def _work(proof: Proof) -> int:
     """Return the steps that saying what is missing may take; a stranger's conditions may take all that they are given."""
     loaded, *handed_in = (len(layer.by_licensee) for layer in proof.held.layers)
-    return _EXPLAINED_EACH * min(_EXPLAINED, loaded) + _EXPLAINING * sum(handed_in)
+    return _EXPLAINED_EACH * min(CONSIDERED, loaded) + _EXPLAINING * sum(handed_in)
 
 
-def _missing(proof: Proof) -> Reason:
-    """Return what the strongest value would need; explaining has a budget of its own for each assertion."""
+def _missing(proof: Proof, explains: Callable[[int], bool]) -> tuple[Missing, ...] | None:
+    """Return what stronger values would need; explaining has a budget of its own for each assertion."""
     context = proof.context
     bounded = Context(context.requesters, context.action, context.scale, context.limits, Budget(_EXPLAINING))
-    missing = Proof(proof.held, bounded, proof.settled, proof.level).missing
-    if not missing:
-        return Reason("nothing-granted", "no policy grants this to anybody")
-    kind = missing[-1].steps[0].kind
-    return Reason(_KINDS.get(kind, kind), missing[-1].sentence())
+    with suppress(BudgetExhausted, TooLarge):
+        if explains(_work(proof)):
+            return Proof(proof.held, bounded, proof.settled, proof.level).missing
+    return None
 
 
 def lowest(proof: Proof) -> str:

@@ -7,7 +7,7 @@ what the query saw, not a later state.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -115,8 +115,11 @@ class Proof:
         """For the next and for the strongest value above this one, the nearest steps to it."""
         return nearest(self.held, self.context, self.level, self.reached)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the proof in the documented schema (``docs/reference/json.md``)."""
+    def as_json(self, missing: Sequence[Missing] | None = None) -> dict[str, Any]:
+        """Return the proof in the documented schema (``docs/reference/json.md``).
+
+        *missing* is given by whoever has found it already, or has no time to look for it.
+        """
         until = self.stable_until
         return {
             "value": self.value,
@@ -125,5 +128,5 @@ class Proof:
             "stable_until": until.isoformat() if until else None,
             "chain": [each.as_json() for each in self.chain],
             "skipped": [each.as_json() for each in self.skipped],
-            "missing": [each.as_json() for each in self.missing],
+            "missing": [each.as_json() for each in (self.missing if missing is None else missing)],
         }

@@ -17,7 +17,7 @@ from clearinghouse.clearing.clear import Ledger
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.enforcement import LeavePending, Nothing, enforcement_of
 from clearinghouse.clearing.request import Place
-from clearinghouse.keynote import Proof
+from clearinghouse.keynote import Missing, Proof
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.storage.archive import Archive
 
@@ -59,7 +59,9 @@ class Recorded:
         """Return what is kept of *decision* when it is made."""
         effect = Effect.NONE if isinstance(enforcement_of(decision), Nothing | LeavePending) else Effect.OWED
         attributes, values = _asked(decision)
-        return cls(replace(decision, proof=None), attributes, values, _proven(decision.proof), __version__, effect)
+        return cls(
+            replace(decision, proof=None, missing=()), attributes, values, _proven(decision.proof, decision.missing), __version__, effect
+        )
 
     @property
     def stable_until(self) -> datetime | None:
@@ -124,8 +126,9 @@ def _asked(decision: Decision) -> tuple[Mapping[str, str], tuple[str, ...]]:
     return attributes, tuple(map(from_octets, proof.context.scale.names))
 
 
-def _proven(proof: Proof | None) -> Mapping[str, Any] | None:
+def _proven(proof: Proof | None, missing: Sequence[Missing]) -> Mapping[str, Any] | None:
+    """Return the proof as it is kept: recording explains no more than the decision had time for (rule R21)."""
     if proof is None:
         return None
-    told = proof.as_json()
+    told = proof.as_json(missing)
     return {**told, "skipped": told["skipped"][:MAX_SKIPPED]}
