@@ -80,10 +80,10 @@ def soundest(query: Callable[[Less], Proof], flaw_of: Callable[[Proof], Reason |
 
 
 def _rests_on(proof: Proof) -> Iterator[bytes | str]:
-    """Yield the ids of the links and the requesters, in normal form, that carry *proof*."""
+    """Yield the ids of the links and the requesters, as people read them, that carry *proof*."""
     yield from (bytes.fromhex(link.id) for link in proof.chain)
     used = {name for link in proof.chain for name in link.licensees}
-    yield from (name for name in proof.authorizers if from_octets(name) in used)
+    yield from (name for name in map(from_octets, proof.authorizers) if name in used)
 
 
 def flaw_of(facts: Facts, elsewhere: Collection[str], proof: Proof) -> Reason | None:
