@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
-from clearinghouse.errors import BadSettings
+from clearinghouse.errors import BadSettings, UnsafeFile
 from clearinghouse.settings.mistakes import Mistake, mistakes_in, refusal
 from clearinghouse.settings.model import NAMES, TABLES, Settings
+from clearinghouse.settings.ownership import foreign
 
 MAX_SETTINGS_BYTES: Final = 1 << 20
 """Bytes of a settings file; a thousand topics have 200 kB."""
@@ -19,7 +21,8 @@ MAX_SETTINGS_BYTES: Final = 1 << 20
 def read_settings(path: Path) -> Settings:
     """Return the settings in *path*; relative paths in them start at its directory.
 
-    Raises :class:`BadSettings`, which names the line, the setting and the mend of every mistake.
+    Raises :class:`BadSettings`, which names the line, the setting and the mend of every mistake, and
+    :class:`UnsafeFile` where somebody else can write the file.
     """
     return parse_settings(_read(path), file=str(path), directory=path.resolve().parent)
 
@@ -50,13 +53,17 @@ def no_settings(path: Path) -> Mistake:
 
 def _read(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            fault = foreign(os.fstat(file.fileno()))
+            content = file.read(MAX_SETTINGS_BYTES + 1)
     except FileNotFoundError:
         raise refusal(str(path), [no_settings(path)]) from None
     except OSError as error:
         raise BadSettings(f"`{path}` cannot be read ({error.strerror})", mend="give the path of the settings file") from None
+    if fault:
+        raise UnsafeFile(f"`{path}` {fault.fact}", mend=f"{fault.mend}, and read what it says now")
     if len(content) > MAX_SETTINGS_BYTES:
-        raise BadSettings(f"`{path}` has {len(content)} bytes", mend=f"settings have at most {MAX_SETTINGS_BYTES}")
+        raise BadSettings(f"`{path}` is too large", mend=f"settings have at most {MAX_SETTINGS_BYTES} bytes")
     try:
         return content.decode()
     except UnicodeDecodeError as error:

@@ -1,7 +1,8 @@
 """Reads policies and credentials from their folders: bytes, or why they may not be read.
 
-Whoever can write a policy decides who is trusted, so a file or folder that everybody can write is refused,
-and so are links, devices and what is larger than any honest file.  Only what changed is read again.
+Whoever can write a policy decides who is trusted, so a file or folder that anybody else can write is refused
+(`clearinghouse.settings.ownership`), and so are links, devices and what is larger than any honest file.  Only
+what changed is read again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final, TypeAlias
 
 from clearinghouse.clearing.vocabulary import GROUPS
 from clearinghouse.errors import BadSettings, ClearinghouseError, TooLarge, UnsafeFile
+from clearinghouse.settings.ownership import foreign
 
 CREDENTIALS: Final = ""
 """The group of files that hold credentials: they belong to no group of operations."""
@@ -68,8 +70,7 @@ class Folders:
 
     def look(self) -> Look:
         """Return what lies in the folders, without reading it; never raises."""
-        groups = (entry for group in GROUPS for entry in _files(self.policies / group, group))
-        return (*_misplaced(self.policies), *groups, *_files(self.credentials, CREDENTIALS))
+        return (*_policies(self.policies), *_credentials(self.credentials))
 
     def read(self, look: Look) -> tuple[FileRead, ...]:
         """Return every file of *look*; one that is unchanged is the same object as before."""
@@ -78,7 +79,7 @@ class Folders:
 
 
 def _read(entry: Entry) -> FileRead:
-    name = f"{entry.path.parent.name}/{entry.path.name}"
+    name = f"{entry.path.parent.name}/{entry.path.name}".encode(errors="backslashreplace").decode()
     return FileRead(name, entry.group, entry.problem or _content(entry.path))
 
 
@@ -96,34 +97,68 @@ def _content(path: Path) -> bytes | ClearinghouseError:
 def _refusal(status: os.stat_result) -> ClearinghouseError | None:
     if not stat.S_ISREG(status.st_mode):
         return UnsafeFile("it is not a regular file", mend="put a file of assertions there")
-    if status.st_mode & stat.S_IWOTH:
-        return UnsafeFile(
-            f"everybody can write it (mode {stat.S_IMODE(status.st_mode):04o})", mend="chmod o-w it, and read what it says now"
-        )
+    if fault := foreign(status):
+        return UnsafeFile(f"it {fault.fact}", mend=f"{fault.mend}, and read what it says now")
     if status.st_size > MAX_FILE_BYTES:
         return TooLarge(f"it has {status.st_size} bytes", mend=f"a file of assertions has at most {MAX_FILE_BYTES}")
     return None
 
 
+def _policies(folder: Path) -> Iterator[Entry]:
+    """Yield the policies in *folder*, and what lies there and belongs to no group."""
+    try:
+        refused = _unsafe(folder)
+        entries = [] if refused else sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        mend = "make it, with a folder for each group of operations, or name another in [policies]"
+        refused, entries = BadSettings(f"this folder cannot be read ({error.strerror})", mend=mend), []
+    if refused:
+        yield _problem(folder, CREDENTIALS, refused)
+        return
+    for entry in entries:
+        if problem := _misplaced(entry):
+            yield _problem(folder / entry.name, CREDENTIALS, problem)
+    for group in GROUPS:
+        if group in {entry.name for entry in entries}:  # a group without a folder has no policies
+            yield from _files(folder / group, group)
+
+
+def _credentials(folder: Path) -> Iterator[Entry]:
+    if os.path.lexists(folder):
+        yield from _files(folder, CREDENTIALS)
+    else:
+        yield _problem(folder, CREDENTIALS, BadSettings("there is no such folder", mend="make it, or name another in [credentials]"))
+
+
 def _files(folder: Path, group: str) -> Iterator[Entry]:
     """Yield the files of assertions in *folder*, in order, or why none of them counts."""
     try:
-        status = folder.stat()
-        names = sorted(entry.name for entry in os.scandir(folder) if _is_assertions(entry.name))
-    except FileNotFoundError:
-        if group == CREDENTIALS:
-            yield _problem(folder, group, BadSettings("there is no such folder", mend="make it, or name another in [credentials]"))
-        return  # a group without a folder has no policies
+        refused = _unsafe(folder)
+        names = [] if refused else sorted(entry.name for entry in os.scandir(folder) if _is_assertions(entry.name))
     except OSError as error:
-        yield _problem(folder, group, UnsafeFile(f"this folder cannot be read ({error.strerror})", mend="let us read it"))
-        return
-    if status.st_mode & stat.S_IWOTH:
-        what = f"everybody can write into this folder (mode {stat.S_IMODE(status.st_mode):04o})"
-        yield _problem(folder, group, UnsafeFile(what, mend="chmod o-w it, and read what lies in it now"))
-        return
+        refused, names = UnsafeFile(f"this folder cannot be read ({error.strerror})", mend="let us read it"), []
+    if refused:
+        yield _problem(folder, group, refused)
     if len(names) > MAX_FILES:
         yield _problem(folder, group, TooLarge(f"it has {len(names)} files", mend=f"put several assertions into one; {MAX_FILES} are read"))
-    yield from (Entry(group, path, _stamp(path)) for path in map(folder.joinpath, names[:MAX_FILES]))
+    for name in names[:MAX_FILES]:
+        yield Entry(group, folder / name, _stamp(folder / name), _misnamed(name))
+
+
+def _unsafe(folder: Path) -> ClearinghouseError | None:
+    """Return why nothing in *folder* counts; raises ``OSError`` where it cannot be looked at."""
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        return UnsafeFile("this is no folder", mend="put the folder itself there, not a link")
+    if fault := foreign(status):
+        return UnsafeFile(f"this folder {fault.fact}", mend=f"{fault.mend}, and read what lies in it now")
+    return None
+
+
+def _misnamed(name: str) -> ClearinghouseError | None:
+    if name.isprintable() and "\\" not in name:  # bytes that are not UTF-8 are shown with a backslash, and so not confused with it
+        return None
+    return UnsafeFile("its name is not of printable UTF-8 without backslashes", mend="give it another name")
 
 
 def _is_assertions(name: str) -> bool:
@@ -142,19 +177,24 @@ def _problem(path: Path, group: str, problem: ClearinghouseError) -> Entry:
     return Entry(group, path, _stamp(path), problem)
 
 
-def _misplaced(policies: Path) -> Iterator[Entry]:
-    """Yield what lies in the directory of policies and belongs to no group."""
+def _misplaced(entry: os.DirEntry[str]) -> ClearinghouseError | None:
+    """Return what is wrong with something in the directory of policies that belongs to no group."""
+    if _is_assertions(entry.name):
+        mend = f"move it into the folder of its group: {', '.join(GROUPS)}"
+        return BadSettings("a policy outside the group folders counts nowhere", mend=mend)
+    if entry.name in GROUPS or entry.name.startswith("."):
+        return None
+    if entry.is_symlink():
+        return UnsafeFile("a link counts for nothing", mend="put the folder of a group itself there, or remove it")
+    if not _is_folder(entry):
+        return None
+    close = get_close_matches(entry.name, GROUPS, n=1)
+    mend = f"did you mean `{close[0]}`?" if close else f"the groups are {', '.join(GROUPS)}"
+    return BadSettings("this folder is no group of operations", mend=mend)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        entries = sorted(os.scandir(policies), key=lambda entry: entry.name)
-    except OSError as error:
-        mend = "make it, with a folder for each group of operations, or name another in [policies]"
-        yield _problem(policies, CREDENTIALS, BadSettings(f"this folder cannot be read ({error.strerror})", mend=mend))
-        return
-    for entry in entries:
-        if entry.is_dir() and entry.name not in GROUPS and not entry.name.startswith("."):
-            close = get_close_matches(entry.name, GROUPS, n=1)
-            mend = f"did you mean `{close[0]}`?" if close else f"the groups are {', '.join(GROUPS)}"
-            yield _problem(policies / entry.name, CREDENTIALS, BadSettings("this folder is no group of operations", mend=mend))
-        elif _is_assertions(entry.name):
-            mend = f"move it into the folder of its group: {', '.join(GROUPS)}"
-            yield _problem(policies / entry.name, CREDENTIALS, BadSettings("a policy outside the group folders counts nowhere", mend=mend))
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False  # gone this very moment

@@ -71,14 +71,76 @@ def test_a_look_sees_every_change(reader: Folders, folders: Path, change: str) -
 
 def test_a_file_that_everybody_can_write_is_refused(reader: Folders, folders: Path) -> None:
     put(folders / "policies/topics/a.kn", b"one", 0o646)
-    assert problem(reader, "topics/a.kn").startswith("everybody can write it (mode 0646): chmod o-w")
+    assert problem(reader, "topics/a.kn").startswith("it can be written by everybody (mode 0646): chmod o-w")
 
 
 def test_a_folder_that_everybody_can_write_counts_for_nothing(reader: Folders, folders: Path) -> None:
     put(folders / "policies/topics/a.kn", b"one")
     (folders / "policies/topics").chmod(0o777)
-    assert problem(reader, "policies/topics").startswith("everybody can write into this folder (mode 0777)")
+    assert problem(reader, "policies/topics").startswith("this folder can be written by everybody (mode 0777)")
     assert "topics/a.kn" not in read(reader)
+
+
+@pytest.mark.parametrize("name", ["policies", "policies/topics", "credentials"])
+@pytest.mark.parametrize("unsafe", ["everybody", "link", "group", "owner"])
+def test_nothing_counts_in_a_folder_that_somebody_else_can_write(reader: Folders, folders: Path, name: str, unsafe: str) -> None:
+    put(folders / "policies/topics/a.kn", b"one")
+    put(folders / "credentials/a.kn", b"two")
+    harm(folders / name, unsafe)
+    found = read(reader)
+    assert isinstance(found[f"{(folders / name).parent.name}/{(folders / name).name}"].content, UnsafeFile)
+    assert [each.content for each in found.values() if isinstance(each.content, bytes)] == [b"one" if name == "credentials" else b"two"]
+
+
+@pytest.mark.parametrize("unsafe", ["group", "owner"])
+def test_a_file_that_somebody_else_can_write_is_refused(reader: Folders, folders: Path, unsafe: str) -> None:
+    put(folders / "credentials/a.kn", b"one")
+    harm(folders / "credentials/a.kn", unsafe)
+    assert "belongs to user 12345" in (told := problem(reader, "credentials/a.kn")) or "written by group 12345" in told
+
+
+def test_a_file_that_our_own_group_can_write_is_ours(reader: Folders, folders: Path) -> None:
+    put(folders / "policies/topics/a.kn", b"one", 0o664)
+    os.chown(folders / "policies/topics/a.kn", -1, os.getegid())
+    (folders / "policies/topics").chmod(0o775)
+    os.chown(folders / "policies/topics", -1, os.getegid())
+    assert read(reader)["topics/a.kn"].content == b"one"
+
+
+def harm(path: Path, how: str) -> None:
+    if how in {"group", "owner"} and os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    match how:
+        case "everybody":
+            path.chmod(0o777)
+        case "link":
+            path.rename(path.with_name("elsewhere"))
+            path.symlink_to("elsewhere")
+        case "group":
+            path.chmod(0o775)
+            os.chown(path, -1, 12345)
+        case _:
+            os.chown(path, 12345, -1)
+
+
+def test_a_link_in_circles_ends_no_look(reader: Folders, folders: Path) -> None:
+    put(folders / "policies/topics/a.kn", b"one")
+    (folders / "policies/loop").symlink_to("loop")
+    (folders / "policies/people").rmdir()
+    (folders / "policies/people").symlink_to("people")
+    assert problem(reader, "policies/loop").startswith("a link counts for nothing")
+    assert problem(reader, "policies/people").startswith("this is no folder")
+    assert read(reader)["topics/a.kn"].content == b"one"
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.kn", b"a\nb.kn", b"\xe2\x80\xae.kn", b"caf\\udce9.kn"])
+def test_a_name_that_cannot_be_shown_is_refused(reader: Folders, folders: Path, name: bytes) -> None:
+    put(folders / "credentials" / os.fsdecode(name), b"one")
+    put(folders / "credentials/café.kn", b"two")
+    refused, good = read(reader).values() if name < b"caf\xc3" else tuple(reversed(read(reader).values()))
+    assert str(refused.content).endswith("give it another name")
+    assert refused.name.encode()
+    assert good.content == b"two"
 
 
 def test_links_and_devices_are_refused(reader: Folders, folders: Path) -> None:
