@@ -19,6 +19,7 @@
     │   └── TooLarge             more than a named limit allows
     └── Unavailable              nobody: try again (exit 3, HTTP 503)
         ├── BudgetExhausted      the work of one request was used up: *no answer*, never "denied"
+        ├── InternalError        a mistake in this package: *no answer*, and its trace is in the log
         ├── BrokerUnavailable    the publish-subscribe service did not answer
         └── StoreUnavailable     the store cannot be read or written
 
@@ -209,6 +210,12 @@ class BudgetExhausted(Unavailable):
     """The work allowed for one request was used up; this is *no answer*, not a denial."""
 
     code = "budget-exhausted"
+
+
+class InternalError(Unavailable):
+    """A mistake in this package, met while it ruled on one request; this is *no answer*, not a denial."""
+
+    code = "internal"
 
 
 class BrokerUnavailable(Unavailable):

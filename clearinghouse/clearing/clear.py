@@ -16,7 +16,7 @@ from clearinghouse.clearing.senders import SenderBudgets
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.clearing.soundness import Proven
 from clearinghouse.clearing.vocabulary import OPERATIONS
-from clearinghouse.errors import ClearinghouseError, Unavailable
+from clearinghouse.errors import ClearinghouseError, InternalError, Unavailable
 from clearinghouse.keynote import Admissions, Budget, Limits
 
 LOWEST = "deny"
@@ -27,6 +27,12 @@ class ClockBehind(Unavailable):
     """The clock shows less than the highest time that was ever recorded: nothing is granted (rule R17)."""
 
     code = "clock-behind"
+
+
+class Overtaken(Unavailable):
+    """Policy changed while a decision was recorded: its effect is owed until it is decided whether it still holds."""
+
+    code = "overtaken"
 
 
 class Ledger(Protocol):
@@ -52,7 +58,7 @@ class Desk:
     """What ruling needs; ``snapshot`` is replaced as a whole when policy changes.
 
     ``levels`` are the values of `federate`, weakest first.  ``cap`` is the longest that any grant
-    lasts.  ``new_id`` gives random ids.
+    lasts.  ``new_id`` gives random ids.  ``failed`` is told of every exception that nobody meant to raise.
     """
 
     community: str
@@ -65,16 +71,19 @@ class Desk:
     limits: Limits = field(default_factory=Limits)
     admissions: Admissions = field(default_factory=lambda: Admissions(_ADMITTED))
     senders: SenderBudgets = field(default_factory=SenderBudgets)
+    failed: Callable[[Request, Exception], None] = lambda _, __: None
 
 
 async def clear(request: Request, desk: Desk, *, now: datetime) -> Decision:
     """Rule on one request: decide, record, and only then let it take effect.
 
-    Raises :class:`StoreUnavailable` (then nothing was answered) and :class:`BrokerUnavailable`
-    (then the decision is recorded and its effect is still owed).
+    Raises :class:`StoreUnavailable` (then nothing was answered), and :class:`BrokerUnavailable` or
+    :class:`Overtaken` (then the decision is recorded and its effect is still owed).
     """
     decision = rule(request, desk, now=now)
     await desk.ledger.record(decision)
+    if decision.version != desk.snapshot.version:
+        raise Overtaken("policy changed while this was decided", mend="nothing: it is decided again")
     await desk.enforcer.carry_out(enforcement_of(decision))
     return decision
 
@@ -83,7 +92,7 @@ def rule(request: Request, desk: Desk, *, now: datetime) -> Decision:
     """Return the decision on *request*; every failure is a refusal, or no answer, with its own reason."""
     identity, version = desk.new_id(), desk.snapshot.version
     try:
-        _check_clock(desk, now)
+        check_clock(desk.ledger.highest_time, now)
         facts, proven = _proven(request, desk, now)
         return decide(
             identity,
@@ -96,7 +105,11 @@ def rule(request: Request, desk: Desk, *, now: datetime) -> Decision:
             explains=lambda steps: desk.senders.explains(steps, now),
         )
     except ClearinghouseError as error:
-        return refuse(identity, request, error, value=_lowest(request.operation, desk), version=version, now=now)
+        failure = error
+    except Exception as error:  # noqa: BLE001 - nothing means no (rule R1), and one request must not stop the others
+        desk.failed(request, error)
+        failure = InternalError(f"ruling on this failed ({type(error).__name__})", mend="report the trace that the log has of it")
+    return refuse(identity, request, failure, value=_lowest(request.operation, desk), version=version, now=now)
 
 
 def _proven(request: Request, desk: Desk, now: datetime) -> tuple[Facts, Proven]:
@@ -114,8 +127,8 @@ def _proven(request: Request, desk: Desk, now: datetime) -> tuple[Facts, Proven]
         desk.senders.charge(sender, budget.allowed - max(0, budget.left), now)
 
 
-def _check_clock(desk: Desk, now: datetime) -> None:
-    highest = desk.ledger.highest_time
+def check_clock(highest: datetime | None, now: datetime) -> None:
+    """Raise `ClockBehind` where *now* is less than *highest*, the highest time on record (rule R17)."""
     if highest is not None and now < highest - _SLEW:
         raise ClockBehind(
             f"the clock shows {now:%Y-%m-%d %H:%M:%S}, and a decision was recorded at {highest:%Y-%m-%d %H:%M:%S}",

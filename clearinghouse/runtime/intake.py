@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from clearinghouse.clearing.clear import Desk, clear
+from clearinghouse.clearing.clear import ClockBehind, Desk, check_clock, clear
 from clearinghouse.clearing.decision import Decision, Outcome
 from clearinghouse.clearing.enforcement import enforcement_of
 from clearinghouse.clearing.request import Place
@@ -24,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 MAX_WAITING: Final = 1_000
 """Questions that wait for us; more stay with their broker, where recovery finds them.  Each takes about 5 ms."""
+
+MAX_EACH: Final = 8
+"""Of these, questions of one bare JID, with whatever resources it asks: one stranger leaves room for everybody else."""
 
 WORKERS: Final = 16
 """Questions in hand at once: each waits for the disk and the broker, none for the processor."""
@@ -51,6 +55,7 @@ class Intake:
     chance: Chance
     _waiting: asyncio.Queue[tuple[SubscriptionAsked, float]] = field(default_factory=lambda: asyncio.Queue(MAX_WAITING))
     _in_hand: set[Place] = field(default_factory=set)
+    _each: Counter[str] = field(default_factory=Counter)
     _busy: set[asyncio.Task[None]] = field(default_factory=set)
     _closing: bool = False
 
@@ -59,8 +64,14 @@ class Intake:
         place = place_of(asked)
         if place in self._in_hand:
             if not place.subid:
-                self.behind(place.broker, full=True)  # it may have been asked anew since, and nothing tells the two apart
-            return
+                self.behind(place.broker)  # it may have been asked anew since, and nothing tells the two apart
+        elif self._each[asked.subscriber.bare] >= MAX_EACH:
+            log.warning("too_many_of_one", broker=place.broker, subscriber=asked.subscriber.bare, noise=asked.subscriber.bare)
+            self.behind(place.broker)
+        else:
+            self._take(asked, place)
+
+    def _take(self, asked: SubscriptionAsked, place: Place) -> None:
         try:
             self._waiting.put_nowait((asked, self.chance.elapsed()))
         except asyncio.QueueFull:
@@ -68,6 +79,12 @@ class Intake:
             self.behind(place.broker, full=True)
         else:
             self._in_hand.add(place)
+            self._each[asked.subscriber.bare] += 1
+
+    def _let_go(self, asked: SubscriptionAsked) -> None:
+        self._in_hand.discard(place_of(asked))
+        self._each[asked.subscriber.bare] -= 1
+        self._each += Counter()  # which forgets whoever has none left
 
     async def run(self) -> None:
         """Answer questions until cancelled."""
@@ -86,9 +103,11 @@ class Intake:
         while me is not None and not self._closing:
             asked, arrived = await self._waiting.get()
             self._busy.add(me)
-            await self._told(asked, arrived)
-            self._busy.discard(me)
-            self._in_hand.discard(place_of(asked))
+            try:
+                await self._told(asked, arrived)
+            finally:
+                self._busy.discard(me)
+                self._let_go(asked)
 
     async def _told(self, asked: SubscriptionAsked, arrived: float) -> None:
         """Answer, or say why not; a question that could not be answered now is looked for again."""
@@ -99,6 +118,9 @@ class Intake:
             self.behind(asked.broker)
         except ClearinghouseError as error:
             _tell_refused(asked.broker, asked.node, error)
+        except Exception:  # one question must not stop the others
+            log.exception("failed", broker=asked.broker, topic=asked.node, noise=asked.subscriber.bare)
+            self.behind(asked.broker)
 
     async def _answer(self, asked: SubscriptionAsked, arrived: float) -> None:
         earlier = await self._earlier(place_of(asked))
@@ -123,14 +145,16 @@ class Intake:
     def holds(self, recorded: Recorded) -> bool:
         """Say whether a decision is what would be decided now: same policy, same facts, no date passed (rule R20)."""
         decision, place = recorded.decision, recorded.decision.request.place
+        now = max(self.chance.now(), self.store.highest_time or decision.at)
         asking = None if place is None else self.askings.get((place.broker, place.node))
-        if asking is None or not agrees(decision.request, asking) or decision.outcome is Outcome.UNANSWERED:
+        if asking is None or not agrees(recorded, asking, self.desk.community) or decision.outcome is Outcome.UNANSWERED:
             return False
-        lasting = all(self.chance.now() < end for end in (decision.ends, recorded.stable_until) if end is not None)
+        lasting = all(now < end for end in (decision.ends, recorded.stable_until) if end is not None)
         return lasting and decision.version == self.desk.snapshot.version
 
     async def finish(self, recorded: Recorded) -> None:
-        """Carry out a decision that was made before."""
+        """Carry out a decision that was made before; raises `ClockBehind` while nobody knows whether it still holds."""
+        check_clock(self.store.highest_time, self.chance.now())
         await self.desk.enforcer.carry_out(enforcement_of(recorded.decision))
         if recorded.effect is Effect.OWED:
             await self._settle(recorded.decision, None)
@@ -146,10 +170,16 @@ class Intake:
                 continue
             try:
                 await self._carry_out_late(recorded, place)
+            except ClockBehind as error:
+                log.warning("owed_until_the_clock_is_right", broker=place.broker, reason=error.message, mend=error.mend)
+                self.behind(place.broker)
+                return
             except Unavailable:
                 raise
             except ClearinghouseError as error:
                 _tell_refused(place.broker, place.node, error)
+            except Exception:  # one decision must not stop the others
+                log.exception("failed", id=recorded.decision.id, broker=place.broker, topic=place.node, noise=place.subscriber)
 
     async def _carry_out_late(self, recorded: Recorded, place: Place) -> None:
         """Carry out one decision, or drop it where policy has overtaken it: then it is decided anew."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from clearinghouse import __version__
 from clearinghouse.clearing.request import Place, Request, user_of_server
 from clearinghouse.clearing.vocabulary import Door
 from clearinghouse.errors import MalformedRequest
 from clearinghouse.grid.topics import Subscriber, SubscriptionAsked, Topic
+from clearinghouse.storage.store import Recorded
 
 SUBSCRIBE: Final = "subscribe"
 
@@ -46,9 +48,14 @@ def request_of(asked: SubscriptionAsked, asking: Asking, identity: str) -> Reque
     )
 
 
-def agrees(request: Request, asking: Asking) -> bool:
-    """Say whether *request* states about its topic what would be stated today, so that the same answer follows."""
-    return request.known == _known(asking.topic) and request.observed.get("vouched_by") == asking.voucher
+def agrees(recorded: Recorded, asking: Asking, community: str) -> bool:
+    """Say whether a decision rests on what would be stated today, and on today's engine, so that the same answer follows.
+
+    Where nothing was asked of the engine, no *community* is on record: the request is refused in any.
+    """
+    request = recorded.decision.request
+    same_topic = request.known == _known(asking.topic) and request.observed.get("vouched_by") == asking.voucher
+    return same_topic and recorded.attributes.get("community", community) == community and recorded.engine == __version__
 
 
 def _known(topic: Topic) -> dict[str, str]:

@@ -13,6 +13,7 @@ import structlog
 
 from clearinghouse import __version__
 from clearinghouse.clearing.clear import Desk
+from clearinghouse.clearing.request import Request, sender_of
 from clearinghouse.keynote import Admissions
 from clearinghouse.runtime.brokers import BrokerEnforcer, MakeLink, Seat, component_link, owners_in, plans_in
 from clearinghouse.runtime.chance import Chance
@@ -55,6 +56,7 @@ class Service:
             settings.grant_cap,
             settings.limits,
             Admissions(allow_legacy=settings.allow_legacy_signatures),
+            failed=_tell_failed,
         )
         askings = {place: asking for plan in plans_in(settings) for place, asking in plan.askings().items()}
         self.intake = Intake(self.desk, self.store, askings, self._fall_behind, self.chance)
@@ -155,6 +157,10 @@ async def serve(settings: Settings) -> None:
         await stop.wait()
         log.info("stopping")
     log.info("stopped")
+
+
+def _tell_failed(request: Request, error: Exception) -> None:
+    log.error("failed", operation=request.operation, exc_info=error, noise=sender_of(request))
 
 
 async def _say_when_ready(service: Service) -> None:
