@@ -119,6 +119,8 @@ class _Policy:
                 name = node.name if isinstance(node, syntax.Attribute) else "$"
                 mend = "put a principal in quotation marks, or define it in Local-Constants"
                 raise self._broken(UnnamedPrincipal, name, f"`{name}` leaves it to the request who this is", mend)
+        if self.tree.licensees is None and self.tree.conditions is None:
+            raise BadPolicy("an Authorizer alone would trust anybody with everything", mend="add Licensees and Conditions")
         if self.tree.licensees is None and not anybody:
             raise BadPolicy("a policy without Licensees would let anybody govern", mend="name the people or the keys")
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from clearinghouse.errors import Unavailable
+from clearinghouse.errors import ClearinghouseError
 from clearinghouse.keynote import Admissions, Admitted
 from clearinghouse.settings import Settings
 from clearinghouse.storage.archive import Archive
@@ -26,9 +26,14 @@ LOOK_SECONDS: Final = 1.0
 SETTLE_SECONDS: Final = 0.2
 """Two looks so far apart must agree before what they see is read: an editor may be half-way."""
 
+MAX_SETTLES: Final = 25
+"""Looks that may differ before the last one is taken: whoever goes on writing must not keep a removal from counting."""
+
 MAX_NAMED: Final = 1_000
 """Assertions that one event names."""
 
+_ONE_LOOK: Final = (ClearinghouseError, OSError, ValueError, LookupError, RuntimeError, MemoryError)
+"""What may go wrong in one look without ending the next."""
 
 MAX_TOLD: Final = 50
 """Refusals that are told one by one at one time; the rest are counted."""
@@ -63,35 +68,38 @@ class PolicyKeeper:
     _seen: Look = ()
 
     async def load(self) -> None:
-        """Load the folders as they are now; raises `StoreUnavailable`, and then everything stays as it was."""
-        look = await asyncio.to_thread(self.folders.look)
-        await self._adopt(look)
+        """Load the folders as they are when they have settled; raises `StoreUnavailable`, and then everything stays as it was."""
+        await self._adopt(await self._settled(await asyncio.to_thread(self.folders.look)))
 
     async def watch(self) -> None:
         """Follow the folders until cancelled: at each change, and at once when ``reload`` is set."""
         pause = LOOK_SECONDS
-        clock = asyncio.get_running_loop().time
         while True:
             asked = await _happens(self.reload, pause)
-            began = clock()
+            pause = max(LOOK_SECONDS, 20 * await self._followed(always=asked))
+
+    async def _followed(self, *, always: bool) -> float:
+        """Load what has changed, or *always*; return how many seconds a look took."""
+        clock = asyncio.get_running_loop().time
+        began = looked = clock()
+        try:
             look = await asyncio.to_thread(self.folders.look)
-            pause = max(LOOK_SECONDS, 20 * (clock() - began))
-            if asked or look != self._seen:
-                await self._tried(look if asked else await self._settled(look))
+            looked = clock()
+            if always or look != self._seen:
+                await self._adopt(await self._settled(look))
+        except _ONE_LOOK as error:
+            reason, mend = _said(error)
+            log.error("policy_not_adopted", reason=reason, mend=mend)  # noqa: TRY400 - the mend, not the frames
+        return looked - began
 
     async def _settled(self, look: Look) -> Look:
-        while True:
+        for _ in range(MAX_SETTLES):
             await asyncio.sleep(SETTLE_SECONDS)
             again = await asyncio.to_thread(self.folders.look)
             if again == look:
-                return look
+                break
             look = again
-
-    async def _tried(self, look: Look) -> None:
-        try:
-            await self._adopt(look)
-        except Unavailable as error:
-            log.error("policy_not_adopted", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
+        return look
 
     async def _adopt(self, look: Look) -> None:
         before = self.holdings
@@ -106,6 +114,13 @@ class PolicyKeeper:
 
     def _read(self, look: Look, before: Holdings) -> Holdings:
         return self.loader.load(self.folders.read(look), before)
+
+
+def _said(error: Exception) -> tuple[str, str]:
+    """Return the fact and the mend of what ended a look."""
+    if isinstance(error, ClearinghouseError):
+        return error.message, error.mend
+    return f"{type(error).__name__}: {error}", "mend what it names; what was loaded before stays in force"
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

@@ -40,7 +40,7 @@ class Archive:
         """Return the compressed texts."""
         policies = {group: _written(found) for group, found in self.policies.items()}
         whole = {"policies": policies, "credentials": _written(self.credentials), "shared_keys": self.shared_keys}
-        return zlib.compress(json.dumps(whole, ensure_ascii=False).encode(), _LEVEL)
+        return zlib.compress(json.dumps(whole).encode(), _LEVEL)
 
     @classmethod
     def unpack(cls, version: str, packed: bytes) -> Self:

@@ -79,8 +79,9 @@ class Folders:
 
 
 def _read(entry: Entry) -> FileRead:
-    name = f"{entry.path.parent.name}/{entry.path.name}".encode(errors="backslashreplace").decode()
-    return FileRead(name, entry.group, entry.problem or _content(entry.path))
+    name = f"{entry.path.parent.name}/{entry.path.name}"
+    shown = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in name)
+    return FileRead(shown, entry.group, entry.problem or _content(entry.path))
 
 
 def _content(path: Path) -> bytes | ClearinghouseError:
@@ -156,7 +157,7 @@ def _unsafe(folder: Path) -> ClearinghouseError | None:
 
 
 def _misnamed(name: str) -> ClearinghouseError | None:
-    if name.isprintable() and "\\" not in name:  # bytes that are not UTF-8 are shown with a backslash, and so not confused with it
+    if name.isprintable() and "\\" not in name:  # which stands for what cannot be shown
         return None
     return UnsafeFile("its name is not of printable UTF-8 without backslashes", mend="give it another name")
 

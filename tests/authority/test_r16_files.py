@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clearinghouse.errors import UnsafeFile
+from clearinghouse.runtime import policy
 from clearinghouse.storage.folders import FileRead
 from clearinghouse.storage.holdings import Holdings, Loader
+from tests.runtime.house import ANN, TOPIC, House, example, hurry, until
 from tests.world import assertion
 
 LOADER = Loader()
@@ -129,6 +134,59 @@ def test_what_comes_new_counts_while_its_neighbour_is_broken() -> None:
 
 def test_a_file_that_becomes_empty_takes_all_it_said_away() -> None:
     assert topics(load(file(b"# nothing any more\n"), before=load(file(text("one"))))) == []
+
+
+@pytest.mark.parametrize("by", ['"POLICY"', '"alice"', '"ed25519-hex:3e6a8fa45b8bec450cb2e9613d9b5decf39ef5ca2723f27bd46283e8273107c2"'])
+@pytest.mark.parametrize("group", ["topics", "federate"])
+def test_a_policy_that_is_written_only_as_far_as_its_authorizer_does_not_count(by: str, group: str) -> None:
+    half = FileRead(f"{group}/a.kn", group, f"Authorizer: {by}\n".encode())
+    held = load(half)
+    assert list(held.admitted()) == []
+    assert str(held.problems[0]).endswith("would trust anybody with everything: add Licensees and Conditions")
+
+
+# -- in the running service ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    hurry(monkeypatch)
+    return example(tmp_path)
+
+
+async def test_no_name_in_the_folders_ends_the_service(house: House) -> None:
+    async with house.open() as service, house.platform(ANN) as ann:
+        (house.directory / "policies" / "loop").symlink_to("loop")
+        house.write(os.fsdecode(b"credentials/caf\xe9.kn"), b"Authorizer: POLICY\n")
+        await house.reload()
+        assert [each.file for each in service.policy.holdings.problems] == ["policies/loop", "credentials/caf\\udce9.kn"]
+        await ann.subscribe(TOPIC)
+        assert (await ann.ruling()).state == "subscribed"
+
+
+async def test_a_look_that_fails_leaves_in_force_what_is_and_the_next_one_counts(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    async with house.open() as service:
+        before, folder = service.policy.holdings, service.policy.folders.policies
+        service.policy.folders.policies = Path("no\0path")
+        await until(lambda: "policy_not_adopted" in capsys.readouterr().out)
+        assert service.policy.holdings is before
+        service.policy.folders.policies = folder
+        await house.reload()
+        assert service.policy.holdings is not before
+
+
+async def test_a_file_is_read_when_it_is_whole_also_when_loading_is_asked_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "SETTLE_SECONDS", 0.4)
+    whole = text(TOPIC)
+    async with house.open() as service:
+        house.write("policies/topics/half.kn", whole[:40])
+        service.reload.set()
+        await asyncio.sleep(0.05)
+        house.write("policies/topics/half.kn", whole)
+        await until(lambda: any(each.source == "topics/half.kn" for each in service.policy.holdings.admitted()))
+        refused = [each.detail["refused"] for each in await service.store.events(10) if "refused" in each.detail]
+        assert refused
+        assert not any(refused), "what was half written was never looked at"
 
 
 # -- for any history -----------------------------------------------------------------------------------

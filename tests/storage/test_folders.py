@@ -140,6 +140,7 @@ def test_a_name_that_cannot_be_shown_is_refused(reader: Folders, folders: Path, 
     refused, good = read(reader).values() if name < b"caf\xc3" else tuple(reversed(read(reader).values()))
     assert str(refused.content).endswith("give it another name")
     assert refused.name.encode()
+    assert refused.name.isprintable()
     assert good.content == b"two"
 
 

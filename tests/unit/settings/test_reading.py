@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, fields
 from datetime import timedelta
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clearinghouse import keynote
-from clearinghouse.errors import BadSettings
+from clearinghouse.errors import BadSettings, UnsafeFile
 from clearinghouse.settings import LogFormat, Settings, read_settings
 from clearinghouse.settings.model import LONGEST_GRANT, NAMES, TABLES
 from clearinghouse.settings.reading import MAX_SETTINGS_BYTES, parse_settings
@@ -201,3 +202,24 @@ def test_the_reference_page_names_every_setting(section: str) -> None:
     part = page.partition(f"## `{heading}`\n" if section else "## At the top\n")[2].partition("\n## ")[0]
     others = {*TABLES, "broker", "topic"} if not section else set()
     assert [name for name in NAMES[section] if f"`{name}`" not in part] == sorted(others, key=NAMES[""].index)
+
+
+def test_settings_that_everybody_can_write_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "clearinghouse.toml"
+    path.write_text(FULL)
+    path.chmod(0o646)
+    with pytest.raises(UnsafeFile, match=r"can be written by everybody \(mode 0646\): chmod o-w it"):
+        read_settings(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_settings_of_somebody_else_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "clearinghouse.toml"
+    path.write_text(FULL)
+    os.chown(path, 12345, -1)
+    with pytest.raises(UnsafeFile, match="belongs to user 12345: run as that user"):
+        read_settings(path)
+    os.chown(path, 0, 12345)
+    path.chmod(0o664)
+    with pytest.raises(UnsafeFile, match="can be written by group 12345"):
+        read_settings(path)
