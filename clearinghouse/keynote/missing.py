@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -24,7 +25,7 @@ from clearinghouse.keynote.index import Held
 from clearinghouse.keynote.licensees import Anybody, Every, Nobody, Quorum, Some, Trusted, principals
 from clearinghouse.keynote.numbers import RuntimeFault
 from clearinghouse.keynote.octets import from_octets
-from clearinghouse.keynote.principals import is_key, short
+from clearinghouse.keynote.principals import is_key, short, shown
 from clearinghouse.keynote.reasons import describe, failing
 
 CONSIDERED = 200
@@ -245,10 +246,20 @@ class _Search:
                 inner = self._way_through_program(reached, block, level, path)
                 return inner and (inner[0] + _price(steps), (*steps, *inner[1]))
             case None:
-                reachable = True
+                return _price(steps), steps
             case value:
-                reachable = _level_of(value, env) >= level
-        return (_price(steps), steps) if reachable else None
+                said, known = _said(value, env), self.context.levels
+                if said not in known:
+                    steps = (*steps, self._unknown_value(reached, said, path))
+                return (_price(steps), steps) if known.get(said, level) >= level else None
+
+    def _unknown_value(self, reached: Reached, said: str, path: tuple[int, ...]) -> Step:
+        """Return the step for a clause whose value is none of this query's: as a rule it is misspelt."""
+        close = get_close_matches(said, self.context.scale.names, n=1)
+        meant = f"did you mean `{shown(close[0])}`?" if close else f"the values are {', '.join(map(shown, self.context.scale.names))}"
+        number = ".".join(map(str, path))
+        text = f"{_named(reached.assertion)}, clause {number}, gives `{shown(said)}`, which is no value here: {meant}"
+        return Step("condition", text, reached.assertion.name, reached.assertion.source, path)
 
 
 def _price(failures: tuple[Step, ...]) -> float:
@@ -256,11 +267,11 @@ def _price(failures: tuple[Step, ...]) -> float:
     return _FAILURE + _FURTHER * (len(failures) - 1) if failures else 0.0
 
 
-def _level_of(value: syntax.Text, env: Environment) -> int:
+def _said(value: syntax.Text, env: Environment) -> str:
     try:
-        return env.context.levels.get(text_of(value, env), 0)
+        return text_of(value, env)
     except RuntimeFault:
-        return 0
+        return env.context.scale.names[0]
 
 
 def _named(assertion: Admitted) -> str:

@@ -86,7 +86,7 @@ class _Reader:
     def whole(self) -> Group:
         body = self.alternation()
         if self.peek():
-            raise _fault("there is a `)` without its `(`: write `\\)` for the character")
+            raise _fault("there is a `)` without its `(`: write `[)]` for the character")
         return Group(0, self.groups, body)
 
     def alternation(self) -> Node:
@@ -131,7 +131,7 @@ class _Reader:
             case "\\":
                 return self.escape()
             case "*" | "+" | "?" | "{" as symbol:
-                raise _fault(f"nothing stands before `{symbol}` to repeat: write `\\{symbol}` for the character")
+                raise _fault(f"nothing stands before `{symbol}` to repeat: write `[{symbol}]` for the character")
             case character:
                 return Octet(1 << ord(character))
 
@@ -143,14 +143,14 @@ class _Reader:
             raise PatternFault("regex-size", f"groups are nested deeper than {GROUP_DEPTH}")
         body = self.alternation()
         if self.take() != ")":
-            raise _fault("there is a `(` without its `)`: write `\\(` for the character")
+            raise _fault("there is a `(` without its `)`: write `[(]` for the character")
         self.depth -= 1
         return Group(number, self.groups, body)
 
     def escape(self) -> Octet:
         character = self.take()
         if not character:
-            raise _fault("the pattern ends with a backslash: write `\\\\` for the character")
+            raise _fault("the pattern ends with a backslash: for the character itself a KeyNote string has four of them")
         if character not in _ESCAPABLE:
             mend = _INSTEAD.get(character, character)
             raise PatternFault("regex-escape", f"POSIX does not know `\\{character}`: write `{mend}`")
@@ -166,7 +166,7 @@ class _Reader:
     def interval(self) -> tuple[int, int | None]:
         found = _INTERVAL.match(self.pattern, self.at)
         if found is None or (found[3] and not found[2]):
-            raise _fault("`{` opens no interval such as `{2}`, `{2,}` or `{2,5}`: write `\\{` for the character")
+            raise _fault("`{` opens no interval such as `{2}`, `{2,}` or `{2,5}`: write `[{]` for the character")
         self.at = found.end()
         least = int(found[1])
         most = int(found[3]) if found[3] else None if found[2] else least
@@ -185,7 +185,7 @@ class _Reader:
         members = self.element()  # a `]` that stands first is a character
         while (character := self.peek()) != "]":
             if not character:
-                raise _fault("there is a `[` without its `]`: write `\\[` for the character")
+                raise _fault("there is a `[` without its `]`: write `[[]` for the character")
             members |= self.element()
         self.at += 1
         return ANY & ~members if inverted else members
@@ -226,7 +226,7 @@ class _Reader:
                 return ord(name)
         character = self.take()
         if not character:
-            raise _fault("there is a `[` without its `]`: write `\\[` for the character")
+            raise _fault("there is a `[` without its `]`: write `[[]` for the character")
         return ord(character)
 
     def named(self, mark: str) -> str:

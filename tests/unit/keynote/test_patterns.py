@@ -156,10 +156,10 @@ def test_brackets(bracket: str, want: str) -> None:
         ("a||b", "regex-syntax", "is empty"),
         ("a()b", "regex-syntax", "is empty"),
         ("(a|)", "regex-syntax", "is empty"),
-        ("(a", "regex-syntax", "there is a `(` without its `)`: write `\\(` for the character"),
+        ("(a", "regex-syntax", "there is a `(` without its `)`: write `[(]` for the character"),
         ("((a)", "regex-syntax", "without its `)`"),
-        ("a)", "regex-syntax", "there is a `)` without its `(`: write `\\)` for the character"),
-        ("*a", "regex-syntax", "nothing stands before `*` to repeat: write `\\*` for the character"),
+        ("a)", "regex-syntax", "there is a `)` without its `(`: write `[)]` for the character"),
+        ("*a", "regex-syntax", "nothing stands before `*` to repeat: write `[*]` for the character"),
         ("a|*b", "regex-syntax", "nothing stands before `*`"),
         ("(+a)", "regex-syntax", "nothing stands before `+`"),
         ("{2}", "regex-syntax", "nothing stands before `{`"),
@@ -172,7 +172,7 @@ def test_brackets(bracket: str, want: str) -> None:
         ("a++", "regex-syntax", "`a++` repeats a repetition"),
         ("(a){2}{3}", "regex-syntax", "`(a){2}{` repeats a repetition"),
         ("a{2,1}", "regex-syntax", "`{2,1}` ends below its start: write the smaller number first"),
-        ("a{", "regex-syntax", "`{` opens no interval such as `{2}`, `{2,}` or `{2,5}`: write `\\{` for the character"),
+        ("a{", "regex-syntax", "`{` opens no interval such as `{2}`, `{2,}` or `{2,5}`: write `[{]` for the character"),
         ("a{,2}", "regex-syntax", "`{` opens no interval"),
         ("a{x}", "regex-syntax", "`{` opens no interval"),
         ("a{1 }", "regex-syntax", "`{` opens no interval"),
@@ -180,7 +180,7 @@ def test_brackets(bracket: str, want: str) -> None:
         ("a{\xb2}", "regex-syntax", "`{` opens no interval"),
         ("a{256}", "regex-size", "`{256}` asks for more than 255 repetitions"),
         ("a{1,999999999}", "regex-size", "asks for more than 255"),
-        ("[", "regex-syntax", "there is a `[` without its `]`: write `\\[` for the character"),
+        ("[", "regex-syntax", "there is a `[` without its `]`: write `[[]` for the character"),
         ("[]", "regex-syntax", "there is a `[` without its `]`"),
         ("[^]", "regex-syntax", "there is a `[` without its `]`"),
         ("[a", "regex-syntax", "there is a `[` without its `]`"),
@@ -194,7 +194,7 @@ def test_brackets(bracket: str, want: str) -> None:
         ("[[.space.]]", "regex-syntax", "`[.space.]` is no single character"),
         ("[[=ab=]]", "regex-syntax", "`[=ab=]` is no single character"),
         ("[[.", "regex-syntax", "there is a `[.` without its `.]`"),
-        ("a\\", "regex-syntax", "the pattern ends with a backslash: write `\\\\` for the character"),
+        ("a\\", "regex-syntax", "the pattern ends with a backslash: for the character itself a KeyNote string has four of them"),
         (r"\d+", "regex-escape", r"POSIX does not know `\d`: write `[0-9]`"),
         (r"\w", "regex-escape", r"POSIX does not know `\w`: write `[[:alnum:]_]`"),
         (r"\bfoo", "regex-escape", r"POSIX does not know `\b`: write `b`"),
@@ -299,4 +299,3 @@ def test_as_many_patterns_are_kept_as_memory_is_meant_for() -> None:
 
 
 # -- advice for the linter ----------------------------------------------------------------------------
-

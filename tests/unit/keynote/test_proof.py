@@ -245,3 +245,11 @@ def test_explanations_come_from_what_the_query_saw() -> None:
     assert proof.chain[0].reads == {"topic": "incidents"}
     assert proof.stable_until == datetime(2027, 1, 1, tzinfo=UTC)
     assert proof.chain is proof.chain
+
+
+def test_a_value_that_is_none_of_the_query_is_the_missing_step() -> None:
+    policy = admit(b'Authorizer: "POLICY"\nLicensees: "ann"\nConditions: topic == "x" -> "alow";\n', policy=True, source="p.kn")
+    proof = Assertions(policies=[policy]).query(authorizers=["ann"], action={"topic": "x"}, values=["deny", "ask", "allow"])
+    [missing] = proof.missing
+    assert missing.value == "allow"
+    assert missing.sentence().endswith("clause 1, gives `alow`, which is no value here: did you mean `allow`?")
