@@ -28,6 +28,9 @@ MAX_SHOWN: Final = 400
 SECRETS: Final = frozenset({"secret", "password", "token", "key", "passphrase"})
 """Names under which nothing is ever told."""
 
+ORDINARY: Final = frozenset({"granted", "pending", "condition-failed", "no-licence", "revoked", "not-granted", "nothing-granted"})
+"""Reason codes of what policy simply says; every other one is a rule of authority broken, or something that failed."""
+
 NOISE: Final = "noise"
 """Under this name a line says who caused it, so that it can be counted instead of told."""
 
@@ -53,7 +56,7 @@ def configure(*, as_json: bool = False, stream: TextIO | None = None, level: int
 
 
 def decision_line(decision: Decision) -> Mapping[str, str]:
-    """Return what the one line about *decision* says; those without a chain of policy are strangers' noise."""
+    """Return what the one line about *decision* says; what grants nothing is strangers' noise."""
     request = decision.request
     asker = next(iter(request.requesters), "nobody")
     line = {
@@ -64,7 +67,12 @@ def decision_line(decision: Decision) -> Mapping[str, str]:
         "reason": decision.reason.code,
         "because": decision.reason.text,
     }
-    return line | ({NOISE: asker} if decision.outcome is Outcome.REFUSED else {})
+    return line | ({} if decision.outcome is Outcome.GRANTED else {NOISE: asker})
+
+
+def decision_level(decision: Decision) -> int:
+    """Return how loud the line about *decision* is: a warning where it is not policy that says no."""
+    return logging.INFO if decision.reason.code in ORDINARY else logging.WARNING
 
 
 # -- processors ---------------------------------------------------------------------------------------

@@ -148,7 +148,7 @@ class BrokerEnforcer:
                 try:
                     await self._owner(place).carry_out(enforcement)
                 except NothingPending as error:
-                    log.info("nothing_pending", id=decision, reason=error.message)
+                    log.info("nothing_pending", id=decision, reason=error.message, noise=place.subscriber.partition("/")[0])
             case LeavePending() | Nothing():
                 pass
             case _:

@@ -179,7 +179,9 @@ class Intake:
             except ClearinghouseError as error:
                 _tell_refused(place.broker, place.node, error)
             except Exception:  # one decision must not stop the others
-                log.exception("failed", id=recorded.decision.id, broker=place.broker, topic=place.node, noise=place.subscriber)
+                log.exception(
+                    "failed", id=recorded.decision.id, broker=place.broker, topic=place.node, noise=place.subscriber.partition("/")[0]
+                )
 
     async def _carry_out_late(self, recorded: Recorded, place: Place) -> None:
         """Carry out one decision, or drop it where policy has overtaken it: then it is decided anew."""

@@ -9,7 +9,7 @@ import structlog
 
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.storage.store import Store
-from clearinghouse.telemetry import decision_line
+from clearinghouse.telemetry import decision_level, decision_line
 
 log = structlog.get_logger(__name__)
 
@@ -28,4 +28,4 @@ class TellingLedger:
     async def record(self, decision: Decision) -> None:
         """See `Ledger.record`."""
         await self.store.record(decision)
-        log.info(decision.outcome.value, **decision_line(decision))
+        log.log(decision_level(decision), decision.outcome.value, **decision_line(decision))

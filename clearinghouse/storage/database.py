@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import stat
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -17,11 +19,13 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from clearinghouse.errors import BadSettings, StoreUnavailable, UnsafeFile
+
+log = structlog.get_logger(__name__)
 
 BUSY_SECONDS: Final = 3.0
 """How long a write waits for another process that holds the file; longer, and the question is left open."""
@@ -37,6 +41,9 @@ _MENDS: Final = {
     "SQLITE_CORRUPT": "restore it from a backup",
     "SQLITE_NOTADB": "it is no SQLite database: name another file in [store], or restore this one",
 }
+
+
+_GONE: Final = "end the service, put the old store back, and start it again"
 
 
 def create_engine(path: Path, *, read_only: bool = False) -> AsyncEngine:
@@ -70,8 +77,8 @@ async def errors_of(path: Path) -> AsyncIterator[None]:
     """Turn what the driver raises about *path* into `StoreUnavailable` with its mend."""
     try:
         yield
-    except DBAPIError as error:
-        raise unavailable(path, error.orig) from error
+    except SQLAlchemyError as error:
+        raise unavailable(path, getattr(error, "orig", None) or error) from error
     except sqlite3.Error as error:
         raise unavailable(path, error) from error
 
@@ -83,15 +90,62 @@ def unavailable(path: Path, error: BaseException | None) -> StoreUnavailable:
     return StoreUnavailable(f"the store `{path}` cannot be used ({error})", mend=mend)
 
 
-def claim(path: Path) -> None:
+@contextmanager
+def claimed(path: Path) -> Iterator[tuple[int, int]]:
+    """Hold the store at *path* for one service alone, made if need be; gives the `identity` of its file.
+
+    The lock is a file of its own beside it: SQLite locks the database for each transaction, not for a service.
+    """
+    lock = _opened(path, path.resolve().with_name(f"{path.resolve().name}.lock"), os.O_NOFOLLOW)
+    try:
+        _lock(path, lock)
+        _make(path)
+        yield identity(path)
+    finally:
+        os.close(lock)
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Return the device and the inode of the file; raises `StoreUnavailable` where there is none."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise StoreUnavailable(f"the store `{path}` is gone ({error.strerror})", mend=_GONE) from None
+    return status.st_dev, status.st_ino
+
+
+def check_same(path: Path, opened: tuple[int, int]) -> None:
+    """Raise `StoreUnavailable` unless the file at *path* is the one that was *opened*: what is written to another is lost."""
+    if identity(path) != opened:
+        raise StoreUnavailable(f"the store `{path}` was replaced while it was in use", mend=_GONE)
+
+
+def _lock(path: Path, lock: int) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        mend = "end that one, or name another file in [store]"
+        raise StoreUnavailable(f"another service works with the store `{path}`", mend=mend) from None
+
+
+def _make(path: Path) -> None:
     """Make the file, mode 0600, or see that it is ours alone: it says who asked for what."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(_opened(path, path, os.O_EXCL))
     except FileExistsError:
         check_ours(path)
+    else:
+        log.warning("store_made", file=str(path), mend="nothing at the first start; later, end the service and restore the old store")
+
+
+def _opened(store: Path, path: Path, flags: int) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
+    except FileExistsError:
+        raise
     except OSError as error:
         mend = "make its directory and let us write there, or name another file in [store]"
-        raise StoreUnavailable(f"the store `{path}` cannot be made ({error.strerror})", mend=mend) from None
+        raise StoreUnavailable(f"the store `{store}` cannot be made ({error.strerror})", mend=mend) from None
 
 
 def check_ours(path: Path) -> None:

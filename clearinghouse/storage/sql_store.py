@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.request import Place
 from clearinghouse.storage.archive import Archive
-from clearinghouse.storage.database import check_layout, check_ours, claim, create_engine, errors_of, migrate, writing
+from clearinghouse.storage.database import check_layout, check_ours, check_same, claimed, create_engine, errors_of, migrate, writing
 from clearinghouse.storage.rows import milliseconds, recorded_in, row_of
 from clearinghouse.storage.schema import clock, decisions, events, snapshots
 from clearinghouse.storage.store import Effect, Event, Recorded
@@ -27,21 +27,26 @@ from clearinghouse.storage.writer import Writer
 @asynccontextmanager
 async def open_store(path: Path) -> AsyncIterator[SqlStore]:
     """Open the database at *path*, made or brought to today's layout where it has to be."""
-    claim(path)
-    engine = create_engine(path)
-    try:
-        async with errors_of(path), writing(engine).begin() as connection:
-            await connection.run_sync(migrate, path)
-            highest = (await connection.execute(select(clock.c.highest))).scalar()
-        store = SqlStore(path, engine, Writer(writing(engine)), highest)
-        writes = asyncio.create_task(store.writer.run(), name="store-writer")
+    with claimed(path) as opened:
+        engine = create_engine(path)
         try:
-            yield store
+            async with errors_of(path), writing(engine).begin() as connection:
+                await connection.run_sync(migrate, path)
+                highest = (await connection.execute(select(clock.c.highest))).scalar()
+            async with _writing(SqlStore(path, engine, Writer(writing(engine)), highest, opened)) as store:
+                yield store
         finally:
-            await store.close()
-            await asyncio.wait([writes])
+            await engine.dispose()
+
+
+@asynccontextmanager
+async def _writing(store: SqlStore) -> AsyncIterator[SqlStore]:
+    writes = asyncio.create_task(store.writer.run(), name="store-writer")
+    try:
+        yield store
     finally:
-        await engine.dispose()
+        await store.close()
+        await asyncio.wait([writes])
 
 
 @asynccontextmanager
@@ -67,6 +72,7 @@ class SqlStore:
     engine: AsyncEngine
     writer: Writer
     highest: datetime | None
+    opened: tuple[int, int] = (0, 0)
 
     @property
     def highest_time(self) -> datetime | None:
@@ -129,6 +135,8 @@ class SqlStore:
         """Make *statement* durable together with the time *at*, if it is the highest so far (rule R17)."""
         news = self.highest is None or at > self.highest
         async with errors_of(self.path):
+            if not self.writer.closed:
+                check_same(self.path, self.opened)
             await self.writer.write(statement, *([_saw(at)] if news else []))
         self.highest = at if self.highest is None else max(self.highest, at)
 

@@ -7,11 +7,14 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Final
 
+import structlog
 from sqlalchemy import Executable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clearinghouse.errors import StoreUnavailable
+
+log = structlog.get_logger(__name__)
 
 MAX_TOGETHER: Final = 256
 """Writes in one transaction; a transaction costs about as much as a hundred of its rows."""
@@ -31,11 +34,11 @@ class Writer:
 
     engine: AsyncEngine
     _waiting: asyncio.Queue[_Write | None] = field(default_factory=asyncio.Queue)
-    _closed: bool = False
+    closed: bool = False
 
     async def write(self, *statements: Executable) -> None:
         """Return when *statements* are durable; raise what the driver raised when they are not."""
-        if self._closed:
+        if self.closed:
             raise StoreUnavailable("the store is not open for writing", mend="ask again when the service is back")
         write = _Write(statements, asyncio.get_running_loop().create_future())
         self._waiting.put_nowait(write)
@@ -43,7 +46,7 @@ class Writer:
 
     def close(self) -> None:
         """Take no more; what was given before is still written."""
-        self._closed = True
+        self.closed = True
         self._waiting.put_nowait(None)
 
     async def run(self) -> None:
@@ -54,7 +57,7 @@ class Writer:
                 batch = [first, *self._more()]
                 await self._settle(batch)
         finally:
-            self._closed = True
+            self.closed = True
             for write in (*batch, *self._more()):
                 _tell(write, StoreUnavailable("the store was closed", mend="ask again when the service is back"))
 
@@ -65,6 +68,10 @@ class Writer:
         except (SQLAlchemyError, sqlite3.Error) as error:
             for write in batch:
                 _tell(write, error)
+        except Exception as error:  # without this task nothing is ever recorded again
+            log.exception("store_failed")
+            for write in batch:
+                _tell(write, StoreUnavailable(f"writing to the store failed ({type(error).__name__})", mend="see the trace in the log"))
         else:
             for write in batch:
                 _tell(write, None)

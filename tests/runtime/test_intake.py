@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -140,10 +139,10 @@ async def test_a_decision_by_another_engine_is_made_again(house: House) -> None:
 def broken_for_eve(monkeypatch: pytest.MonkeyPatch) -> None:
     real = proof.prove
 
-    def prove(facts: Facts, *rest: Any, **more: Any) -> Proven:
+    def prove(facts: Facts, *rest: object, **more: object) -> Proven:
         if facts.attributes["jid"] == EVE:
             raise ValueError("a mistake of ours")
-        return real(facts, *rest, **more)
+        return real(facts, *rest, **more)  # type: ignore[arg-type] # handed on
 
     monkeypatch.setattr(clear, "prove", prove)
 

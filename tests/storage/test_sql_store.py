@@ -15,6 +15,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from structlog.testing import capture_logs
 
 from clearinghouse.errors import BadSettings, StoreUnavailable, UnsafeFile
 from clearinghouse.storage import database
@@ -27,8 +29,11 @@ from tests.world import NOON
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
+from clearinghouse import telemetry
 from clearinghouse.storage.sql_store import open_store
 from tests.storage.conftest import Decisions
+
+telemetry.configure()
 
 async def main():
     async with open_store(Path(sys.argv[1])) as store:
@@ -163,6 +168,56 @@ async def test_a_store_without_a_directory_is_told(tmp_path: Path) -> None:
             pass
 
 
+async def test_a_driver_that_gives_no_connection_is_told(path: Path, decide: Decisions) -> None:
+    async with open_store(path) as store:
+
+        def exhausted(_: object) -> None:
+            raise PoolTimeout("no connection was free")
+
+        event.listen(store.engine.sync_engine, "begin", exhausted)
+        with pytest.raises(StoreUnavailable, match="no connection was free"):
+            await store.decisions(1)
+        with pytest.raises(StoreUnavailable, match="no connection was free"):
+            await store.record(decide.granted())
+        event.remove(store.engine.sync_engine, "begin", exhausted)
+        await store.record(decide.granted())
+        assert len(await store.decisions(5)) == 1
+
+
+async def test_the_writer_outlives_every_exception(path: Path, decide: Decisions) -> None:
+    async with open_store(path) as store:
+
+        def mistaken(_: object) -> None:
+            raise ValueError("a mistake of ours")
+
+        event.listen(store.writer.engine.sync_engine, "begin", mistaken)
+        with capture_logs() as told:
+            error = await refused(store, decide)
+        assert error.message == "writing to the store failed (ValueError)"
+        assert [each["event"] for each in told] == ["store_failed"]
+        event.remove(store.writer.engine.sync_engine, "begin", mistaken)
+        await store.record(decide.granted())
+
+
+async def test_a_store_that_is_taken_away_or_replaced_while_it_is_in_use_is_told(path: Path, decide: Decisions) -> None:
+    async with open_store(path) as store:
+        aside = path.with_name("aside")
+        os.rename(path, aside)  # noqa: PTH104 - as somebody else does
+        assert "is gone" in (await refused(store, decide)).message
+        put(path, b"", 0o600)
+        assert "was replaced" in (await refused(store, decide)).message
+        os.rename(aside, path)  # noqa: PTH104 - as before
+        await store.record(decide.granted())
+
+
+async def test_a_new_store_is_told_and_an_old_one_is_not(path: Path) -> None:
+    with capture_logs() as told:
+        for _ in range(2):
+            async with open_store(path):
+                pass
+    assert [(each["event"], each["log_level"]) for each in told] == [("store_made", "warning")]
+
+
 # -- whose it is ---------------------------------------------------------------------------------------
 
 
@@ -172,6 +227,19 @@ async def test_nobody_else_can_read_the_store(path: Path, decide: Decisions) -> 
         modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
     assert set(modes.values()) == {0o600}
     assert path.name in modes
+
+
+async def test_two_services_never_work_with_one_store(path: Path, decide: Decisions) -> None:
+    other = path.with_name("other-name.db")
+    async with open_store(path) as store:
+        other.symlink_to(path)
+        for name in (path, other):
+            with pytest.raises(StoreUnavailable, match="another service works with the store"):
+                async with open_store(name):
+                    pass
+        await store.record(decide.granted())
+    async with open_store(path) as store:
+        assert len(await store.decisions(5)) == 1
 
 
 async def test_a_store_that_others_can_read_is_refused(path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 import structlog
 
 from clearinghouse import telemetry
-from clearinghouse.telemetry import NOISE, Throttle, decision_line, harmless
+from clearinghouse.clearing.decision import Outcome
+from clearinghouse.telemetry import NOISE, Throttle, decision_level, decision_line, harmless
 from tests.world import Community
 
 log = structlog.get_logger("clearinghouse.tests")
@@ -91,6 +92,36 @@ def test_the_one_line_of_a_decision_has_what_an_operator_looks_for() -> None:
     assert told["id"] == decision.id
     assert (told["value"], told["requester"], told["topic"], told["reason"]) == ("deny", "eve@c.example", "incidents", "no-licence")
     assert "a licence for" in told["because"]
+
+
+def hub() -> Community:
+    sim = Community()
+    sim.policy(licenses="hub", where='topic == "incidents"', value="allow")
+    sim.policy(licenses="xmpp-member:b.example", where='topic == "incidents"', value="ask")
+    sim.delegate("hub", to="ann@a.example")
+    return sim
+
+
+def test_only_what_was_granted_is_never_noise() -> None:
+    sim = hub()
+    granted, pending, refused = (sim.asks(jid) for jid in ("ann@a.example", "bea@b.example", "eve@c.example"))
+    sim.desk.senders.charge("xmpp:eve@c.example", 10**6, sim.now)
+    unanswered = sim.asks("eve@c.example")
+    assert unanswered.outcome is Outcome.UNANSWERED
+    assert NOISE not in decision_line(granted)
+    assert [decision_line(each).get(NOISE, "")[-9:] for each in (pending, refused, unanswered)] == ["b.example", "c.example", "c.example"]
+
+
+def test_what_policy_says_is_told_and_everything_else_is_a_warning() -> None:
+    sim = hub()
+    assert {decision_level(sim.asks(jid)) for jid in ("ann@a.example", "bea@b.example", "eve@c.example")} == {logging.INFO}
+    malformed = sim.asks("eve@c.example", without=["vouched_by"])
+    sim.desk.senders.charge("xmpp:eve@c.example", 10**6, sim.now)
+    exhausted = sim.asks("eve@c.example")
+    sim.sleep(days=-1)
+    behind = sim.asks("ann@a.example")
+    assert (exhausted.reason.code, behind.reason.code) == ("budget-exhausted", "clock-behind")
+    assert {decision_level(each) for each in (malformed, exhausted, behind)} == {logging.WARNING}
 
 
 # -- noise ---------------------------------------------------------------------------------------------
