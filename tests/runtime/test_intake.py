@@ -215,3 +215,11 @@ async def test_who_asks_twice_does_not_make_us_try_sooner(house: House, monkeypa
         service.intake.ask(question(ANN))
         assert sooner == [False]
         await until(lambda: not service.intake._in_hand)
+
+
+async def test_who_asks_and_takes_it_back_is_counted_instead_of_told(house: House) -> None:
+    with capture_logs() as told:
+        async with house.open() as service:
+            service.intake.ask(question(f"{EVE}/desk"))  # which the broker does not know of
+            await until(lambda: not service.intake._in_hand)
+    assert [each["noise"] for each in told if each["event"] == "nothing_pending"] == [EVE]
