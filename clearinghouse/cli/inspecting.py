@@ -10,9 +10,9 @@ import typer
 from clearinghouse.cli import principals, reading
 from clearinghouse.cli.accounts import account, tell_account
 from clearinghouse.cli.options import Json, Legacy, Passphrase
-from clearinghouse.cli.output import Located, as_json, clean, finish, say
+from clearinghouse.cli.output import as_json, clean, finish, say
 from clearinghouse.cli.verdicts import judged
-from clearinghouse.errors import BadSettings, ClearinghouseError
+from clearinghouse.errors import ClearinghouseError
 from clearinghouse.keynote.keys import is_demo
 from clearinghouse.keynote.principals import check_strength, describe, normalise
 
@@ -66,7 +66,7 @@ def _tell_file(what: str, data: bytes, passphrase_file: Path | None, *, allow_le
         kind = "certificate" if b"BEGIN CERTIFICATE" in data else "principal"
         about = principals.about_certificate(data) if kind == "certificate" else {}
         return _tell_principal(_principal_members(kind, named) | about | {"demo": is_demo(data), "file": reading.name_of(what)}, json=json)
-    return _tell_assertions(what, allow_legacy=allow_legacy, json=json)
+    return _tell_assertions(reading.split(what, data), allow_legacy=allow_legacy, json=json)
 
 
 def _principal_members(kind: str, principal: str) -> dict[str, Any]:
@@ -97,14 +97,8 @@ def _tell_principal(members: dict[str, Any], *, json: bool) -> bool:
     return weakness is None
 
 
-def _tell_assertions(what: str, *, allow_legacy: bool, json: bool) -> bool:
-    found = list(reading.pieces([what]))
-    if not found:
-        raise BadSettings("there is nothing to inspect", mend="give a file, - or text")
-    for problem in found:
-        if isinstance(problem, Located):
-            raise problem
-    accounts = [account(judged(piece, allow_legacy=allow_legacy)) for piece in found if isinstance(piece, reading.Piece)]
+def _tell_assertions(found: list[reading.Piece], *, allow_legacy: bool, json: bool) -> bool:
+    accounts = [account(judged(piece, allow_legacy=allow_legacy)) for piece in found]
     ok = all(each.usable for each in accounts)
     if json:
         as_json("inspect", ok=ok, kind="assertions", assertions=[each.as_json() for each in accounts])

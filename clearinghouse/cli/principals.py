@@ -18,6 +18,8 @@ from clearinghouse.keynote.principals import normalise, of_certificate, of_key
 from clearinghouse.keynote.public_keys import PublicKey, read_library_key
 
 _FILES = frozenset({".pub", ".pem", ".crt", ".cer", ".key"})
+_NAME_AT_MOST = 8192
+"""Bytes of a name in a file; the longest key that is accepted needs about half of it in hex."""
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _QUOTED = re.compile(r'\A"([^"\\]*)"\Z')
 
@@ -53,7 +55,7 @@ def in_file(data: bytes) -> str | None:
         return None
     quoted = _QUOTED.match(lines[0])
     written = quoted.group(1) if quoted else lines[0]
-    return None if any(c in written for c in ' \t"') else written
+    return None if len(written) > _NAME_AT_MOST or any(c in written for c in ' \t"') else written
 
 
 def is_private(data: bytes) -> bool:

@@ -46,7 +46,9 @@ def pieces(given: Iterable[str]) -> Iterator[Piece | Located]:
     """Yield every assertion of the inputs, and an error for each input that cannot be read."""
     for where in (each for argument in given for each in inputs(argument)):
         try:
-            yield from _split(where)
+            yield from split(where, read(where))
+        except Located as problem:
+            yield problem
         except ClearinghouseError as error:
             yield Located(error, name_of(where))
 
@@ -58,11 +60,15 @@ def inputs(argument: str) -> list[str]:
     return sorted(str(path) for path in Path(argument).rglob(f"*{ENDING}")) or [argument]
 
 
-def _split(where: str) -> list[Piece]:
-    found = split_assertions(read(where))
+def split(argument: str, data: bytes) -> list[Piece]:
+    """Return the assertions in *data*, what was read of an input; raises Located for none."""
+    try:
+        found = split_assertions(data)
+    except ClearinghouseError as error:
+        raise Located(error, name_of(argument)) from None
     if not found:
-        raise _nothing()
-    return [Piece(name_of(where), line, raw) for line, raw in found]
+        raise Located(_nothing(), name_of(argument))
+    return [Piece(name_of(argument), line, raw) for line, raw in found]
 
 
 def _nothing() -> MalformedAssertion:

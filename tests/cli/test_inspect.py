@@ -120,7 +120,23 @@ def test_keys_and_principals(run: Command, given: str, kind: str) -> None:
     told = run("inspect", given, "--json", given=f'# a comment\n"{HUB.principal}"\n').json
     assert told["kind"] == kind
     assert told["principal"] == (given if given.startswith("xmpp:") else HUB.principal)
-    assert words(run, given)[0].startswith(f"{kind}: ") if given != "-" else True
+    [first, *_] = run("inspect", given, given=f'"{HUB.principal}"\n').out.splitlines()
+    assert first.startswith(f"{kind}: ")
+
+
+@pytest.mark.parametrize("name", ["ann.kn", "topic.kn"])
+def test_standard_input_is_read_once(run: Command, desk: Path, name: str) -> None:
+    piped = run("inspect", "-", given=(desk / name).read_bytes())
+    assert (piped.status, piped.err) == (0, "")
+    assert piped.out == run("inspect", name).out.replace(name, "standard input")
+
+
+def test_what_is_too_long_to_be_a_name_is_none(run: Command, desk: Path) -> None:
+    (desk / "long.txt").write_bytes(b"x" * 1_000_000)
+    found = run("inspect", "long.txt")
+    assert "principal" not in found.out
+    assert found.status != 0
+    assert len(found.out + found.err) < 4096
 
 
 def test_certificates_are_their_keys(run: Command, desk: Path) -> None:
@@ -145,8 +161,13 @@ def test_a_weak_key_is_shown_and_not_approved(run: Command) -> None:
     assert run("inspect", "ed25519-hex:00").status == 2
 
 
-@pytest.mark.parametrize("given", ["absent.kn", "", ".", "-"])
-def test_what_is_not_there(run: Command, desk: Path, given: str) -> None:
+@pytest.mark.parametrize(
+    "given,said",
+    [("absent.kn", "cannot be read"), ("", "no file that ends in"), (".", "no file that ends in"), ("-", "there is no assertion here")],
+)
+def test_what_is_not_there(run: Command, desk: Path, given: str, said: str) -> None:
     for file in desk.glob("*.kn"):
         file.unlink()
-    assert run("inspect", given).status == 2
+    found = run("inspect", given)
+    assert found.status == 2
+    assert said in found.err
