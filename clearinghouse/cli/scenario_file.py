@@ -92,17 +92,27 @@ class ScenarioFile(_Table):
 
 def read_scenarios(path: Path) -> ScenarioFile:
     """Return the scenarios in *path*; raises BadSettings with the place of the mistake."""
+    assembled = _assembled(_toml(path, "scenario"), path)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        return ScenarioFile.model_validate(_assembled(raw, path))
-    except OSError as error:
-        raise BadSettings(f"`{path}` cannot be read ({error.strerror})", mend="give the path of a scenario file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadSettings(f"`{path}` is not TOML: {error}", mend="mend that line") from None
+        return ScenarioFile.model_validate(assembled)
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
         raise BadSettings(f"`{path}`, {place}: {problem['msg'].lower()}", mend="see the page on testing policies") from None
+
+
+def _toml(path: Path, what: str) -> dict[str, Any]:
+    """Return the tables of a TOML file; raises BadSettings, which names that file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSettings(f"`{path}` cannot be read ({error.strerror})", mend=f"give the path of a {what} file") from None
+    except UnicodeDecodeError:
+        raise BadSettings(f"`{path}` is not UTF-8 text", mend=f"give the path of a {what} file, which is TOML") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"`{path}` is not TOML: {error}", mend="mend that line") from None
+    except (RecursionError, ValueError) as error:  # deep nesting, a NUL byte in the name, a number of too many digits
+        raise BadSettings(f"`{path}` cannot be used ({type(error).__name__})", mend=f"give the path of a {what} file") from None
 
 
 def _assembled(raw: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -110,13 +120,19 @@ def _assembled(raw: Mapping[str, Any], path: Path) -> dict[str, Any]:
     inherited = {name: raw.get(name, {}) for name in _INHERITED}
     top = {name: raw[name] for name in raw if name not in (*_INHERITED, "scenario")}
     if isinstance(top.get("principals"), str):
-        top["principals"] = _principals(path.parent / top["principals"])
-    return top | {"scenarios": [_merged(inherited, each) for each in raw.get("scenario", ())]}
+        top["principals"] = _toml(path.parent / top["principals"], "principals")
+    return top | {"scenarios": [_merged(inherited, each) for each in _tables(raw, path)]}
 
 
-def _principals(path: Path) -> dict[str, Any]:
-    """Return the principals that a file of its own names."""
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+def _tables(raw: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
+    """Return the scenarios as they are written; raises BadSettings where they, or what they inherit, are no tables."""
+    found = raw.get("scenario", [])
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise BadSettings(f"`{path}`, scenario: it is no list of tables", mend="begin each scenario with `[[scenario]]`")
+    for name in _INHERITED:
+        if not isinstance(raw.get(name, {}), dict):
+            raise BadSettings(f"`{path}`, {name}: it is no table", mend=f"begin it with `[{name}]`")
+    return found
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from clearinghouse.cli.main import app
 from clearinghouse.cli.scenario_file import read_scenarios
 from clearinghouse.cli.scenario_run import run_file
 from clearinghouse.errors import BadPolicy, BadSettings
@@ -55,6 +57,32 @@ def test_json_has_every_scenario_with_its_proof(community: Path) -> None:
     assert first["failures"] == ["nothing says `5 assertions`"]
     assert (first["value"], first["outcome"], first["reason"]["code"]) == ("allow", "granted", "granted")
     assert first["proof"]["chain"][0]["source"] == "topics/incidents.kn:12"
+
+
+HEAD = 'note = "n"\ncommunity = "c"\n'
+
+
+@pytest.mark.parametrize(
+    "content,said",
+    [
+        (b"\x7fELF\xff\xfe\x00", "scenarios.toml` is not UTF-8 text"),
+        (f"{HEAD}scenario = 3\n".encode(), "scenario: it is no list of tables"),
+        (f"{HEAD}scenario = [1]\n".encode(), "scenario: it is no list of tables"),
+        (f"{HEAD}request = 3\n".encode(), "request: it is no table"),
+        (f'{HEAD}principals = "junk.toml"\n'.encode(), "junk.toml` is not UTF-8 text"),
+        (f'{HEAD}principals = "absent.toml"\n'.encode(), "absent.toml` cannot be read"),
+        (f'{HEAD}principals = "broken.toml"\n'.encode(), "broken.toml` is not TOML"),
+        (b"a = " + b"[" * 100_000, "cannot be used (RecursionError)"),
+    ],
+    ids=["binary", "number", "list", "request", "principals-binary", "principals-absent", "principals-broken", "deep"],
+)
+def test_what_is_no_scenario_file_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "scenarios.toml").write_bytes(content)
+    (tmp_path / "junk.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "broken.toml").write_text("= 3")
+    result = CliRunner().invoke(app, ["scenario", str(tmp_path / "scenarios.toml"), "--json"])
+    assert result.exit_code == 2
+    assert said in json.loads(result.stdout)["error"]["message"]
 
 
 def test_a_broken_policy_is_named_with_its_line_and_nothing_is_tested(community: Path) -> None:
