@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 from typing_extensions import override
 
+from clearinghouse import __version__
 from clearinghouse.cli import asking, checking, conformance, init, inspecting, keys, records, scenario, serve, signing, writing
-from clearinghouse.cli.output import Located, fail
+from clearinghouse.cli.output import Located, Unwritable, clean, fail, say
 from clearinghouse.errors import BadSettings, ClearinghouseError
 
 _MODULES = (init, serve, records, keys, signing, checking, inspecting, asking, writing, scenario, conformance)
@@ -35,24 +37,56 @@ class Commands(TyperGroup):
         command = next((word for word in words if not word.startswith("-")), "")
         json_wanted = "--json" in words
         try:
-            status = super().main(args=words, prog_name="clearinghouse", **(extra | {"standalone_mode": False}))
+            status = self._status(words, command, extra, json_wanted=json_wanted)
+        except Unwritable as problem:
+            with suppress(Unwritable):  # there may be nowhere to say it, either
+                fail(problem, command=command, json_wanted=False)
+            status = problem.exit_code
+        sys.exit(status or 0)
+
+    def _status(self, words: list[str], command: str, extra: dict[str, Any], *, json_wanted: bool) -> Any:  # noqa: ANN401 - of the parser
+        """Return the status of one command, after its error was told; raises Unwritable where that cannot be."""
+        try:
+            return super().main(args=words, prog_name="clearinghouse", **(extra | {"standalone_mode": False}))
+        except Unwritable:
+            raise
         except (ClearinghouseError, Located) as problem:
-            status = fail(problem, command=command, json_wanted=json_wanted)
+            return fail(problem, command=command, json_wanted=json_wanted)
         except typer.TyperException as problem:
             about = f"clearinghouse {command} --help" if command in self.commands else "clearinghouse --help"
             error = BadSettings(_lowered(problem.format_message()), mend=f"`{about}` lists what there is")
-            status = fail(error, command=command, json_wanted=json_wanted)
+            return fail(error, command=command, json_wanted=json_wanted)
         except typer.Abort:
-            status = _INTERRUPTED
-        except OSError as problem:  # reading is done with care, so this is standard output: a full disk, a lost terminal
-            error = BadSettings(f"the answer cannot be written ({problem.strerror})", mend="give it somewhere to go")
-            status = fail(error, command=command, json_wanted=False)
-        sys.exit(status or 0)
+            return _INTERRUPTED
+        except OSError as problem:
+            return fail(_refused(problem), command=command, json_wanted=json_wanted)
+
+
+def _refused(problem: OSError) -> BadSettings:
+    """Return what the operating system refused, with the path where there is one."""
+    reason = problem.strerror or str(problem) or type(problem).__name__
+    if problem.filename is None:
+        return BadSettings(f"the operating system refused it ({reason})", mend="mend that, and try again")
+    return BadSettings(f"`{clean(os.fsdecode(problem.filename))}` cannot be used ({reason})", mend="check its name and its mode")
 
 
 def _lowered(message: str) -> str:
     """Return a message of the option parser in our form: lower case, no final period."""
     return (message[:1].lower() + message[1:]).strip().removesuffix(".")
+
+
+def _tell_version(*, wanted: bool) -> None:
+    if wanted:
+        say(f"clearinghouse {__version__}")
+        raise typer.Exit
+
+
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=lambda wanted: _tell_version(wanted=wanted), help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options of no command."""
 
 
 app = typer.Typer(
@@ -70,6 +104,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.callback(help=app.info.help)(_top)
 for _module in _MODULES:
     _module.register(app)
 

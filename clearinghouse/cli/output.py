@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from clearinghouse.errors import ClearinghouseError, MalformedAssertion
+from clearinghouse.errors import BadSettings, ClearinghouseError, MalformedAssertion
 
 SCHEMA = "clearinghouse/1"
 """The first member of every JSON answer; it changes when a member changes its meaning or goes."""
@@ -43,10 +44,26 @@ def console(*, error: bool = False) -> Console:
     return Console(stderr=error, markup=False, highlight=False, emoji=False)
 
 
+class Unwritable(BadSettings):
+    """Standard output or standard error takes nothing: a full disk, a lost terminal."""
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Tell a stream that takes nothing from any other file; a reader that went away is for the parser to end quietly."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unwritable(f"the answer cannot be written ({error.strerror})", mend="give it somewhere to go") from None
+
+
 Part = str | Text | tuple[str, str | Style]
 """A piece of a line, with its style."""
 
 
+@_writing()
 def say(*parts: Part, error: bool = False, indent: int = 0) -> None:
     """Print one line for people: wrapped at words in a terminal, left whole in a file or pipe."""
     target = console(error=error)
@@ -69,12 +86,15 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
 
 
+@_writing()
 def as_json(command: str, *, ok: bool, **members: Any) -> None:  # noqa: ANN401 - any JSON
     """Print the one JSON object of a command."""
     answer = {"schema": SCHEMA, "command": command, "ok": ok, **members}
     sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+    sys.stdout.flush()
 
 
+@_writing()
 def raw_bytes(data: bytes) -> None:
     """Write bytes to standard output as they are: text that is signed, or laid out, must not change."""
     sys.stdout.flush()
@@ -110,6 +130,7 @@ def tell_error(problem: ClearinghouseError | Located, *, error: bool = True) -> 
         say(clean(line), error=error, indent=2)
 
 
+@_writing()
 def _show_source(error: MalformedAssertion, target: Console) -> None:
     """Print the line of text and a caret under what is wrong; tabs keep their width under the caret."""
     if error.source:

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clearinghouse import __version__
 from clearinghouse.cli.main import app
 from tests.cli.conftest import ANN, Command
 
@@ -261,6 +262,28 @@ def test_standard_streams_may_be_missing_or_full(desk: Path, redirection: str, s
     ended = subprocess.run(["sh", "-c", shell], capture_output=True, env=environment, cwd=desk, stdin=subprocess.DEVNULL, check=False)
     assert ended.returncode == status
     assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=["words", "json"])
+@pytest.mark.parametrize("name", ["ann.kn", "absent.kn"])
+def test_an_answer_that_nobody_takes_is_called_that(desk: Path, name: str, more: tuple[str, ...]) -> None:
+    command, environment = program("inspect", name, *more)
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, cwd=desk, check=False)
+    assert ended.returncode == 2
+    assert b"Traceback" not in ended.stderr
+    assert (b"the answer cannot be written (No space left on device)" in ended.stderr) is (name == "ann.kn" or bool(more))
+
+
+def test_the_version_is_that_of_the_package(run: Command) -> None:
+    found = run("--version")
+    assert (found.status, found.out) == (0, f"clearinghouse {__version__}\n")
+
+
+def test_a_path_that_the_system_refuses_is_named(run: Command) -> None:
+    found = run("keygen", "absent/folder/hub.key", "--json")
+    assert found.status == 2
+    assert "absent/folder" in found.json["error"]["message"]
 
 
 def test_the_answer_of_a_process_is_the_answer_of_the_function(run: Command, desk: Path) -> None:
