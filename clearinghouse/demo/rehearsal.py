@@ -2,9 +2,12 @@
 
 usage: python -m clearinghouse.demo.rehearsal CONFIG JID
 
-The service is the one that ``clearinghouse serve`` runs, its store included.  The platform JID asks
-for the first topic of the settings; if it is approved, the topic's first publisher publishes an
+The service is the one that ``clearinghouse serve`` runs, but its store is thrown away at the end: what
+was only played must not stand among decisions, nor be taken for carried out.  The platform with the bare
+JID asks for the first topic of the settings; if it is approved, the topic's first publisher publishes an
 incident, and the platform receives it.
+
+exit status: 0 it was decided; 2 the JID or the settings cannot be used; 3 nothing was decided in time
 """
 
 from __future__ import annotations
@@ -16,20 +19,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 from uuid import uuid4
 
 from clearinghouse import telemetry
 from clearinghouse.clearing.decision import Outcome
+from clearinghouse.clearing.vocabulary import Kind, is_canonical
 from clearinghouse.cli.output import BAD_INPUT, clean, say, tell_error
 from clearinghouse.demo.incidents import description_of, incident
 from clearinghouse.demo.memory import MemoryLink, Network
 from clearinghouse.demo.platforms import Platform, platform
 from clearinghouse.demo.worlds import MemoryWorld
-from clearinghouse.errors import BadSettings, ClearinghouseError
+from clearinghouse.errors import BadSettings, BrokerUnavailable, ClearinghouseError
 from clearinghouse.grid.broker import Broker
 from clearinghouse.runtime import Service, running
-from clearinghouse.settings import Topic, read_settings
+from clearinghouse.settings import Settings, Topic, read_settings
 from clearinghouse.storage.store import Recorded
 
 PATIENCE_SECONDS: Final = 10.0
@@ -40,19 +45,34 @@ POLL_SECONDS: Final = 0.01
 
 async def rehearse(config: Path, jid: str) -> None:
     """Let *jid* ask for the first topic of the settings in *config*, and print what comes of it."""
+    _check(jid)
     settings = read_settings(config)
     if not settings.topic:
         raise BadSettings("the settings name no topic", mend="add a [[topic]]")
-    topic = settings.topic[0]
+    with TemporaryDirectory() as directory:
+        await _play(_storing_in(Path(directory), settings), settings.topic[0], jid)
+
+
+def _storing_in(directory: Path, settings: Settings) -> Settings:
+    path = directory / "rehearsal.db"
+    path.touch(mode=0o600)  # a store that has to be made is warned of
+    return settings.model_copy(update={"store": settings.store.model_copy(update={"path": path})})
+
+
+def _check(jid: str) -> None:
+    if "@" not in jid or jid != jid.lower() or not is_canonical(Kind.JID, jid):
+        raise BadSettings(f"`{clean(jid)}` is no bare JID of a user in lower case", mend="write `user@domain`")
+
+
+async def _play(settings: Settings, topic: Topic, jid: str) -> None:
     owner = next(each.component for each in settings.broker if each.jid == topic.broker)
     network = Network(Broker(topic.broker, frozenset({owner}), lambda: uuid4().hex))
     async with running(settings, make_link=MemoryWorld(network).make_link) as service, _seat(network, topic, jid) as consumer:
         await service.ready()
         say(f"{clean(jid)} asks for `{clean(topic.node)}` at {topic.broker}")
-        known = {each.decision.id for each in await service.store.decisions(1)}
         await consumer.subscribe(topic.node)
-        recorded = await _decided(service, known)
-        _tell(recorded, config)
+        recorded = await _decided(service)
+        _tell(recorded)
         if recorded.decision.outcome is Outcome.GRANTED:
             await _deliver(network, topic, consumer)
 
@@ -64,22 +84,20 @@ async def _seat(network: Network, topic: Topic, jid: str) -> AsyncIterator[Platf
         yield made
 
 
-async def _decided(service: Service, known: set[str]) -> Recorded:
-    """Wait for a decision that is not *known*."""
+async def _decided(service: Service) -> Recorded:
+    """Wait for the first decision."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             for recorded in await service.store.decisions(1):
-                if recorded.decision.id not in known:
-                    return recorded
+                return recorded
             await asyncio.sleep(POLL_SECONDS)
 
 
-def _tell(recorded: Recorded, config: Path) -> None:
+def _tell(recorded: Recorded) -> None:
     decision = recorded.decision
     say(f"{decision.outcome}: {decision.value}, because {clean(decision.reason.text)}")
     if decision.ends is not None:
-        say(f"until {decision.ends:%Y-%m-%d %H:%M} UTC")
-    say(f"the whole explanation: clearinghouse decisions --config {clean(str(config))} {decision.id}")
+        say(f"holds until {decision.ends:%Y-%m-%d %H:%M} UTC (recorded; nothing ends the subscription at the broker then)")
 
 
 async def _deliver(network: Network, topic: Topic, consumer: Platform) -> None:
@@ -98,17 +116,28 @@ async def _deliver(network: Network, topic: Topic, consumer: Platform) -> None:
 def main(arguments: list[str]) -> int:
     """Do what the usage says and return the exit status."""
     match arguments:
+        case ["-h" | "--help"]:
+            say(str(__doc__))
+            return 0
         case [config, jid]:
             telemetry.configure(level=logging.WARNING)
-            try:
-                asyncio.run(rehearse(Path(config), jid))
-            except ClearinghouseError as error:
-                tell_error(error)
-                return error.exit_code
-            return 0
+            return _status(Path(config), jid)
         case _:
             say(str(__doc__), error=True)
             return BAD_INPUT
+
+
+def _status(config: Path, jid: str) -> int:
+    try:
+        asyncio.run(rehearse(config, jid))
+    except ClearinghouseError as error:
+        tell_error(error)
+        return error.exit_code
+    except TimeoutError:
+        late = BrokerUnavailable("nothing came of it in time", mend="read the lines before this one, and `clearinghouse serve --check`")
+        tell_error(late)
+        return late.exit_code
+    return 0
 
 
 if __name__ == "__main__":

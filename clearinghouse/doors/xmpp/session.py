@@ -72,7 +72,9 @@ class Session(ComponentXMPP):
         self.opened = asyncio.Event()
         self._receive = receive
         self._unfinished = 0
+        self._trouble = ""
         self.add_filter("in", self._take)
+        self.add_event_handler("connection_failed", self._keep_trouble)
         self.add_event_handler("session_start", lambda _: self.opened.set())
         self.add_event_handler("disconnected", lambda _: self.ended.set())
 
@@ -86,8 +88,14 @@ class Session(ComponentXMPP):
             for task in (attempt, *waits):
                 task.cancel()
         if not self.opened.is_set():
-            where = f"`{self.server_host}:{self.server_port}`"
-            raise BrokerUnavailable(f"no session at {where}", mend="see the server's log, and check the component's name and secret")
+            raise self._not_opened()
+
+    def _not_opened(self) -> BrokerUnavailable:
+        where = f"no session at `{self.server_host}:{self.server_port}`"
+        if self.transport is None and self._trouble:
+            return BrokerUnavailable(f"{where}: {self._trouble}", mend="see that the XMPP server runs, and listens for components there")
+        why = self._trouble or "the server ended it, or did not answer, before the handshake was done"
+        return BrokerUnavailable(f"{where}: {why}", mend="see the server's log, and check the component's name and secret")
 
     async def close(self) -> None:
         """End the stream and everything that slixmpp runs for it."""
@@ -118,11 +126,17 @@ class Session(ComponentXMPP):
         self._current_connection_attempt = None
         self.ended.set()
 
+    def _keep_trouble(self, problem: OSError | str) -> None:
+        """Remember why there is no connection, in the system's words."""
+        self._trouble = f"cannot connect ({problem})"
+
     def _take(self, stanza: StanzaBase) -> StanzaBase | None:
         self._unfinished = 0
         if stanza.xml.tag == _STREAM_ERROR:
             # Kept from slixmpp, which would follow a see-other-host; the server closes the stream after it.
-            log.warning("stream_error", conditions=[child.tag.rpartition("}")[2] for child in stanza.xml])
+            conditions = [child.tag.rpartition("}")[2] for child in stanza.xml]
+            self._trouble = f"the server answered {', '.join(conditions)}"
+            log.warning("stream_error", conditions=conditions)
             return None
         if not self.opened.is_set():
             return stanza  # the handshake
