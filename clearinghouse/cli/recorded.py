@@ -33,12 +33,6 @@ STYLES: Final[dict[Outcome, Style]] = {
     Outcome.REFUSED: BAD,
     Outcome.UNANSWERED: CAUTION,
 }
-_SIGNS: Final[dict[Outcome, str]] = {
-    Outcome.GRANTED: "+",
-    Outcome.PENDING: "?",
-    Outcome.REFUSED: "-",
-    Outcome.UNANSWERED: "?",
-}
 EFFECTS: Final[dict[Effect, str]] = {
     Effect.NONE: "nothing to carry out",
     Effect.OWED: "still to be carried out",
@@ -74,7 +68,10 @@ async def _one(path: Path, identity: str) -> tuple[Recorded, Replayed | None]:
     async with read_store(path) as store:
         found = await store.decision(identity)
         if found is None:
-            raise BadSettings(f"`{clean(identity)}` names no single decision", mend="give the whole id, as the list and the log have it")
+            raise BadSettings(
+                f"`{clean(identity)}` names no single decision",
+                mend="give an id of the list or the log, or as much of its beginning as no other has",
+            )
         return found, await replay(found, store)
 
 
@@ -84,14 +81,14 @@ def tell_many(found: Sequence[Recorded]) -> None:
         say("there are no decisions yet")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("", "id", "UTC"):
+    for title in ("id", "UTC", "outcome"):
         table.add_column(title, no_wrap=True)
     for title in ("who", "topic", "reason"):
         table.add_column(title, overflow="fold")
     for each in found:
         decision = each.decision
-        sign = Text(_SIGNS[decision.outcome], STYLES[decision.outcome])
-        row = (sign, decision.id[:ID_SHOWN], f"{decision.at:%m-%d %H:%M}", _who(decision), _topic(decision), decision.reason.code)
+        outcome = Text(decision.outcome, STYLES[decision.outcome])
+        row = (decision.id[:ID_SHOWN], f"{decision.at:%Y-%m-%d %H:%M}", outcome, _who(decision), _topic(decision), decision.reason.code)
         table.add_row(*row)
     console().print(table)
 
@@ -102,9 +99,10 @@ def tell(recorded: Recorded, replayed: Replayed | None) -> None:
     say((f"decision {decision.id}", STRONG), f", {decision.at:%Y-%m-%d %H:%M:%S} UTC")
     say((decision.outcome, STYLES[decision.outcome] + STRONG), f": {_who(decision)}, {_what(decision)}")
     say(f"because {clean(decision.reason.text)} ({decision.reason.code})", indent=2)
-    ends = f"until {decision.ends:%Y-%m-%d %H:%M:%S} UTC; " if decision.ends else ""
+    if decision.ends:
+        say(f"holds until {decision.ends:%Y-%m-%d %H:%M:%S} UTC (recorded; nothing ends the subscription at the broker then)", indent=2)
     after = f" after {recorded.latency.total_seconds() * 1000:.0f} ms" if recorded.latency else ""
-    say(f"{ends}{EFFECTS[recorded.effect]}{after}", indent=2)
+    say(f"{EFFECTS[recorded.effect]}{after}", indent=2)
     say(f"policy {decision.version[:12]}, engine {recorded.engine}", indent=2)
     if replayed is None:
         say("nothing was proven, so there is nothing to draw", indent=2)

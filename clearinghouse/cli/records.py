@@ -31,7 +31,9 @@ def register(app: typer.Typer) -> None:
 
 
 def decisions(
-    identity: Annotated[str, typer.Argument(metavar="[ID]", help="The id of one decision, or how it begins.")] = "",
+    identity: Annotated[
+        str, typer.Argument(metavar="[ID]", help="The id of one decision, or as much of its beginning as no other has.")
+    ] = "",
     config: Config = DEFAULT_CONFIG,
     last: Annotated[int, typer.Option(min=1, max=10_000, help="How many of the latest decisions.")] = 20,
     json: Json = False,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,14 @@ def test_the_list_has_one_row_for_each_in_80_columns(house: House) -> None:
     result = run(house)
     assert result.exit_code == 0
     header, *rows = result.stdout.splitlines()
-    assert header.split() == ["id", "UTC", "who", "topic", "reason"]
-    assert [row.split()[0] + row.split()[-1] for row in rows] == ["+granted", "-no-licence", "?pending"]
-    assert [row.split()[1] for row in rows] == [each[:8] for each in ids(house)]
+    assert header.split() == ["id", "UTC", "outcome", "who", "topic", "reason"]
+    assert [(row.split()[3], row.split()[-1]) for row in rows] == [
+        ("granted", "granted"),
+        ("refused", "no-licence"),
+        ("pending", "pending"),
+    ]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", row.split()[1]) for row in rows)
+    assert [row.split()[0] for row in rows] == [each[:8] for each in ids(house)]
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
@@ -57,6 +63,7 @@ def test_one_is_shown_with_its_delegations(house: House) -> None:
     text = run(house, ids(house)[0][:10]).stdout
     assert f"granted: {ANN}, subscribe {TOPIC}" in text
     assert "carried out after" in text
+    assert "(recorded; nothing ends the subscription at the broker then)" in text
     assert "POLICY" in text
     assert "xmpp-member:a.example asks" in text
     assert "credentials/a.kn" in text
