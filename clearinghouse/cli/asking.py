@@ -12,6 +12,7 @@ from clearinghouse.cli.drawing import draw
 from clearinghouse.cli.loading import Loaded, load
 from clearinghouse.cli.options import Attributes, Json, Legacy, Now
 from clearinghouse.cli.output import as_json, clean, error_json, finish, say, tell_error
+from clearinghouse.errors import BadQuery
 from clearinghouse.keynote import Missing, Proof
 from clearinghouse.keynote.clock import clock_attributes
 from clearinghouse.keynote.octets import from_octets
@@ -53,11 +54,21 @@ class Question:
     def asked(self) -> Answer:
         """Load what there is, and ask; raises what :meth:`Assertions.query` does."""
         action = clock_attributes(reading.instant(self.now)) | reading.attributes(self.attributes, self.file)
-        authorizers = [from_octets(principals.principal(each)) for each in self.authorizers]
+        authorizers = [_requester(each) for each in self.authorizers]
         values = reading.values(self.values)
         loaded = load(self.policies, self.credentials, allow_legacy=self.allow_legacy)
         proof = loaded.assertions.query(authorizers=authorizers, action=action, values=values)
         return Answer(proof, loaded, action, values)
+
+
+def _requester(argument: str) -> str:
+    """Return who asks; refuses what no door lets ask (rule R9): the name would stand for nobody, or for several."""
+    found = from_octets(principals.principal(argument))
+    if not found:
+        raise BadQuery("the empty name cannot request an action", mend="name the key or the user that asks")
+    if "," in found:
+        raise BadQuery(f"`{clean(found)}` has a comma, so it cannot request an action", mend="give `--authorizer` once for each who asks")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clearinghouse.cli.output import Located, clean
-from clearinghouse.errors import BadSettings, ClearinghouseError, MalformedAssertion, TooLarge
+from clearinghouse.errors import BadQuery, BadSettings, ClearinghouseError, MalformedAssertion, TooLarge
 from clearinghouse.keynote import split_assertions
 from clearinghouse.keynote.keys import PrivateKey, read_key_file
 
@@ -22,6 +22,9 @@ ENDING = ".kn"
 
 _AT_MOST = 1 << 28
 """Bytes of one input; `Limits.local().request_bytes`."""
+
+_ATTRIBUTE = re.compile(r"\A[A-Za-z_][A-Za-z0-9_]*\Z")
+"""An AttributeID of RFC 2704, section 4.2."""
 
 _LITERAL = re.compile(
     r"\A\s*(?:#[^\n]*\n\s*)*(?:KeyNote-Version|Local-Constants|Authorizer|Licensees|Conditions|Comment)\s*:", re.IGNORECASE
@@ -171,12 +174,19 @@ def passphrase(file: Path | None) -> bytes | None:
 
 def attributes(given: Iterable[str], file: str | None) -> dict[str, str]:
     """Return the action attributes of a JSON file and of ``NAME=VALUE`` arguments, which win."""
-    found = _json_attributes(file) if file is not None else {}
+    found: dict[str, str] = {}
     for argument in given:
         name, equals, value = argument.partition("=")
         if not equals or not name:
             raise BadSettings(f"`{clean(argument)}` is no attribute", mend="write `--attribute NAME=VALUE`")
+        if name in found:
+            raise BadQuery(f"the attribute `{clean(name)}` is given twice", mend="give each attribute once")
         found[name] = value
+    found = (_json_attributes(file) if file is not None else {}) | found
+    for name in found:
+        if not _ATTRIBUTE.match(name):
+            mend = "names are ASCII letters, digits and underscores, and begin with no digit"
+            raise BadQuery(f"`{clean(name)}` is not the name of an attribute", mend=mend)
     return found
 
 
@@ -201,6 +211,10 @@ def values(given: str) -> tuple[str, ...]:
     found = tuple(each.strip() for each in given.split(","))
     if not all(found):
         raise BadSettings(f"`{clean(given)}` has an empty value", mend="write `--values deny,ask,allow`, from the weakest to the strongest")
+    if len(found) == 1:  # the weakest and the strongest in one: it would be the answer to everybody
+        raise BadQuery(
+            f"`{clean(given)}` is one value, which anybody gets", mend="give at least two, `--values deny,allow`, the weakest first"
+        )
     return found
 
 
