@@ -69,7 +69,9 @@ def fmt(
     unread = [each for each in done if isinstance(each, Located)]
     formed = [each for each in done if isinstance(each, Formed)]
     if not check and not diff:
-        unread += [problem for each in formed if (problem := _written(each, json=json)) is not None]
+        unwritten = {each.where: problem for each in formed if (problem := _written(each, json=json)) is not None}
+        unread += unwritten.values()
+        formed = [each for each in formed if each.where not in unwritten]
     ok = not unread and not (check and any(each.changed for each in formed))
     if json:
         as_json("fmt", ok=ok, files=[each.as_json() for each in formed], errors=[error_json(each) for each in unread])

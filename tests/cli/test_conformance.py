@@ -45,6 +45,13 @@ def test_the_last_line_counts(run: Command, desk: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=["words", "json"])
+def test_no_case_at_all_is_a_failure(run: Command, more: tuple[str, ...]) -> None:
+    found = run("conformance", "-", *more, given="\n")
+    assert found.status == 1
+    assert (found.json["ok"] is False) if more else (found.out == "0 passed, 0 failed\n")
+
+
 def test_json(run: Command) -> None:
     told = run("conformance", "-", "--json", given=json.dumps(CASE | {"expect": "no"})).json
     assert (told["ok"], told["passed"], told["failed"]) == (False, 0, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,18 @@ def test_a_file_that_cannot_be_replaced(run: Command, desk: Path) -> None:
     folder = desk / "loop"
     folder.symlink_to("loop")
     assert run("fmt", "loop").status == 2
+
+
+def test_what_could_not_be_written_is_not_called_laid_out(run: Command, untidy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    found = run("fmt", "untidy.kn")
+    assert found.status == 2
+    assert "laid out" not in found.err
+    assert "it cannot be written (No space left on device)" in found.err
+    assert untidy.read_text() == UNTIDY
 
 
 def test_a_link_stays_a_link(run: Command, desk: Path, untidy: Path) -> None:
