@@ -68,14 +68,14 @@ def _finding(advice: Advice, piece: Piece) -> Finding:
     return Finding(piece.where, line, advice.column, advice.level, advice.rule, advice.name, advice.message, advice.mend)
 
 
-def tell_finding(finding: Finding, indent: int = 0) -> None:
-    """Print a finding as compilers do: place, level and rule; what is the matter; what to write."""
+def tell_finding(finding: Finding, indent: int = 0, *, error: bool = False) -> None:
+    """Print a finding as compilers do: place, level and rule; what is the matter; what to write; *error* is for standard error."""
     place = f"{clean(finding.file)}:{finding.line}:{finding.column}: "
     rule = f" {finding.rule} {finding.name}" if finding.rule != finding.name else f" {finding.rule}"
-    say(place, (finding.level, _STYLES[finding.level]), (rule, STRONG), indent=indent)
-    say(clean(finding.message), indent=indent + 2)
+    say(place, (finding.level, _STYLES[finding.level]), (rule, STRONG), indent=indent, error=error)
+    say(clean(finding.message), indent=indent + 2, error=error)
     if finding.mend:
-        say((clean(finding.mend), DIM), indent=indent + 2)
+        say((clean(finding.mend), DIM), indent=indent + 2, error=error)
 
 
 def summary(found: Iterable[Finding], assertions: int) -> str:

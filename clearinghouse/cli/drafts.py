@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
 from enum import StrEnum
 
+from clearinghouse.clearing.vocabulary import OPERATIONS
 from clearinghouse.cli import principals, reading
 from clearinghouse.cli.output import Located, clean
 from clearinghouse.errors import BadSettings, MalformedAssertion
@@ -58,7 +61,7 @@ def composed(wanted: Wanted, authorizer: str, serial: str) -> bytes:
         conditions=" && ".join(_tests(wanted)),
         value=wanted.value,
         operation=wanted.operation,
-        until=reading.instant(wanted.until).date() if wanted.until else None,
+        until=_last_day(wanted.until) if wanted.until is not None else None,
         may_delegate=wanted.may_delegate,
         comment=wanted.comment,
         serial=serial,
@@ -72,6 +75,10 @@ def _check(wanted: Wanted) -> None:
         raise BadSettings("a credential is for one operation", mend=mend)
     if wanted.until is None and not wanted.forever:
         raise BadSettings("a credential has a last day", mend="give it, `--until 2027-01-01`, or say `--forever`")
+    if wanted.operation and wanted.operation not in OPERATIONS:
+        close = get_close_matches(wanted.operation, OPERATIONS, n=1)
+        mend = f"did you mean `{close[0]}`?" if close else f"they are {', '.join(OPERATIONS)}"
+        raise BadSettings(f"`{clean(wanted.operation)}` is no operation", mend=mend)
     if wanted.attributes and wanted.template is None:
         raise BadSettings("`--attribute` is for `--template audit`", mend="write a test: `--condition 'topic == \"incidents\"'`")
     if wanted.threshold > len(wanted.licensees):
@@ -79,10 +86,28 @@ def _check(wanted: Wanted) -> None:
         raise BadSettings(message, mend="name more, or lower `--threshold`")
 
 
+def _last_day(until: str) -> date:
+    """Return the first day on which it no longer holds; refuses one that has begun."""
+    found = reading.instant(until).date()
+    if found <= reading.instant(None).date():
+        raise BadSettings(f"a credential until `{clean(until)}` has ended already", mend="give a day to come, in UTC")
+    return found
+
+
 def _licensees(wanted: Wanted) -> str:
     """Return the licensees as KeyNote text."""
-    names = [from_octets(quote(principals.principal(each))) for each in wanted.licensees]
+    names = [from_octets(quote(_licensee(each))) for each in wanted.licensees]
     return " || ".join(names) if wanted.threshold == 1 else f"{wanted.threshold}-of({', '.join(names)})"
+
+
+def _licensee(argument: str) -> str:
+    """Return one licensee as octet text; refuses what can never ask (rule R9), so that its licence would be for nobody."""
+    found = principals.principal(argument)
+    if found in {"", "POLICY"} or "," in found:
+        raise BadSettings(
+            f"`{clean(from_octets(found))}` can never ask for anything", mend="license a key or a user, each by its own `--licensee`"
+        )
+    return found
 
 
 def _tests(wanted: Wanted) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from clearinghouse.cli import reading
+from clearinghouse.cli.advising import findings, tell_finding
 from clearinghouse.cli.drafts import Template, Wanted, composed
 from clearinghouse.cli.options import Attributes, Demo, Json, Legacy, Passphrase
 from clearinghouse.cli.output import as_json, raw_bytes
@@ -65,6 +66,7 @@ def sign(  # noqa: PLR0913, PLR0917 - each option is a parameter
 ) -> None:
     """Sign an assertion, or compose one from options and sign it.
 
+    What is most likely a mistake in it is told on standard error, as by lint.
     What is composed can be used by its licensee alone (unless --may-delegate), for one operation and
     until a day. A serial in the Comment field makes its id unlike any other.
     """
@@ -74,6 +76,14 @@ def sign(  # noqa: PLR0913, PLR0917 - each option is a parameter
     signer = reading.private_key(key, passphrase_file, allow_demo=allow_demo)
     signed = _signed(_unsigned(text, wanted, signer, as_is=as_is), signer, kind, allow_legacy=allow_legacy)
     as_json("sign", ok=True, **_members(signed)) if json else raw_bytes(signed)
+    _warn(signed)
+
+
+def _warn(signed: bytes) -> None:
+    """Tell what in the credential is most likely a mistake; its lines are those of the text that was printed."""
+    for finding in findings([reading.Piece("the credential", 1, signed)]):
+        if finding.level != "note":
+            tell_finding(finding, error=True)
 
 
 def _unsigned(text: str | None, wanted: Wanted, key: PrivateKey, *, as_is: bool) -> reading.Piece:

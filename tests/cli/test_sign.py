@@ -8,11 +8,12 @@ import pytest
 
 from clearinghouse import keynote
 from clearinghouse.clearing.vocabulary import OPERATIONS, Origin
+from clearinghouse.cli import reading
 from clearinghouse.cli.drafts import AUDIT
 from clearinghouse.keynote.keys import from_seed, write_key_file
 from tests.cli.conftest import ANN, EVE, HUB, Command
 
-COMPOSE = ("sign", "--key", "hub.key", "--licensee", "ann.pub", "--operation", "subscribe", "--until", "2027-01-01")
+COMPOSE = ("sign", "--key", "hub.key", "--licensee", "ann.pub", "--operation", "subscribe", "--until", "2099-01-01")
 
 
 def signed(out: str) -> str:
@@ -41,7 +42,7 @@ def test_composed_credentials_are_pinned(run: Command) -> None:
     for part in (
         'operation == "subscribe"',
         f'_ACTION_AUTHORIZERS == "{ANN.principal}"',
-        'date < "20270101"',
+        'date < "20990101"',
         'topic == "incidents"',
         '-> "ask"',
     ):
@@ -95,6 +96,13 @@ def test_the_audit_attributes_are_those_of_the_vocabulary() -> None:
         (COMPOSE[:7], "a credential has a last day"),
         ((*COMPOSE[:5], "--forever"), "a credential is for one operation"),
         ((*COMPOSE[:7], "--until", "soon"), "`soon` is no date"),
+        ((*COMPOSE[:7], "--until", "2020-01-01"), "until `2020-01-01` has ended"),
+        ((*COMPOSE[:7], "--until", f"{reading.instant(None):%Y-%m-%d}"), "has ended already"),
+        ((*COMPOSE[:5], "--operation", "subscrbe", *COMPOSE[7:]), "did you mean `subscribe`?"),
+        ((*COMPOSE[:5], "--operation", "zzz", *COMPOSE[7:]), "they are federate, "),
+        ((*COMPOSE, "--licensee", "POLICY"), "`POLICY` can never ask"),
+        ((*COMPOSE, "--licensee", ""), "`` can never ask"),
+        ((*COMPOSE, "--licensee", "a,b"), "`a,b` can never ask"),
         ((*COMPOSE, "--threshold", "2"), "can never ask together"),
         ((*COMPOSE, "--attribute", "a=b"), "is for `--template audit`"),
         ((*COMPOSE, "--condition", "a == 'b'"), "KeyNote quotes with"),
@@ -110,6 +118,16 @@ def test_what_cannot_be_signed_says_what_to_do(run: Command, desk: Path, words: 
     made = run(*words)
     assert (made.status, made.out) == (2, "")
     assert said in made.err
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=["words", "json"])
+def test_what_is_most_likely_a_mistake_is_told(run: Command, more: tuple[str, ...]) -> None:
+    made = run("sign", "--key", "hub.key", f'Authorizer: "{HUB.principal}"\nConditions: operation == "subscribe";\n', *more)
+    assert made.status == 0
+    assert "warning K005 anybody" in made.err
+    assert "note" not in made.err
+    assert "K005" not in made.out
+    assert run(*COMPOSE, *more).err == ""
 
 
 def test_json_has_id_and_text(run: Command) -> None:
