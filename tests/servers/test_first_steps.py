@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 import pytest
 
 from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.ejabberd_config import API_PORT, CLIENT_PORT, Hosting
-from clearinghouse.demo.platforms import client_platform
+from clearinghouse.demo.platforms import Platform, client_platform
+from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.processes import done, program
 
 pytestmark = pytest.mark.servers
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.servers
 USER, PASSWORD = "ann@hub.example", "password"
 
 SERVER = """\
-hosts: [hub.example]
+hosts: [hub.example, grid.hub.example]
 listen:
   - {{module: ejabberd_c2s, ip: "{address}", port: {client}, access: all}}
   - {{module: ejabberd_http, ip: "{address}", port: {api}, request_handlers: {{/{token}: mod_http_api}}}}
@@ -32,6 +34,11 @@ access_rules:
 modules:
   mod_caps: {{}}
   mod_disco: {{}}
+  mod_adhoc: {{}}
+  mod_pubsub:
+    access_createnode: local
+    hosts: ["own.@HOST@"]
+    plugins: [flat, pep]
 include_config_file: "{include}"
 """
 
@@ -60,6 +67,15 @@ def moved(directory: Path, address: str) -> None:
         path.write_text(path.read_text().replace('"127.0.0.1"', f'"{address}"'))
 
 
+async def keeps_pep(user: Platform) -> None:
+    """What the server's own mod_pubsub does for users (XEP-0163) goes on beside ours, which lets them make no node."""
+    own = replace(user, broker=USER)
+    await own.publish("urn:example:own", Element("{urn:example:own}thing"))
+    assert [each.tag for each in await own.fetch("urn:example:own")] == ["{urn:example:own}thing"]
+    with pytest.raises(StanzaRefused):
+        await user.publish("mine", Element("{urn:example:own}thing"))
+
+
 async def test_from_nothing_to_a_first_approval_by_the_commands_as_they_are_printed(tmp_path: Path) -> None:
     status, out, err = await done("clearinghouse", "init", "hub", "--community", "csirt-net", "--json", cwd=tmp_path)
     assert (status, err) == (0, "")
@@ -74,6 +90,7 @@ async def test_from_nothing_to_a_first_approval_by_the_commands_as_they_are_prin
         async with program("sh", "-c", f"exec {serve}", cwd=tmp_path) as running:
             await running.says("  ready  ")
             async with client_platform(f"{USER}/x", PASSWORD, server.address, CLIENT_PORT, broker="pubsub.hub.example") as ann:
+                await keeps_pep(ann)
                 assert await ann.subscribe("incidents") == "pending"
                 await running.says("  pending  ")
                 assert ann.rulings.empty()
