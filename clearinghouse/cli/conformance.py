@@ -27,7 +27,8 @@ A published case that contradicts the others is judged by its erratum, and
 named.
 
 \b
-Exit status: 0 all passed; 1 a case failed, or there was none; 2 a file cannot be read.
+Exit status: 0 all passed; 1 a case failed, or there was none; 2 a file
+cannot be read.
 """
 
 
@@ -48,16 +49,22 @@ def conformance(
     given = [(name_of(file), read(file)) for file in files]
     results = list(_watched(given))
     failed = [each for each in results if not each.passed]
-    errata = [each for each in results if each.erratum]
     ok = bool(results) and not failed  # no case at all has shown nothing
     counts = {"passed": len(results) - len(failed), "failed": len(failed)}
     if json:
-        told = {"failures": [each.as_json() for each in failed], "errata": [each.as_json() for each in errata]}
-        as_json("conformance", ok=ok, **counts, **told)
+        as_json("conformance", ok=ok, **counts, **_as_json(failed, results))
     else:
-        _tell(failed, errata)
+        _tell(failed, _errata(results))
         say(f"{counts['passed']} passed, {counts['failed']} failed")
     finish(ok=ok)
+
+
+def _errata(results: list[Result]) -> list[Result]:
+    return [each for each in results if each.erratum]
+
+
+def _as_json(failed: list[Result], results: list[Result]) -> dict[str, object]:
+    return {"failures": [each.as_json() for each in failed], "errata": [each.as_json() for each in _errata(results)]}
 
 
 def _watched(files: list[tuple[str, bytes]]) -> Iterator[Result]:

@@ -69,9 +69,7 @@ def fmt(
     unread = [each for each in done if isinstance(each, Located)]
     formed = [each for each in done if isinstance(each, Formed)]
     if not check and not diff:
-        unwritten = {each.where: problem for each in formed if (problem := _written(each, json=json)) is not None}
-        unread += unwritten.values()
-        formed = [each for each in formed if each.where not in unwritten]
+        formed = [each for each in formed if _is_written(each, unread, json=json)]
     ok = not unread and not (check and any(each.changed for each in formed))
     if json:
         as_json("fmt", ok=ok, files=[each.as_json() for each in formed], errors=[error_json(each) for each in unread])
@@ -117,6 +115,14 @@ def _paragraphs(data: bytes) -> list[tuple[int, bytes]]:
         found[-1][1].append(line)
         apart = False
     return [(number, b"\n".join(lines) + b"\n") for number, lines in found]
+
+
+def _is_written(formed: Formed, unwritten: list[Located], *, json: bool) -> bool:
+    """Put the form in place; where that cannot be, add why to *unwritten*."""
+    problem = _written(formed, json=json)
+    if problem is not None:
+        unwritten.append(problem)
+    return problem is None
 
 
 def _written(formed: Formed, *, json: bool) -> Located | None:
