@@ -383,6 +383,9 @@ def questions(principals: tuple[str, ...]) -> st.SearchStrategy[Question]:
 
 PRINCIPALS = ("p0", "p1", "p2", "p3", "p4")
 
+names_of_principals = st.sampled_from(("POLICY", *PRINCIPALS, *PRINCIPALS))
+"""Values by which an attribute names a principal."""
+
 KEYS = {name: from_seed(name.encode().ljust(32)) for name in PRINCIPALS}
 """A key for each principal, so that it can sign."""
 
@@ -398,7 +401,8 @@ def delegations(draw: st.DrawFn, *, dynamic: bool = False) -> list[syntax.Assert
     principals: st.SearchStrategy[syntax.Text] = st.sampled_from(PRINCIPALS).map(syntax.Literal)
     authorizers: st.SearchStrategy[syntax.Text] = st.sampled_from(("POLICY", *PRINCIPALS)).map(syntax.Literal)
     if dynamic:
-        principals, authorizers = principals | attributes, authorizers | authorizers | attributes
+        named = st.sampled_from(("a", "b")).map(syntax.Attribute)
+        principals, authorizers = principals | named, authorizers | authorizers | named
     assertion = st.builds(
         syntax.Assertion,
         authorizer=authorizers,
