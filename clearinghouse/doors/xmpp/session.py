@@ -73,6 +73,7 @@ class Session(ComponentXMPP):
         self._receive = receive
         self._unfinished = 0
         self._trouble = ""
+        self._reached = False
         self.add_filter("in", self._take)
         self.add_event_handler("connection_failed", self._keep_trouble)
         self.add_event_handler("session_start", lambda _: self.opened.set())
@@ -92,7 +93,7 @@ class Session(ComponentXMPP):
 
     def _not_opened(self) -> BrokerUnavailable:
         where = f"no session at `{self.server_host}:{self.server_port}`"
-        if self.transport is None and self._trouble:
+        if not self._reached and self._trouble:
             return BrokerUnavailable(f"{where}: {self._trouble}", mend="see that the XMPP server runs, and listens for components there")
         why = self._trouble or "the server ended it, or did not answer, before the handshake was done"
         return BrokerUnavailable(f"{where}: {why}", mend="see the server's log, and check the component's name and secret")
@@ -115,6 +116,7 @@ class Session(ComponentXMPP):
 
     def data_received(self, data: bytes | str) -> None:
         """Count what has not yet become a stanza, and end the session that sends too much of it."""
+        self._reached = True
         self._unfinished += len(data)
         super().data_received(data)
         if self._unfinished > MAX_UNFINISHED_BYTES:
