@@ -1,0 +1,102 @@
+"""What is written: each change as data, a tuple of them as one transaction, each but bookkeeping an entry in the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from clearinghouse.clearing.cases import Case, Grant, Revocation
+from clearinghouse.clearing.decision import Decision
+from clearinghouse.storage.store import Effect, Event
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision was made; *took* is the time from the question's arrival until here.
+
+    What follows from it is written with it: *opens* a case, *gives* a grant (also a renewed one, under its first id).
+    """
+
+    decision: Decision
+    took: timedelta | None = None
+    opens: Case | None = None
+    gives: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The effect of a decision was carried out, or never will be; bookkeeping, no entry."""
+
+    id: str
+    effect: Effect
+    at: datetime
+    latency: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseMoved:
+    """A case has new approvals, or another state; *change* says in one word what happened."""
+
+    case: Case
+    change: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GrantEnded:
+    """A grant is over (``ended``, ``why`` and ``affiliation`` are set); the broker has still to be told."""
+
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class EndCarriedOut:
+    """The broker was told that these grants are over; bookkeeping, no entry."""
+
+    ids: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A revocation was made, or lifted."""
+
+    revocation: Revocation
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialAdded:
+    """A credential was added at run time."""
+
+    id: str
+    raw: bytes
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialWithdrawn:
+    """A credential that was added at run time was withdrawn."""
+
+    id: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """An event: policy changed, an administrative act, the service's own life."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeSeen:
+    """An envelope was taken; it is refused when it comes again before *until* (rule R18).  No entry of its own."""
+
+    signer: str
+    digest: str
+    until: datetime
+
+
+Change = Decided | Settled | CaseMoved | GrantEnded | EndCarriedOut | Revoked | CredentialAdded | CredentialWithdrawn | Noted | EnvelopeSeen
