@@ -51,3 +51,10 @@ def test_the_scenario_file_on_the_page_passes(tmp_path: Path) -> None:
     file = tmp_path / "policies/demo/page.toml"
     file.write_text(block.text)
     assert [result.failures for result in run_file(file)] == [(), ()]
+
+
+def test_each_rule_has_a_line_and_tests() -> None:
+    rules = [row[0].split()[0] for row in table_rows(ROOT / "docs/reference/rules.md", "rule", "says")]
+    assert rules == [f"R{number}" for number in range(1, 23)]
+    tested = {path.name[6:8] for path in (ROOT / "tests/authority").glob("test_r*.py")}
+    assert tested == {f"{number:02}" for number in range(1, 23)}
