@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
-from clearinghouse.errors import BudgetExhausted
+from clearinghouse.errors import BudgetExhausted, Unavailable
 
 _SENDERS = 10_000
 """Senders remembered, about 200 bytes each; the longest silent is forgotten first."""
+
+
+class RateLimited(Unavailable):
+    """A sender, or all of its domain, asks more often than the settings allow: its request waits, and is no denial."""
+
+    code: ClassVar[str] = "rate-limited"
+    stanza_condition: ClassVar[str] = "policy-violation"
 
 
 @dataclass(frozen=True, slots=True)
