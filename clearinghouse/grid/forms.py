@@ -19,6 +19,9 @@ MAX_FIELDS: Final = 64
 MAX_VALUE_CHARACTERS: Final = 4096
 """Characters in one value.  A full JID, the longest value that we need, has at most 3071 (RFC 7622, section 3.1)."""
 
+MAX_VALUES: Final = 1_024
+"""Values in one form.  The longest that we need is a pasted credential, a line each; the longest example has 60."""
+
 _X: Final = f"{{{DATA_FORMS}}}x"
 _FIELD: Final = f"{{{DATA_FORMS}}}field"
 _VALUE: Final = f"{{{DATA_FORMS}}}value"
@@ -56,12 +59,15 @@ def write_form(kind: FormKind, form_type: str, fields: Mapping[str, str | Iterab
     return x
 
 
-def read_form(x: Element) -> Form:
-    """Read an ``<x/>`` element; raise `MalformedRequest` or `TooLarge` for anything but one plain form."""
+def read_form(x: Element, *, longest: int = MAX_VALUE_CHARACTERS) -> Form:
+    """Read an ``<x/>`` element whose values have at most *longest* characters each.
+
+    Raises `MalformedRequest` or `TooLarge` for anything but one plain form.
+    """
     kind = x.get("type", "")
     if x.tag != _X or kind not in get_args(FormKind):
         raise MalformedRequest(f"a data form of type `{kind[:32]}`", mend="use form, submit, result or cancel")
-    fields = _read_fields(x)
+    fields = _read_fields(x, longest)
     form_type = fields.pop("FORM_TYPE", ())
     if len(form_type) > 1:
         raise MalformedRequest(f"FORM_TYPE has {len(form_type)} values", mend="give it exactly one")
@@ -79,10 +85,12 @@ def _write_field(x: Element, name: str, values: Iterable[str], *, hidden: bool =
         SubElement(field, _VALUE).text = value
 
 
-def _read_fields(x: Element) -> dict[str, tuple[str, ...]]:
+def _read_fields(x: Element, longest: int) -> dict[str, tuple[str, ...]]:
     found = x.findall(_FIELD)
     if len(found) > MAX_FIELDS:
         raise TooLarge(f"a form of {len(found)} fields", mend=f"use at most {MAX_FIELDS}")
+    if (values := sum(len(field) for field in found)) > MAX_VALUES:
+        raise TooLarge(f"a form of {values} values", mend=f"use at most {MAX_VALUES}")
     fields: dict[str, tuple[str, ...]] = {}
     for field in found:
         name = field.get("var")
@@ -90,12 +98,12 @@ def _read_fields(x: Element) -> dict[str, tuple[str, ...]]:
             continue  # text between fields, for people (XEP-0004, section 3.3)
         if not name or name in fields:
             raise MalformedRequest(f"field `{(name or '')[:64]}` is unnamed or occurs twice", mend="name every field once")
-        fields[name] = tuple(_read_value(value) for value in field.findall(_VALUE))
+        fields[name] = tuple(_read_value(value, longest) for value in field.findall(_VALUE))
     return fields
 
 
-def _read_value(value: Element) -> str:
+def _read_value(value: Element, longest: int) -> str:
     text = value.text or ""
-    if len(value) or len(text) > MAX_VALUE_CHARACTERS:
-        raise TooLarge("a form value that is markup or too long", mend=f"use plain text of at most {MAX_VALUE_CHARACTERS} characters")
+    if len(value) or len(text) > longest:
+        raise TooLarge("a form value that is markup or too long", mend=f"use plain text of at most {longest} characters")
     return text

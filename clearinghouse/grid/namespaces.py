@@ -8,8 +8,11 @@ CLIENT: Final = "jabber:client"  # RFC 6120, section 4.8.3
 STANZA_ERRORS: Final = "urn:ietf:params:xml:ns:xmpp-stanzas"  # RFC 6120, section 8.3.3
 DATA_FORMS: Final = "jabber:x:data"  # XEP-0004
 DISCO_INFO: Final = "http://jabber.org/protocol/disco#info"  # XEP-0030
+DISCO_ITEMS: Final = "http://jabber.org/protocol/disco#items"  # XEP-0030
+RSM: Final = "http://jabber.org/protocol/rsm"  # XEP-0059
 COMMANDS: Final = "http://jabber.org/protocol/commands"  # XEP-0050
 PING: Final = "urn:xmpp:ping"  # XEP-0199
+CLEARINGHOUSE: Final = "urn:x-clearinghouse:1"  # docs/reference/xmpp.md
 IODEF: Final = "urn:ietf:params:xml:ns:iodef-2.0"  # RFC 7970
 
 PUBSUB: Final = "http://jabber.org/protocol/pubsub"  # XEP-0060, as all below

@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Literal, Protocol, TypeAlias
 from xml.etree.ElementTree import Element, SubElement
 
 from clearinghouse.errors import PeerError
-from clearinghouse.grid.namespaces import CLIENT, PUBSUB_ERRORS, STANZA_ERRORS
+from clearinghouse.grid.namespaces import CLEARINGHOUSE, CLIENT, COMMANDS, PUBSUB_ERRORS, STANZA_ERRORS
 
 IQ: Final = f"{{{CLIENT}}}iq"
 MESSAGE: Final = f"{{{CLIENT}}}message"
@@ -47,6 +47,9 @@ CONDITIONS: Final = MappingProxyType(
 )
 """The stanza error conditions of RFC 6120, section 8.3.3, and the error type that goes with each."""
 
+SPECIFIC: Final = frozenset({PUBSUB_ERRORS, COMMANDS, CLEARINGHOUSE})
+"""Namespaces of the conditions that say more than RFC 6120 can (section 8.3.4), as far as we read them."""
+
 MAX_ERROR_TEXT: Final = 200
 """Characters of a peer's error text that we keep: enough for a sentence, too few to drown a log."""
 
@@ -73,8 +76,8 @@ class StanzaRefused(PeerError):
     """The other side answered with a stanza error (RFC 6120, section 8.3).
 
     ``condition`` is one of the defined conditions or ``undefined-condition``; ``detail`` is the
-    condition of XEP-0060 that came with it (``closed-node``, ...) or empty; ``text`` is what the
-    peer wrote, cut and escaped.
+    condition of a namespace in `SPECIFIC` that came with it (``closed-node``, ...) or empty; ``text`` is
+    what the peer wrote, cut and escaped.
     """
 
     code: ClassVar[str] = "stanza-refused"
@@ -99,18 +102,21 @@ def refusal_in(stanza: Element) -> StanzaRefused:
             text = child.text or ""
         elif namespace == STANZA_ERRORS and name in CONDITIONS:
             condition = name
-        elif namespace == PUBSUB_ERRORS and name.isascii():
+        elif namespace in SPECIFIC and name.isascii():
             detail = name[:MAX_ERROR_TEXT]
     return StanzaRefused(condition, detail=detail, text=text)
 
 
-def error_reply(stanza: Element, condition: str, *, detail: str = "", text: str = "") -> Element:
-    """Return the error that answers *stanza*: addresses swapped, nothing of the request repeated."""
+def error_reply(stanza: Element, condition: str, *, detail: str = "", text: str = "", namespace: str = PUBSUB_ERRORS) -> Element:
+    """Return the error that answers *stanza*: addresses swapped, nothing of the request repeated.
+
+    *detail* is a condition of *namespace* that goes with the defined *condition*.
+    """
     reply = reply_to(stanza, "error")
     error = SubElement(reply, ERROR, type=CONDITIONS[condition])
     SubElement(error, f"{{{STANZA_ERRORS}}}{condition}")
     if detail:
-        SubElement(error, f"{{{PUBSUB_ERRORS}}}{detail}")
+        SubElement(error, f"{{{namespace}}}{detail}")
     if text:
         SubElement(error, f"{{{STANZA_ERRORS}}}text").text = text
     return reply

@@ -95,6 +95,7 @@ class Component:
                 change = Change.RETRY
         finally:
             self._move(Change.STOP)
+            await self.exchange.close()
 
     async def _one_session(self) -> bool:
         """Open a session and stay until it ends; whether it lasted, so that the next loss is a new one."""

@@ -1,7 +1,8 @@
 """Sorts what arrives for the component, and keeps track of what it asked.
 
-Questions of ours wait for their answer here; the broker's forms go to their hearer; everybody else's
-IQs all get the same ``service-unavailable``, whatever was asked and whoever asked it (authority R22).
+Questions of ours wait for their answer here; the broker's forms go to their hearer; what people and
+platforms may ask goes to the counter, where there is a reception behind it; all other IQs get the same
+``service-unavailable``, whatever was asked and whoever asked it (authority R22).
 Nothing of a received stanza is ever repeated in a reply, so its size and depth cost nothing.
 """
 
@@ -18,10 +19,13 @@ from xml.etree.ElementTree import Element, SubElement
 import structlog
 
 from clearinghouse.doors.xmpp.authorization import Brokers, FormRefused, Refusal, asks_authorization, read_authorization
+from clearinghouse.doors.xmpp.counter import Counter
 from clearinghouse.doors.xmpp.depth import too_deep
+from clearinghouse.doors.xmpp.notifier import Notifier
 from clearinghouse.errors import BrokerUnavailable
 from clearinghouse.grid import stanzas
 from clearinghouse.grid.namespaces import DISCO_INFO, PING
+from clearinghouse.grid.reception import Reception
 from clearinghouse.grid.stanzas import Question, StanzaRefused, error_reply, refusal_in, reply_to
 from clearinghouse.grid.topics import SubscriptionAsked
 
@@ -45,7 +49,8 @@ class Exchange:
 
     ``write`` sends one stanza and raises `BrokerUnavailable` when there is no session.  ``asked`` hears
     every question of a configured broker; it must return at once and may forget a question when it has
-    too many: the request stays pending at the broker, and recovery brings its form again.
+    too many: the request stays pending at the broker, and recovery brings its form again.  ``reception``
+    rules on what people and platforms ask us; without one they are strangers like all others.
     """
 
     us: str
@@ -53,10 +58,17 @@ class Exchange:
     write: Write
     asked: Hearer
     reply_seconds: float = REPLY_SECONDS
+    reception: Reception | None = None
+    counter: Counter = field(init=False)
+    notifier: Notifier = field(init=False)
     _answers: dict[tuple[str, str], asyncio.Future[Element]] = field(default_factory=dict)
     _bounces: dict[tuple[str, str], Element | None] = field(default_factory=dict)
     _warned: dict[Refusal, float] = field(default_factory=dict)
     _unsaid: dict[Refusal, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.counter = Counter(self.us, self.write)
+        self.notifier = Notifier(self.us, self.write)
 
     async def ask(self, to: str, kind: Question, payload: Element) -> Element:
         """Send an IQ and return its result; see `Stanzas.ask`."""
@@ -98,7 +110,7 @@ class Exchange:
         deep = too_deep(stanza)
         match stanza.tag:
             case stanzas.IQ if stanza.get("type") in ("get", "set"):
-                self._answer_stranger(stanza, known=not deep)
+                self._take_question(stanza, deep=deep)
             case stanzas.IQ if not deep:
                 self._take_answer(stanza)
             case stanzas.MESSAGE if not deep:
@@ -106,15 +118,28 @@ class Exchange:
             case _:
                 log.debug("stanza_dropped", kind=stanza.tag, deep=deep)
 
+    def notify(self, to: str, body: str) -> None:
+        """Send a chat message, or count it among those that were too many; see `Notifier.notify`."""
+        self.notifier.notify(to, body)
+
     def lose(self) -> None:
         """Give up every question in flight: the session that would have brought the answers is gone."""
         for (to, _), answer in self._answers.items():
             if not answer.done():
                 answer.set_exception(_silent(to, "was asked, and then the session ended"))
 
+    async def close(self) -> None:
+        """End what is being answered; nothing is asked or told after it."""
+        self.notifier.close()
+        await self.counter.close()
+
     async def _pinged(self, to: str) -> None:
         with suppress(StanzaRefused):
             await self.ask(to, "get", Element(f"{{{PING}}}ping"))
+
+    def _take_question(self, iq: Element, *, deep: bool) -> None:
+        if deep or self.reception is None or not self.counter.take(iq, self.reception):
+            self._answer_stranger(iq, known=not deep)
 
     def _take_answer(self, iq: Element) -> None:
         answer = self._answers.get((iq.get("from", ""), iq.get("id", "")))

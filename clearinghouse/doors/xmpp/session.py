@@ -34,9 +34,11 @@ logging.getLogger("slixmpp").setLevel(logging.WARNING)
 COMPONENT: Final = "jabber:component:accept"
 """The namespace of stanzas on a component's stream (XEP-0114)."""
 
-MAX_UNFINISHED_BYTES: Final = 1 << 20
+MAX_UNFINISHED_BYTES: Final = 4 << 20
 """Bytes received without the end of a stanza before the session is given up.  Servers cap a stanza at
-256 kB (clients) or 512 kB (servers) as packaged; without a cap there, memory is what this one saves."""
+256 kB (clients) or 512 kB (servers) as packaged; without a cap there, memory is what this one saves.
+The broker's own are not capped: ejabberd's list of topics with requests has one entry for each of them,
+so 10,000 requests for a topic with the longest of names make 3 MB."""
 
 MAX_UNSENT_BYTES: Final = 4 << 20
 """Bytes that wait for a server that does not read; more is refused, so that strangers' questions cannot fill memory."""
