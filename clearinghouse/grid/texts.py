@@ -32,7 +32,7 @@ def plain(text: str, at_most: int = MAX_LINE_CHARACTERS) -> str:
 
 def lines_of(text: str) -> list[str]:
     """Return the lines of *text*, each `plain`; of very many only the first, and how many are left out."""
-    return cut_short([plain(line.expandtabs(4)) for line in text.replace("\r\n", "\n").split("\n")], "lines")
+    return cut_short([plain(line.expandtabs(4)) for line in text.replace("\r\n", "\n").rstrip("\n").split("\n")], "lines")
 
 
 def cut_short(lines: Sequence[str], of_what: str, at_most: int = MAX_LINES) -> list[str]:
