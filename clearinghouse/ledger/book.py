@@ -69,25 +69,25 @@ class Page:
 
 
 class Binder:
-    """Turns a log into lines, in its order: `header`, and then `bind` for each entry up to ``size``.
+    """Turns a log into lines, in its order: `header`, and then `bind` for each entry up to ``last.size``.
 
-    Checkpoints are read, and so their signatures checked, whoever the signers are.
+    Checkpoints are read, and so their signatures checked, whoever the signers are.  ``last`` is the one that the
+    export ends with.
     """
 
-    __slots__ = ("_waiting", "origin", "size")
+    __slots__ = ("_waiting", "last")
 
     def __init__(self, checkpoints: Iterable[bytes]) -> None:
         """Take the sealed *checkpoints* of one log in any order; raises `NothingSigned` where there are none."""
         found = sorted(((_read(sealed), sealed) for sealed in checkpoints), key=lambda each: (each[0].size, each[0].at), reverse=True)
         if not found:
             raise NothingSigned("the log has no checkpoint yet", mend="give the service a log key under `[ledger]`, and let it run")
-        last = found[0][0]
-        self.origin, self.size = last.origin, last.size
+        self.last = found[0][0]
         self._waiting = [(checkpoint.size, sealed) for checkpoint, sealed in found]
 
     def header(self) -> Iterator[bytes]:
         """Yield the first line, and the checkpoints of the empty log."""
-        yield _line({"format": FORMAT, "origin": self.origin, "size": self.size})
+        yield _line({"format": FORMAT, "origin": self.last.origin, "size": self.last.size})
         yield from self._signed(0)
 
     def bind(self, entry: Entry, opening: Opening | None) -> Iterator[bytes]:
@@ -105,7 +105,7 @@ def bound(entries: Iterable[tuple[Entry, Opening | None]], checkpoints: Iterable
     binder = Binder(checkpoints)
     yield from binder.header()
     for entry, opening in entries:
-        if entry.number >= binder.size:
+        if entry.number >= binder.last.size:
             return
         yield from binder.bind(entry, opening)
 

@@ -1,0 +1,129 @@
+"""What the ``log`` commands do that read the store: show, export, prove, replay."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_text
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+from rich.table import Table
+
+from clearinghouse.cli.output import as_json, clean, console, finish, raw_bytes, say
+from clearinghouse.cli.replaying import Replays, replay_all, tell_replays
+from clearinghouse.errors import BadSettings
+from clearinghouse.ledger.checkpoint import Checkpoint, Receipt, receipt_bytes
+from clearinghouse.ledger.entry import members
+from clearinghouse.runtime.logbook import Kept, latest, receipt_of, write_export
+from clearinghouse.settings import read_settings
+from clearinghouse.storage.sql_store import read_store
+
+REF_SHOWN: Final = 12
+"""Characters of a reference in a list: enough to name one of a million, and half of what a row has."""
+
+
+def show(config: Path, last: int, *, json: bool) -> None:
+    """Print the *last* entries of the store that the settings in *config* name."""
+
+    async def work() -> Sequence[Kept]:
+        async with read_store(read_settings(config).store.path) as store:
+            return await latest(store, last)
+
+    found = asyncio.run(work())
+    if json:
+        as_json("log", ok=True, entries=[_told(each) for each in found])
+    else:
+        tell_entries(found)
+
+
+def export(config: Path, file: str) -> None:
+    """Write the log to *file*, which must not exist, or to standard output."""
+
+    async def work(write: Callable[[bytes], object]) -> Checkpoint:
+        async with read_store(read_settings(config).store.path) as store:
+            return await write_export(store, write)
+
+    if file == "-":
+        asyncio.run(work(raw_bytes))
+        return
+    with fresh(Path(file)) as target:
+        last = asyncio.run(work(target.write))
+    say(f"{last.size} entries of the log of `{clean(last.origin)}` are in {clean(file)}", error=True)
+
+
+def prove(config: Path, identity: str, output: Path | None) -> None:
+    """Write the receipt of an entry to *output*, which must not exist, or to standard output."""
+
+    async def work() -> Receipt:
+        async with read_store(read_settings(config).store.path) as store:
+            return await receipt_of(store, identity)
+
+    raw = receipt_bytes(asyncio.run(work())) + b"\n"
+    if output is None:
+        raw_bytes(raw)
+        return
+    with fresh(output) as target:
+        target.write(raw)
+
+
+def replay(config: Path, last: int, *, json: bool) -> None:
+    """Decide the *last* recorded requests again; status 1 where an answer differs."""
+
+    async def work() -> Replays:
+        async with read_store(read_settings(config).store.path) as store:
+            return await replay_all(store, last)
+
+    found = asyncio.run(work())
+    if json:
+        as_json("log", ok=found.ok, **found.as_json())
+    else:
+        tell_replays(found)
+    finish(ok=found.ok)
+
+
+@contextmanager
+def fresh(path: Path) -> Iterator[IO[bytes]]:
+    """Give a new file, mode 0600, that is whole and on the disk afterwards, or not there at all."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise BadSettings(f"`{clean(str(path))}` exists already", mend="choose another name, it is never overwritten") from None
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            yield target
+            target.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def tell_entries(found: Sequence[Kept]) -> None:
+    """Print one row for each entry, oldest first."""
+    if not found:
+        say("the log is empty")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("entry", "UTC", "kind", "about"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("record", overflow="fold")
+    for each in found:
+        entry = each.entry
+        table.add_row(str(entry.number), f"{entry.at:%Y-%m-%d %H:%M}", entry.kind, clean(entry.ref[:REF_SHOWN]), _gist(each))
+    console().print(table)
+
+
+def _gist(kept: Kept) -> str:
+    """Return what a record says first: what came of it and why, or that it is erased."""
+    if kept.record is None:
+        return "erased"
+    record = json_text.loads(kept.record)
+    told = (record.get(name) for name in ("outcome", "change", "act", "kind", "reason"))
+    return clean(", ".join(dict.fromkeys(each for each in told if isinstance(each, str) and each)))
+
+
+def _told(kept: Kept) -> dict[str, Any]:
+    return members(kept.entry) | {"record": None if kept.record is None else json_text.loads(kept.record)}
