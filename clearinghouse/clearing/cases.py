@@ -192,6 +192,14 @@ class Grant:
 # -- revocations --------------------------------------------------------------------------------------
 
 
+class Barred(PeerError):
+    """Somebody who may decide about the topic has barred the platform from it (`RevocationKind.HOLDER`)."""
+
+    code: ClassVar[str] = "revoked"
+    http_status: ClassVar[int] = 403
+    stanza_condition: ClassVar[str] = "forbidden"
+
+
 class RevocationKind(StrEnum):
     """What a revocation takes away before anything is evaluated (rule R15)."""
 

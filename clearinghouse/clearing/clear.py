@@ -15,12 +15,9 @@ from clearinghouse.clearing.request import Request, sender_of
 from clearinghouse.clearing.senders import SenderBudgets
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.clearing.soundness import Proven
-from clearinghouse.clearing.vocabulary import OPERATIONS
+from clearinghouse.clearing.vocabulary import lowest_of
 from clearinghouse.errors import ClearinghouseError, InternalError, Unavailable
 from clearinghouse.keynote import Admissions, Budget, Limits
-
-LOWEST = "deny"
-"""The value of a request that could not even be asked; every operation's weakest value has this name."""
 
 
 class ClockBehind(Unavailable):
@@ -109,7 +106,7 @@ def rule(request: Request, desk: Desk, *, now: datetime) -> Decision:
     except Exception as error:  # noqa: BLE001 - nothing means no (rule R1), and one request must not stop the others
         desk.failed(request, error)
         failure = InternalError(f"ruling on this failed ({type(error).__name__})", mend="report the trace that the log has of it")
-    return refuse(identity, request, failure, value=_lowest(request.operation, desk), version=version, now=now)
+    return refuse(identity, request, failure, value=lowest_of(request.operation, desk.levels), version=version, now=now)
 
 
 def _proven(request: Request, desk: Desk, now: datetime) -> tuple[Facts, Proven]:
@@ -121,7 +118,14 @@ def _proven(request: Request, desk: Desk, now: datetime) -> tuple[Facts, Proven]
         facts = gather(request, community=desk.community, now=now)
         values = facts.operation.values or desk.levels
         return facts, prove(
-            facts, desk.snapshot, values, credentials=request.credentials, admissions=desk.admissions, budget=budget, limits=desk.limits
+            facts,
+            desk.snapshot,
+            values,
+            credentials=request.credentials,
+            approvals=request.approvals,
+            admissions=desk.admissions,
+            budget=budget,
+            limits=desk.limits,
         )
     finally:
         desk.senders.charge(sender, budget.allowed - max(0, budget.left), now)
@@ -144,8 +148,3 @@ _ADMITTED = 32_768
 
 _SLEW = timedelta(seconds=1)
 """What time synchronisation may step back without closing everything."""
-
-
-def _lowest(operation: str, desk: Desk) -> str:
-    values = OPERATIONS[operation].values if operation in OPERATIONS else (LOWEST,)
-    return (values or desk.levels)[0]

@@ -11,12 +11,13 @@ from enum import StrEnum
 from clearinghouse.clearing.facts import Facts
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.soundness import Proven, Reason
+from clearinghouse.clearing.vocabulary import ASK
 from clearinghouse.errors import BudgetExhausted, ClearinghouseError, TooLarge, Unavailable
 from clearinghouse.keynote import Budget, Missing, Proof
 from clearinghouse.keynote.context import Context
 from clearinghouse.keynote.missing import CONSIDERED
 
-__all__ = ["ASK", "Decision", "Outcome", "Reason", "decide", "grant_end", "lowest", "outcome_of", "reason_of", "refuse"]
+__all__ = ["ASK", "Decision", "Outcome", "Reason", "certain_end", "decide", "grant_end", "lowest", "outcome_of", "reason_of", "refuse"]
 
 
 class Outcome(StrEnum):
@@ -34,7 +35,8 @@ class Outcome(StrEnum):
 class Decision:
     """A ruling on one request.
 
-    ``id`` is random and tells a stranger nothing.  ``ends`` is when a grant ends by itself.
+    ``id`` is random and tells a stranger nothing.  ``ends`` is when a grant has to be looked at again, ``until``
+    when it ends for certain (decision 10 in ``docs/decisions``); both are ``None`` for anything but a grant.
     ``version`` names the snapshot that was used.  ``proof`` is ``None`` where none could be made;
     ``missing`` is what stronger values would need, empty also where there was no time to look for it.
     """
@@ -49,12 +51,11 @@ class Decision:
     ends: datetime | None
     proof: Proof | None
     missing: tuple[Missing, ...] = ()
+    until: datetime | None = None
 
 
 NOT_EXPLAINED = "not-granted"
 """The reason code of a refusal that there was no time to explain: it says nothing about the policy."""
-
-ASK = "ask"
 
 _KINDS = {"condition": "condition-failed", "licence": "no-licence"}
 """Reason codes of what is missing; a `revoked` step keeps its name."""
@@ -84,10 +85,11 @@ def decide(
     if proven.flaw is not None:
         return Decision(identity, request, Outcome.REFUSED, lowest(proof), proven.flaw, version, now, None, proof)
     outcome = outcome_of(proof)
-    ends = grant_end(facts, proof, now=now, cap=cap) if outcome is Outcome.GRANTED else None
+    until = certain_end(facts, proven, now=now, cap=cap) if outcome is Outcome.GRANTED else None
     missing = _missing(proof, explains) if outcome is Outcome.REFUSED else ()
     reason = reason_of(outcome, proof, missing)
-    return Decision(identity, request, outcome, proof.value, reason, version, now, ends, proof, missing or ())
+    ends = until and grant_end(until, proven)
+    return Decision(identity, request, outcome, proof.value, reason, version, now, ends, proof, missing or (), until)
 
 
 def refuse(identity: str, request: Request, error: ClearinghouseError, *, value: str, version: str, now: datetime) -> Decision:
@@ -122,8 +124,9 @@ def reason_of(outcome: Outcome, proof: Proof, missing: Sequence[Missing] | None)
 
 def _work(proof: Proof) -> int:
     """Return the steps that saying what is missing may take; a stranger's conditions may take all that they are given."""
-    loaded, *handed_in = (len(layer.by_licensee) for layer in proof.held.layers)
-    return _EXPLAINED_EACH * min(CONSIDERED, loaded) + _EXPLAINING * sum(handed_in)
+    sizes = [len(layer.by_licensee) for layer in proof.held.layers]
+    loaded, handed_in = sum(sizes[: proof.held.loaded]), sum(sizes[proof.held.loaded :])
+    return _EXPLAINED_EACH * min(CONSIDERED, loaded) + _EXPLAINING * handed_in
 
 
 def _missing(proof: Proof, explains: Callable[[int], bool]) -> tuple[Missing, ...] | None:
@@ -141,7 +144,13 @@ def lowest(proof: Proof) -> str:
     return proof.context.scale.names[0]
 
 
-def grant_end(facts: Facts, proof: Proof, *, now: datetime, cap: timedelta) -> datetime:
-    """R17: a grant ends after the period asked for, when the clock can change the answer, or at the cap."""
+def certain_end(facts: Facts, proven: Proven, *, now: datetime, cap: timedelta) -> datetime:
+    """R17: a grant ends after the period asked for, with the approvals, or at the cap."""
     asked = now + timedelta(seconds=int(facts.attributes["ValidityPeriod"]))
-    return min(each for each in (asked, proof.stable_until, now + cap) if each is not None)
+    return min(each for each in (asked, proven.approved_until, now + cap) if each is not None)
+
+
+def grant_end(until: datetime, proven: Proven) -> datetime:
+    """R2, R17: it is looked at again when the clock can change what either query answers."""
+    changes = (proof.stable_until for proof in (proven.proof, proven.first) if proof is not None)
+    return min(each for each in (until, *changes) if each is not None)

@@ -12,6 +12,8 @@ from clearinghouse.keynote.principals import is_key, normalise
 
 REQUESTERS = 64
 """Principals that may ask together; the largest consortium policy known to us has 60 members."""
+LOCAL_USER = "unix:"
+"""What stands before the name of a user of the clearinghouse's own host; the kernel vouches for it."""
 PRINCIPAL_CHARACTERS = 16_384
 """Characters of one requester; a certificate with an RSA-8192 key has about 6,000 in hex."""
 
@@ -24,6 +26,7 @@ class Request:
     ``observed`` is what that door measured, ``claims`` what the requester says.  ``known`` is what
     the clearinghouse itself holds about the matter, such as the topic's configuration.
     ``credentials`` are raw bytes handed in with a signed request; other doors hand in none.
+    ``approvals`` are what the desk has signed for exactly this request, from our own store: no door sets them.
     ``validity`` is the number of seconds asked for, ``None`` for as long as may be.
     ``place`` tells the enforcer where the answer goes; it decides nothing.  ``sender`` is who answers
     for the work of ruling on it, where the door knows better than by the first requester.
@@ -40,6 +43,7 @@ class Request:
     validity: int | None = None
     place: Place | None = None
     sender: str = ""
+    approvals: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

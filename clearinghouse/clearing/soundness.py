@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from heapq import heappop, heappush
 
 from clearinghouse.clearing.facts import Facts
-from clearinghouse.clearing.request import user_of_server
+from clearinghouse.clearing.request import LOCAL_USER, user_of_server
 from clearinghouse.clearing.vocabulary import EVERYTHING, PACKET_RULE, Door, Origin, domain_of, shown
 from clearinghouse.keynote import POLICY, Admitted, Link, Proof
 from clearinghouse.keynote.context import Context
@@ -45,10 +46,16 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A proof; ``flaw`` says why it must not count, and is ``None`` for a sound one."""
+    """A proof; ``flaw`` says why it must not count, and is ``None`` for a sound one.
+
+    ``first`` is the proof of the first of two queries, where there were two; ``approved_until`` is when the
+    first of the approvals ends that carry the second (rule R2).
+    """
 
     proof: Proof
     flaw: Reason | None
+    first: Proof | None = None
+    approved_until: datetime | None = None
 
 
 def soundest(query: Callable[[Less], Proof], flaw_of: Callable[[Proof], Reason | None]) -> Proven:
@@ -86,17 +93,20 @@ def _rests_on(proof: Proof) -> Iterator[bytes | str]:
     yield from (name for name in map(from_octets, proof.authorizers) if name in used)
 
 
-def flaw_of(facts: Facts, elsewhere: Collection[str], proof: Proof) -> Reason | None:
-    """Return the first flaw of *proof*; *elsewhere* are the principals that may have no say in this group (rule R1)."""
+def flaw_of(facts: Facts, elsewhere: Collection[str], proof: Proof, desk: str = "") -> Reason | None:
+    """Return the first flaw of *proof*; *elsewhere* are the principals that may have no say in this group (rule R1).
+
+    The *desk* repeats what was asked for, so its word binds no claim (rule R8), and it asks for nothing itself.
+    """
     carriers = {carrier.name: carrier for _, carrier in proof.settled.values() if carrier is not None}
     steps = [_Step(link, carriers[link.id], proof) for link in proof.chain]
     proof.context.budget.spend(_LINK_STEPS * len(steps))
     return (
-        _foreign_requester(facts, steps)
+        _foreign_requester(facts, steps, desk)
         or _two_roles(elsewhere, steps)
         or _unknown_fact(facts, steps)
         or _unbound_effect(facts, steps)
-        or _unbound_claim(facts, steps)
+        or _unbound_claim(facts, steps, desk)
     )
 
 
@@ -119,11 +129,11 @@ class _Step:
         return carrier.function(other, carrier.constants) if carrier.function else context.top
 
 
-def _foreign_requester(facts: Facts, steps: list[_Step]) -> Reason | None:
+def _foreign_requester(facts: Facts, steps: list[_Step], desk: str) -> Reason | None:
     """R9: the proof rests on requesters for whom the door can vouch, and on nobody else."""
     asking = {from_octets(name) for step in steps for name in step.proof.authorizers}
     for name in sorted(asking & {name for step in steps for name in step.link.licensees}):
-        if not _vouched_for(facts, name):
+        if name == desk or not _vouched_for(facts, name):
             return Reason("foreign-requester", f"the {facts.door} door cannot vouch for `{shown(name)}` in this request")
     return None
 
@@ -137,7 +147,20 @@ def _vouched_for(facts: Facts, name: str) -> bool:
         case Door.ENVELOPE:
             return is_key(name)
         case Door.OPERATOR:
-            return not name.startswith(("xmpp:", "xmpp-member:"))
+            return _is_local_user(name)
+        case Door.CHAT:
+            return _is_chat_user(name)
+        case Door.DESK:  # each was vouched for at the door where they approved
+            return is_key(name) or _is_local_user(name) or _is_chat_user(name)
+
+
+def _is_local_user(name: str) -> bool:
+    return name.startswith(LOCAL_USER)
+
+
+def _is_chat_user(name: str) -> bool:
+    """Say whether *name* is that of an XMPP user or of all users of a domain; a server does not chat (rule R9)."""
+    return name.startswith("xmpp-member:") or (name.startswith("xmpp:") and "@" in name)
 
 
 def _two_roles(elsewhere: Collection[str], steps: list[_Step]) -> Reason | None:
@@ -182,9 +205,9 @@ def _dimensions(facts: Facts, steps: list[_Step]) -> Iterator[str]:
     yield from sorted(name for name in read if facts.origins.get(name) is Origin.PARAMETER)
 
 
-def _unbound_claim(facts: Facts, steps: list[_Step]) -> Reason | None:
+def _unbound_claim(facts: Facts, steps: list[_Step], desk: str) -> Reason | None:
     """R8: a statement of the requester counts where a credential by somebody else binds it."""
-    own = {*facts.requesters, f"xmpp:{facts.attributes.get('domain', '')}", POLICY}
+    own = {*facts.requesters, f"xmpp:{facts.attributes.get('domain', '')}", POLICY, desk}
     others = [step for step in steps if step.link.authorizer not in own]
     for name in sorted({name for step in steps for name in step.link.reads}):
         if facts.origins.get(name) is Origin.STATEMENT and not any(step.binds(name) for step in others):

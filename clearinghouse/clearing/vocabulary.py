@@ -42,7 +42,7 @@ class Door(StrEnum):
     """Where a request comes in, and by that what can be observed about it (rule R11)."""
 
     BROKER = "broker"
-    """A subscription form of a publish-subscribe service."""
+    """A subscription form of a publish-subscribe service, or a platform's own request about a topic."""
     ENVELOPE = "envelope"
     """A signed request: its signers are the requesters."""
     TABLE = "table"
@@ -50,7 +50,11 @@ class Door(StrEnum):
     STREAM = "stream"
     """A server-to-server stream whose peer is authenticated."""
     OPERATOR = "operator"
-    """The command line on the clearinghouse's own host."""
+    """The command line on the clearinghouse's own host: the kernel says which user is there."""
+    CHAT = "chat"
+    """A command in a chat client: the component's host says whose it is (rule R10)."""
+    DESK = "desk"
+    """Everybody who has approved one case, together (rule R3)."""
 
 
 class Kind(StrEnum):
@@ -165,9 +169,17 @@ _BROKER = frozenset({Door.BROKER})
 _ENVELOPE = frozenset({Door.ENVELOPE})
 _STREAM = frozenset({Door.STREAM})
 _SERVERS = frozenset({Door.STREAM, Door.TABLE})
-_PEOPLE = frozenset({Door.ENVELOPE, Door.OPERATOR})
-_DECISION = ("deny", "ask", "allow")
-_YES_NO = ("deny", "allow")
+_SURE = frozenset({Door.ENVELOPE, Door.OPERATOR})
+"""Where more than a JID's word is known of a person (rule R10)."""
+_CHAT = frozenset({Door.CHAT})
+_PEOPLE = _SURE | _CHAT
+_APPROVERS = _PEOPLE | {Door.DESK}
+ASK = "ask"
+"""The value that leaves a request to a person."""
+LOWEST = "deny"
+"""The value of a request that could not even be asked; every operation's weakest value has this name."""
+_DECISION = (LOWEST, ASK, "allow")
+_YES_NO = (LOWEST, "allow")
 
 
 def _observed(doors: frozenset[Door]) -> Callable[[str, Kind, str], Attribute]:
@@ -208,7 +220,7 @@ _TOPIC = (
     _at_broker("broker", Kind.JID, "JID of the publish-subscribe service"),
     _at_broker("vouched_by", Kind.DOMAIN, "the host whose word the requester's name rests on (rule R10)"),
     _at_broker("topic", Kind.TEXT, "name of the topic's node"),
-    _ours("payload_type", Kind.TEXT, "XML namespace of the topic's items, from its configuration", _BROKER),
+    _ours("payload_type", Kind.TEXT, "XML namespace of the topic's items, as it is configured, or will be", _BROKER),
     _ours("access_model", Kind.TEXT, "the topic's access model, such as `authorize`", _BROKER),
 )
 
@@ -259,11 +271,20 @@ _BETWEEN = (
     _parameter("provider", Kind.JID, "platform that holds the data"),
     _parameter("service", Kind.TEXT, "service that is asked"),
 )
-_CASE = (
-    _parameter("subject", Kind.JID, "whom the case is about", _PEOPLE),
-    _parameter("topic", Kind.TEXT, "topic of the case", _PEOPLE),
-    _parameter("case", Kind.TEXT, "id of the request, credential or key that is acted on", _PEOPLE),
-)
+_CREATION = (*_TOPIC, _parameter("title", Kind.TEXT, "what people read as the topic's name", _BROKER))
+
+
+def _case(doors: frozenset[Door]) -> tuple[Attribute, ...]:
+    return (
+        _parameter("subject", Kind.JID, "whom the case or grant is about", doors),
+        _parameter("topic", Kind.TEXT, "topic of the case or grant", doors),
+        _parameter("case", Kind.TEXT, "id of the case, grant, credential or key that is acted on", doors),
+        _parameter("asked", Kind.TEXT, "operation of the case or grant, such as `subscribe`", doors),
+        _parameter("broker", Kind.JID, "publish-subscribe service of the topic", doors),
+        *(_observed(_CHAT)("vouched_by", Kind.DOMAIN, "the host whose word the person's name rests on (rule R10)") for _ in doors & _CHAT),
+    )
+
+
 _TABLE = (
     _parameter("table_community", Kind.TEXT, "community that the table is for"),
     _parameter("audience", Kind.DOMAIN, "server that the table is for"),
@@ -291,16 +312,18 @@ OPERATIONS: Mapping[str, Operation] = {
     for each in (
         _operation("federate", "federate", None, _FEDERATION, ("from_domain",), ("from_domain",)),
         _operation("whitelist", "whitelist", _DECISION, _PAPER, _WHITELIST_EFFECT),
+        _operation("create", "topics", _DECISION, _CREATION, ("jid", "topic"), ("jid",)),
         *(
             _operation(name, "topics", _DECISION, _TOPIC, ("jid", "topic"), ("jid",))
-            for name in ("create", "publish", "subscribe", "retrieve", "discover")
+            for name in ("publish", "subscribe", "retrieve", "discover")
         ),
         _operation("register", "platforms", _DECISION, _REGISTRATION, ("jid", "platform_group")),
         *(_operation(name, "platforms", _DECISION, _BETWEEN, ("jid", "provider", "service")) for name in ("query", "bulk-download")),
-        *(
-            _operation(name, "people", _YES_NO, _CASE, ("subject", "topic", "case"))
-            for name in ("approve", "revoke", "administer", "explain")
-        ),
+        # Which case it is follows from whom and what it is about; a policy may name one case all the same.
+        _operation("approve", "people", _YES_NO, _case(_APPROVERS), ("subject", "topic")),
+        *(_operation(name, "people", _YES_NO, _case(_PEOPLE), ("subject", "topic")) for name in ("revoke", "explain")),
+        # Whoever adds one credential can grant whatever policy leaves to its author: there is nothing narrower to name.
+        _operation("administer", "people", _YES_NO, _case(_SURE), ()),
         _operation("publish-table", "publish", _YES_NO, _TABLE, ("table_community", "audience", "epoch")),
     )
 }
@@ -315,6 +338,12 @@ def operation_named(name: str) -> Operation:
     if found is None:
         raise MalformedRequest(f"`{shown(name)}` is not an operation", mend=f"ask one of {', '.join(OPERATIONS)}")
     return found
+
+
+def lowest_of(name: str, levels: tuple[str, ...] = (LOWEST,)) -> str:
+    """Return the weakest value of the operation *name*, also of one that there is not; *levels* are those of `federate`."""
+    found = OPERATIONS.get(name)
+    return LOWEST if found is None else (found.values or levels)[0]
 
 
 def operations_of(group: str) -> tuple[Operation, ...]:

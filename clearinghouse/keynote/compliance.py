@@ -74,7 +74,21 @@ class Assertions:
         """Return a set with *credentials* laid over this one; the cost is theirs alone."""
         held = self._held
         layer = Index.of(_of_channel(credentials, policy=False), held.layers)
-        return self._with(Held((*held.layers, layer), held.withdrawn, held.revoked, (*held.refused, *refused)))
+        return self._with(replace(held, layers=(*held.layers, layer), refused=(*held.refused, *refused)))
+
+    def over(self, other: Assertions) -> Assertions:
+        """Return a set of what this one and *other* hold, which shares the indexes of both; an assertion belongs in one of them."""
+        mine, theirs = self._held, other._held
+        if not any(map(_holds, theirs.layers)):
+            return self
+        held = Held(
+            (*mine.layers, *theirs.layers),
+            mine.withdrawn | theirs.withdrawn,
+            mine.revoked | theirs.revoked,
+            (*mine.refused, *theirs.refused),
+            len(mine.layers) + len(theirs.layers),
+        )
+        return self._with(held)
 
     def without(self, ids: Iterable[bytes] = (), *, principals: Iterable[str] = ()) -> Assertions:
         """Return a set in which the assertions named by *ids*, and every use of *principals*, are gone."""
@@ -104,6 +118,10 @@ class Assertions:
         held = self._held
         resolved = [found for layer in held.layers for each in layer.dynamic if (found := _resolved(each, context)) is not None]
         return replace(held, layers=(*held.layers, Index.of(resolved)))
+
+
+def _holds(layer: Index) -> bool:
+    return bool(layer.by_licensee or layer.anybody or layer.dynamic)
 
 
 def _of_channel(assertions: Iterable[Admitted], *, policy: bool) -> tuple[Admitted, ...]:

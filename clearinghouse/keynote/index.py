@@ -61,12 +61,16 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Layers of assertions, the ids and principals that were taken away, and what was not admitted."""
+    """Layers of assertions, the ids and principals that were taken away, and what was not admitted.
+
+    The first ``loaded`` layers are what is believed; those after it came with one request.
+    """
 
     layers: tuple[Index, ...]
     withdrawn: frozenset[bytes] = frozenset()
     revoked: frozenset[str] = frozenset()
     refused: tuple[Refused, ...] = ()
+    loaded: int = 1
 
     def is_revoked(self, assertion: Admitted) -> bool:
         """Say whether *assertion* or its authorizer has been taken away."""
