@@ -74,7 +74,9 @@ def place_of(topic: Topic) -> str:
 class Reception(Protocol):
     """What stands behind the XMPP door; methods raise errors of our tree only."""
 
-    office: Office
+    @property
+    def office(self) -> Office:
+        """Where people are served."""
 
     def person(self, jid: str) -> Speaker | None:
         """Return the person of the settings with the bare JID *jid*, or ``None`` for a stranger."""
