@@ -9,7 +9,6 @@ allowed: PEM readers skip text before the block, so the mark costs other tools n
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, assert_never
 
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from clearinghouse.errors import BadSettings, UnsafeFile
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.principals import MIN_RSA_BITS, MIN_RSA_EXPONENT, of_key
+from clearinghouse.keynote.private_files import PrivateFile, read_private
 from clearinghouse.keynote.public_keys import PublicKey, read_library_key
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ MAX_KEY_FILE_BYTES = 65_536
 KeyKind = Literal["ed25519", "rsa"]
 Secret = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | dsa.DSAPrivateKey
 
-_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not stop us
+_WANTED = PrivateFile("key file", "make one with `clearinghouse keygen`", MAX_KEY_FILE_BYTES)
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -96,7 +96,7 @@ def write_key_file(path: Path, key: PrivateKey, *, passphrase: bytes | None = No
 
 def read_key_file(path: Path, *, passphrase: bytes | None = None, allow_demo: bool = False) -> PrivateKey:
     """Return the key in *path*; raise ``UnsafeFile`` if somebody else could have read it."""
-    pem = _read_private(path)
+    pem = read_private(path, _WANTED)
     demo = is_demo(pem)
     if demo and not allow_demo:
         raise UnsafeFile(f"`{path}` holds a demonstration key, that everybody has", mend="make your own with `clearinghouse keygen`")
@@ -106,35 +106,6 @@ def read_key_file(path: Path, *, passphrase: bytes | None = None, allow_demo: bo
 def is_demo(content: bytes) -> bool:
     """Tell whether a key file, or a file with a principal, is marked as a demonstration."""
     return content.partition(b"\n")[0].strip() == DEMO_MARK.encode()
-
-
-def _read_private(path: Path) -> bytes:
-    """Return the bytes of a file that only its owner can read.
-
-    The checks are made on the open file, so nobody can put another one in its place meanwhile.
-    """
-    try:
-        descriptor = os.open(path, _OPEN_FLAGS)
-    except FileNotFoundError:
-        raise BadSettings(f"there is no key file `{path}`", mend="make one with `clearinghouse keygen`") from None
-    except OSError as error:
-        raise UnsafeFile(f"`{path}` cannot be read ({error.strerror})", mend="give the key file itself, not a link, and own it") from None
-    try:
-        _check_private(path, os.fstat(descriptor))
-        return os.read(descriptor, MAX_KEY_FILE_BYTES)
-    finally:
-        os.close(descriptor)
-
-
-def _check_private(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise UnsafeFile(f"`{path}` is not a regular file", mend="give the path of the key file")
-    if status.st_uid not in {os.geteuid(), 0}:
-        raise UnsafeFile(f"`{path}` belongs to user {status.st_uid}", mend=f"chown {os.geteuid()} {path}")
-    if status.st_mode & 0o077:
-        raise UnsafeFile(f"`{path}` can be reached by others (mode {stat.S_IMODE(status.st_mode):04o})", mend=f"chmod 600 {path}")
-    if status.st_size > MAX_KEY_FILE_BYTES:
-        raise BadSettings(f"`{path}` has {status.st_size} bytes", mend=f"a key file has at most {MAX_KEY_FILE_BYTES}")
 
 
 def _load_pem(path: Path, pem: bytes, passphrase: bytes | None, *, demo: bool) -> PrivateKey:

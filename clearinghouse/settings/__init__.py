@@ -7,8 +7,26 @@ not a setting is an error, because a misspelt restriction would be none.
 
 from __future__ import annotations
 
-from clearinghouse.settings.model import Broker, Log, LogFormat, Settings, Topic
+from clearinghouse.settings.model import AccessModel, Broker, Log, LogFormat, Settings, Topic
+from clearinghouse.settings.people import Person
 from clearinghouse.settings.reading import read_settings
 from clearinghouse.settings.secrets import read_secret
+from clearinghouse.settings.standing import Control, Desk, Ledger, Rates, Reconcile, Signing
 
-__all__ = ["Broker", "Log", "LogFormat", "Settings", "Topic", "read_secret", "read_settings"]
+__all__ = [
+    "AccessModel",
+    "Broker",
+    "Control",
+    "Desk",
+    "Ledger",
+    "Log",
+    "LogFormat",
+    "Person",
+    "Rates",
+    "Reconcile",
+    "Settings",
+    "Signing",
+    "Topic",
+    "read_secret",
+    "read_settings",
+]

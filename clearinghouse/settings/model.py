@@ -2,133 +2,53 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from clearinghouse import keynote
-from clearinghouse.clearing.vocabulary import EVERYTHING, Kind, is_canonical
-from clearinghouse.errors import BadPrincipal
 from clearinghouse.grid import topics
-from clearinghouse.keynote.principals import normalise
 from clearinghouse.settings.mistakes import wrong
+from clearinghouse.settings.people import Person, by_principal, check_persons
+from clearinghouse.settings.section import Section
+from clearinghouse.settings.standing import Control, Desk, Ledger, Rates, Reconcile
+from clearinghouse.settings.values import BareJid, BesidePath, Domain, Duration, Filled, Name, Principal, Words
 
 LOWEST: Final = "deny"
 """The weakest value of every operation; a community's levels begin with it."""
 
-LONGEST_GRANT: Final = timedelta(days=366)
-"""No grant can be asked for a longer time."""
-
-# -- forms of values ----------------------------------------------------------------------------------
+CONTROL_SOCKET: Final = "control.sock"
+"""Name of the socket beside the store, unless the settings say another."""
 
 
-MAX_WORDS: Final = 256
-"""Characters of a title, a node's name, a namespace or a host."""
-
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-
-
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise wrong(f"has `{text[:MAX_WORDS]}`, which is no name", "use lower-case letters, digits, `.`, `_` and `-`, at most 63")
-    return text
-
-
-def _words(text: str) -> str:
-    if not text.isprintable() or len(text) > MAX_WORDS:
-        raise wrong("has control characters, or is too long", f"use at most {MAX_WORDS} printable characters")
-    return text
-
-
-def _filled(text: str) -> str:
-    if not text:
-        raise wrong("is empty", "write something")
-    return text
-
-
-def _domain(text: str) -> str:
-    if text == EVERYTHING or not is_canonical(Kind.DOMAIN, text):
-        raise wrong(f"is `{text}`, which is no domain", "write it in lower case, with A-labels, as in `pubsub.example.org`")
-    return text
-
-
-def _bare_jid(text: str) -> str:
-    if text == EVERYTHING or text != text.lower() or not is_canonical(Kind.JID, text):
-        raise wrong(f"has `{text}`, which is no bare JID in lower case", "write `user@domain`, or a domain")
-    return text
-
-
-def _principal(text: str) -> str:
-    try:
-        return normalise(text)
-    except BadPrincipal as error:
-        raise wrong(f"has a key that cannot be decoded: {error.message}", error.mend) from None
-
-
-def _beside(path: Path, info: ValidationInfo) -> Path:
-    context: Mapping[str, Path] = info.context or {"directory": Path()}
-    return context["directory"] / path.expanduser()
-
-
-def _duration(value: object) -> timedelta:
-    if isinstance(value, timedelta):
-        return value
-    units = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
-    number, _, unit = value.partition(" ") if isinstance(value, str) else ("", "", "")
-    seconds = units.get(unit.removesuffix("s"))
-    if seconds is None or not number.isascii() or not number.isdecimal():
-        raise wrong(f"is `{value}`, which is no length of time", "write it as in `90 days`, `12 hours` or `30 minutes`")
-    length = timedelta(seconds=min(int(number[:12]) * seconds, 10 * LONGEST_GRANT.total_seconds()))
-    if not timedelta(0) < length <= LONGEST_GRANT:
-        raise wrong(f"is `{value}`", f"take more than nothing and at most {LONGEST_GRANT.days} days")
-    return length
-
-
-Domain = Annotated[str, AfterValidator(_domain)]
-BareJid = Annotated[str, AfterValidator(_bare_jid)]
-Principal = Annotated[str, AfterValidator(_principal)]
-BesidePath = Annotated[Path, AfterValidator(_beside)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Name = Annotated[str, AfterValidator(_name)]
-Words = Annotated[str, AfterValidator(_words)]
-
-# -- sections -----------------------------------------------------------------------------------------
-
-
-class _Section(BaseModel):
-    """Part of the settings; its relative paths start at the directory that validation is told (``context``)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class Store(_Section):
+class Store(Section):
     """Where decisions are kept: an SQLite database of our own, mode 0600."""
 
     path: BesidePath = Path("clearinghouse.db")
 
 
-class Policies(_Section):
+class Policies(Section):
     """Policies, in one folder for each group of operations (rule R1)."""
 
     directory: BesidePath = Path("policies")
 
 
-class Credentials(_Section):
+class Credentials(Section):
     """Credentials that are loaded at start."""
 
     directory: BesidePath = Path("credentials")
 
 
-class Broker(_Section):
+class Broker(Section):
     """A publish-subscribe service, and the component as which we talk to it (XEP-0114).
 
     ``vouched_by`` is the server that hosts the component: every name that comes through it rests on
@@ -153,15 +73,23 @@ class Broker(_Section):
         return self.vouched_by or self.component.partition(".")[2] or self.component
 
 
-class Topic(_Section):
+class AccessModel(StrEnum):
+    """Who may subscribe at the broker (XEP-0060, section 4.5): whom we approve one by one, or whom we made a member."""
+
+    AUTHORIZE = "authorize"
+    WHITELIST = "whitelist"
+
+
+class Topic(Section):
     """A node of a broker that is ours to rule over; ``publishers`` are the bare JIDs that may write."""
 
-    node: Annotated[Words, AfterValidator(_filled)]
+    node: Filled
     broker: Domain
-    payload_type: Annotated[Words, AfterValidator(_filled)]
+    payload_type: Filled
     title: Words = ""
     max_items: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 100
     publishers: tuple[BareJid, ...] = ()
+    access_model: AccessModel = AccessModel.AUTHORIZE
 
     def as_topic(self) -> topics.Topic:
         """Return the topic as the grid knows it."""
@@ -175,7 +103,7 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class Log(_Section):
+class Log(Section):
     """How the service tells what it does, on standard error."""
 
     format: LogFormat = LogFormat.CONSOLE
@@ -196,11 +124,12 @@ class Limits(keynote.Limits):
 # -- the whole ----------------------------------------------------------------------------------------
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything that a clearinghouse is told.
 
     ``levels`` are the values of `federate`, weakest first.  ``shared_keys`` may be licensed by policies
     for people and by others as well (rule R1).  ``grant_cap`` is the longest that any grant lasts.
+    ``platforms`` are the bare JIDs whose memberships are worked out before they ask.
     """
 
     community: Name
@@ -215,6 +144,35 @@ class Settings(_Section):
     log: Log = Log()
     broker: tuple[Broker, ...] = ()
     topic: tuple[Topic, ...] = ()
+    person: tuple[Person, ...] = ()
+    platforms: tuple[BareJid, ...] = ()
+    desk: Desk = Desk()
+    ledger: Ledger = Ledger()
+    control: Control = Control()
+    rates: Rates = Rates()
+    reconcile: Reconcile = Reconcile()
+
+    def person_of(self, principal: str) -> Person | None:
+        """Return whose *principal* (in normal form) is, or ``None``: a stranger, or a key that no person claims."""
+        return self._owners.get(principal)
+
+    @cached_property
+    def _owners(self) -> dict[str, Person]:
+        return by_principal(self.person)
+
+    @field_validator("person")
+    @classmethod
+    def _told_apart(cls, found: tuple[Person, ...]) -> tuple[Person, ...]:
+        return check_persons(found)
+
+    @field_validator("control", mode="before")
+    @classmethod
+    def _beside_the_store(cls, value: object, info: ValidationInfo) -> object:
+        """Put the socket where the service may write for certain; an empty path means none."""
+        if not isinstance(value, Mapping) or "store" not in info.data:
+            return value
+        socket = value.get("socket", str(info.data["store"].path.parent / CONTROL_SOCKET))
+        return {**value, "socket": None if socket == "" else socket}
 
     @field_validator("levels")
     @classmethod
@@ -267,9 +225,15 @@ NAMES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "log": _names(Log),
         "broker": _names(Broker),
         "topic": _names(Topic),
+        "person": _names(Person),
+        "desk": _names(Desk),
+        "ledger": _names(Ledger),
+        "control": _names(Control),
+        "rates": _names(Rates),
+        "reconcile": _names(Reconcile),
     }
 )
 """The names of all settings, by section."""
 
-TABLES: Final = ("store", "policies", "credentials", "limits", "log")
+TABLES: Final = ("store", "policies", "credentials", "limits", "log", "desk", "ledger", "control", "rates", "reconcile")
 """The sections that stand once, and may be left out."""

@@ -142,7 +142,7 @@ def test_a_file_that_is_not_there(file: Path) -> None:
     [
         (b"", "no private key"),
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no private key"),
-        (b"x" * (MAX_KEY_FILE_BYTES + 1), "65537 bytes"),
+        (b"x" * (MAX_KEY_FILE_BYTES + 1), "more than 65536 bytes"),
         (ed448.Ed448PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), "Ed448"),
     ],
     ids=["empty", "rubbish", "too large", "ed448"],
