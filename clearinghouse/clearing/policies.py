@@ -18,8 +18,10 @@ from clearinghouse.clearing.vocabulary import COMMON, SENSITIVE, Operation, oper
 from clearinghouse.errors import BadPolicy, MalformedAssertion
 from clearinghouse.keynote import POLICY, Admitted, syntax
 from clearinghouse.keynote.context import ACTION_AUTHORIZERS, MAX_TRUST, MIN_TRUST, VALUES
+from clearinghouse.keynote.licensees import Anybody, met
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.places import malformed
+from clearinghouse.keynote.principals import normalise, short
 from clearinghouse.keynote.texts import fold
 
 _OPERATION = syntax.Attribute("operation")
@@ -69,13 +71,33 @@ class ClockAsNumber(_Broken):
     code: ClassVar[str] = "clock-as-number"
 
 
-def check_policy(assertion: Admitted, group: str) -> None:
-    """Refuse an assertion of the trusted channel that breaks a rule; raises MalformedAssertion or BadPolicy."""
+class DeskAlone(BadPolicy):
+    """POLICY trusts the desk's key without anybody beside it: what it approves would outlive the requester's own licence (rule R2)."""
+
+    code: ClassVar[str] = "desk-alone"
+
+
+def check_policy(assertion: Admitted, group: str, *, desk: str = "") -> None:
+    """Refuse an assertion of the trusted channel that breaks a rule; raises MalformedAssertion or BadPolicy.
+
+    *desk* is the principal that signs approvals, empty where there is none.
+    """
     operations = operations_of(group)
     policy = _Policy(assertion, assertion.tree(), {each.name: each for each in operations})
+    check_desk(assertion, desk)
     policy.check_constants()
     policy.check_principals(anybody=group not in SENSITIVE)
     policy.check_conditions(said=assertion.authorizer == POLICY and len(operations) > 1)
+
+
+def check_desk(assertion: Admitted, desk: str) -> None:
+    """R2: the shape that works is `Licensees: "hub" && "desk"`; raises `DeskAlone` for any that the desk meets by itself."""
+    trusted = assertion.trusted_by
+    if not desk or assertion.authorizer != POLICY or trusted is None or isinstance(trusted, Anybody):
+        return
+    if met(trusted, {normalise(desk)}):
+        mend = 'license it beside whoever licenses the requester: `Licensees: "hub" && "desk"`'
+        raise DeskAlone(f"`{short(desk)}`, the desk's key, is licensed alone", mend=mend)
 
 
 def check_separation(policies: Mapping[str, Collection[Admitted]], shared: Collection[str]) -> Iterator[tuple[Admitted, BadPolicy]]:

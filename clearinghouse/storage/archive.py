@@ -9,7 +9,6 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeAlias
 
-from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.errors import StoreUnavailable
 from clearinghouse.keynote import Admitted, Limits, admit
 from clearinghouse.storage.holdings import Holdings
@@ -23,40 +22,62 @@ Text: TypeAlias = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Every assertion that counted, and the digest that decisions name."""
+    """Every assertion that was loaded, what was taken away from it, and the digest that decisions name.
+
+    ``desk``, ``withdrawn`` (ids), ``revoked`` and ``below`` are the snapshot's; archives of earlier releases have none.
+    """
 
     version: str
     policies: Mapping[str, tuple[Text, ...]]
     credentials: tuple[Text, ...]
     shared_keys: tuple[str, ...] = ()
+    desk: str = ""
+    withdrawn: tuple[bytes, ...] = ()
+    revoked: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, holdings: Holdings) -> Self:
         """Return what is kept of *holdings*."""
         policies = {group: _texts(found) for group, found in holdings.policies.items() if found}
-        return cls(holdings.snapshot.version, policies, _texts(holdings.credentials), holdings.shared_keys)
+        believed = holdings.snapshot
+        return cls(
+            believed.version,
+            policies,
+            _texts(holdings.credentials),
+            holdings.shared_keys,
+            believed.desk,
+            believed.withdrawn,
+            believed.revoked,
+            believed.below,
+        )
 
     def pack(self) -> bytes:
         """Return the compressed texts."""
         policies = {group: _written(found) for group, found in self.policies.items()}
         whole = {"policies": policies, "credentials": _written(self.credentials), "shared_keys": self.shared_keys}
-        return zlib.compress(json.dumps(whole).encode(), _LEVEL)
+        gone = {"withdrawn": [each.hex() for each in self.withdrawn], "revoked": self.revoked, "below": self.below}
+        return zlib.compress(json.dumps({**whole, "desk": self.desk, **gone}).encode(), _LEVEL)
 
     @classmethod
     def unpack(cls, version: str, packed: bytes) -> Self:
         """Return what `pack` made; *packed* comes from our own store."""
         whole = json.loads(zlib.decompress(packed))
         policies = {group: _read(found) for group, found in whole["policies"].items()}
-        return cls(version, policies, _read(whole["credentials"]), tuple(whole["shared_keys"]))
+        withdrawn = tuple(map(bytes.fromhex, whole.get("withdrawn", ())))
+        names = (tuple(whole.get(each, ())) for each in ("revoked", "below"))
+        return cls(version, policies, _read(whole["credentials"]), tuple(whole["shared_keys"]), whole.get("desk", ""), withdrawn, *names)
 
     def holdings(self) -> Holdings:
         """Return what was loaded then; raises `StoreUnavailable` when it is not what was archived."""
         policies = {group: tuple(_admitted(found, policy=True)) for group, found in self.policies.items()}
         credentials = tuple(_admitted(self.credentials, policy=False))
-        snapshot = Snapshot.of(policies, credentials, shared=self.shared_keys)
-        if snapshot.version != self.version:
+        held = Holdings({}, policies, credentials, (), self.shared_keys).believing(
+            desk=self.desk, withdrawn=self.withdrawn, revoked=self.revoked, below=self.below
+        )
+        if held.snapshot.version != self.version:
             raise StoreUnavailable(f"the archived snapshot {self.version[:12]} is damaged", mend="restore the store from a backup")
-        return Holdings({}, policies, credentials, (), self.shared_keys, snapshot)
+        return held
 
 
 def _texts(assertions: Iterable[Admitted]) -> tuple[Text, ...]:

@@ -86,14 +86,46 @@ class Holdings:
         """Yield every assertion that counts."""
         yield from chain(*self.policies.values(), self.credentials)
 
+    def believing(
+        self,
+        credentials: Iterable[Admitted] = (),
+        *,
+        desk: str = "",
+        withdrawn: Iterable[bytes] = (),
+        revoked: Iterable[str] = (),
+        below: Iterable[str] = (),
+    ) -> Holdings:
+        """Return what is held with *credentials* added, and a snapshot of it less what is revoked (rule R15).
+
+        *desk* is the principal that signs approvals; ``""``: the one that was given before.  Nothing that was taken
+        away from this one's snapshot is taken away from the new one's unless it is named again.
+        """
+        every = (*self.credentials, *credentials)
+        refused = [Refused(each.file, index, each.error) for index, each in enumerate(self.problems)]
+        snapshot = Snapshot.of(
+            self.policies,
+            every,
+            refused=refused,
+            withdrawn=withdrawn,
+            revoked=revoked,
+            below=below,
+            shared=self.shared_keys,
+            desk=desk or self.snapshot.desk,
+        )
+        return replace(self, credentials=every, snapshot=snapshot)
+
 
 @dataclass(slots=True)
 class Loader:
-    """Judges assertions by the settings; what it has admitted once it need not check again."""
+    """Judges assertions by the settings; what it has admitted once it need not check again.
+
+    ``desk`` is the principal that signs approvals: a policy may not license it alone (rule R2).
+    """
 
     admissions: Admissions = field(default_factory=Admissions)
     limits: Limits = field(default_factory=Limits)
     shared_keys: tuple[str, ...] = ()
+    desk: str = ""
 
     def load(self, files: Iterable[FileRead], before: Holdings) -> Holdings:
         """Return what *files* say; *before* is what was loaded when they were read last."""
@@ -103,9 +135,7 @@ class Loader:
         problems = tuple(_problems(held.values(), mixed))
         policies = {group: tuple(each for each in found if id(each) not in mixed) for group, found in policies.items()}
         credentials = tuple(_counting(held.values(), CREDENTIALS))
-        refused = [Refused(each.file, index, each.error) for index, each in enumerate(problems)]
-        snapshot = Snapshot.of(policies, credentials, refused=refused, shared=self.shared_keys)
-        return Holdings(held, policies, credentials, problems, self.shared_keys, snapshot)
+        return Holdings(held, policies, credentials, problems, self.shared_keys).believing(desk=self.desk)
 
     def _file(self, read: FileRead, before: FileHeld | None) -> FileHeld:
         if before is not None and before.read is read:
@@ -123,7 +153,7 @@ class Loader:
             # A credential was written by somebody else, who may have meant to make us work.
             admitted = self.admissions.admit(raw, policy=policy, limits=Limits.local() if policy else self.limits)
             if policy:
-                check_policy(admitted, read.group)
+                check_policy(admitted, read.group, desk=self.desk)
         except ClearinghouseError as error:
             return Piece(line, raw, None, _in_file(error, line))
         named = copy(admitted)  # the same bytes may stand in several files
