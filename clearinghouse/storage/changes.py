@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from clearinghouse.clearing.cases import Case, Grant, Revocation
 from clearinghouse.clearing.decision import Decision
-from clearinghouse.storage.store import Effect, Event
+from clearinghouse.storage.recorded import Effect, Event
 
 
 @dataclass(frozen=True, slots=True)

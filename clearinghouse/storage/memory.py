@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
+from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.request import Place
+from clearinghouse.ledger.entry import SALT_BYTES
+from clearinghouse.ledger.merkle import Frontier
 from clearinghouse.storage.archive import Archive
-from clearinghouse.storage.store import Effect, Event, Recorded
+from clearinghouse.storage.changes import Change, Decided, Noted, Settled
+from clearinghouse.storage.entries import Draft, Scribe, at_of, erased_event
+from clearinghouse.storage.kept import Kept
+from clearinghouse.storage.recorded import Effect, Event, Recorded
+from clearinghouse.storage.store import KeptEntry, Standing
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class MemoryStore:
     """Implements `clearinghouse.storage.store.Store`."""
 
-    _decisions: dict[str, Recorded] = field(default_factory=dict)
-    _archives: dict[str, Archive] = field(default_factory=dict)
-    _events: list[Event] = field(default_factory=list)
+    scribe: Scribe = field(default_factory=lambda: Scribe(partial(secrets.token_bytes, SALT_BYTES)))
+    _kept: Kept = field(default_factory=Kept)
+    _entries: list[KeptEntry] = field(default_factory=list)
+    _edge: Frontier = field(default_factory=Frontier)
+    _checkpoints: list[bytes] = field(default_factory=list)
     _highest: datetime | None = None
 
     @property
@@ -26,52 +40,151 @@ class MemoryStore:
         """The highest time that anything recorded had."""
         return self._highest
 
+    # -- writing
+
+    async def write(self, *changes: Change) -> None:
+        """See `Store.write`."""
+        self._kept.check(changes)
+        drafts = [draft for each in changes if (draft := self._draft(each)) is not None]
+        for each in changes:
+            self._kept.apply(each)
+            self._saw(at_of(each))
+        for draft in drafts:
+            self._append(draft)
+
     async def record(self, decision: Decision) -> None:
         """See `Ledger.record`."""
-        self._decisions[decision.id] = Recorded.of(decision)
-        self._saw(decision.at)
+        await self.write(Decided(decision))
 
     async def settle(self, identity: str, effect: Effect, *, at: datetime, latency: timedelta | None = None) -> None:
         """See `Store.settle`."""
-        self._decisions[identity] = self._decisions[identity].settled(effect, at=at, latency=latency)
-
-    async def owed(self) -> Sequence[Recorded]:
-        """See `Store.owed`."""
-        return [each for each in self._decisions.values() if each.effect is Effect.OWED]
-
-    async def ruled(self, place: Place) -> Recorded | None:
-        """See `Store.ruled`."""
-        return next((each for each in reversed(self._decisions.values()) if each.decision.request.place == place), None)
-
-    async def decision(self, identity: str) -> Recorded | None:
-        """See `Store.decision`."""
-        found = [each for name, each in self._decisions.items() if name.startswith(identity)]
-        return found[0] if len(found) == 1 else None
-
-    async def decisions(self, last: int) -> Sequence[Recorded]:
-        """See `Store.decisions`."""
-        return list(self._decisions.values())[-last:]
-
-    async def archive(self, archive: Archive, *, at: datetime) -> None:
-        """See `Store.archive`."""
-        self._archives.setdefault(archive.version, archive)
-        self._saw(at)
-
-    async def archived(self, version: str) -> Archive | None:
-        """See `Store.archived`."""
-        return self._archives.get(version)
+        await self.write(Settled(identity, effect, at, latency))
 
     async def note(self, event: Event) -> None:
         """See `Store.note`."""
-        self._events.append(event)
-        self._saw(event.at)
+        await self.write(Noted(event))
 
-    async def events(self, last: int) -> Sequence[Event]:
-        """See `Store.events`."""
-        return self._events[-last:]
+    async def archive(self, archive: Archive, *, at: datetime) -> None:
+        """See `Store.archive`."""
+        self._kept.archives.pop(archive.version, None)
+        self._kept.archives[archive.version] = (at, archive)
+        self._saw(at)
 
     async def close(self) -> None:
         """See `Store.close`."""
 
-    def _saw(self, now: datetime) -> None:
-        self._highest = now if self._highest is None else max(self._highest, now)
+    # -- what lasts
+
+    async def standing(self) -> Standing:
+        """See `Store.standing`."""
+        now, kept = self._highest, self._kept
+        seen = [each for each in kept.seen.values() if now is None or each.until > now]
+        return Standing(kept.standing_cases(), kept.standing_grants(), [*kept.revocations.values()], [*kept.credentials.values()], seen)
+
+    async def case(self, prefix: str) -> Case | None:
+        """See `Store.case`."""
+        return _only(self._kept.cases, prefix)
+
+    async def cases(self, last: int) -> Sequence[Case]:
+        """See `Store.cases`."""
+        return _last(self._kept.cases.values(), last)
+
+    async def grant(self, prefix: str) -> Grant | None:
+        """See `Store.grant`."""
+        return _only(self._kept.grants, prefix)
+
+    async def grants(self, last: int, *, ended: bool) -> Sequence[Grant]:
+        """See `Store.grants`."""
+        return _last((each for each in self._kept.grants.values() if ended or each.ended is None), last)
+
+    # -- decisions
+
+    async def owed(self) -> Sequence[Recorded]:
+        """See `Store.owed`."""
+        return [each for each in self._kept.decisions.values() if each.effect is Effect.OWED]
+
+    async def ruled(self, place: Place) -> Recorded | None:
+        """See `Store.ruled`."""
+        return next((each for each in reversed(self._kept.decisions.values()) if each.decision.request.place == place), None)
+
+    async def decision(self, identity: str) -> Recorded | None:
+        """See `Store.decision`."""
+        return _only(self._kept.decisions, identity)
+
+    async def decisions(self, last: int) -> Sequence[Recorded]:
+        """See `Store.decisions`."""
+        return _last(self._kept.decisions.values(), last)
+
+    async def archived(self, version: str) -> Archive | None:
+        """See `Store.archived`."""
+        return self._kept.archives[version][1] if version in self._kept.archives else None
+
+    async def events(self, last: int) -> Sequence[Event]:
+        """See `Store.events`."""
+        return _last(self._kept.events, last)
+
+    # -- the log
+
+    @property
+    def log_size(self) -> int:
+        """See `Store.log_size`."""
+        return self._edge.size
+
+    @property
+    def log_root(self) -> bytes:
+        """See `Store.log_root`."""
+        return self._edge.root()
+
+    async def entries(self, first: int, last: int) -> Sequence[KeptEntry]:
+        """See `Store.entries`."""
+        return self._entries[max(0, first) : last + 1]
+
+    async def leaf_hashes(self, size: int) -> Sequence[bytes]:
+        """See `Store.leaf_hashes`."""
+        return [each.leaf_hash for each in self._entries[:size]]
+
+    async def entry_of(self, ref: str) -> KeptEntry | None:
+        """See `Store.entry_of`."""
+        return next((each for each in self._entries if each.entry.ref == ref), None)
+
+    async def keep_checkpoint(self, sealed: bytes, size: int, at: datetime) -> None:  # noqa: ARG002 - told in the seal, too
+        """See `Store.keep_checkpoint`."""
+        self._checkpoints.append(sealed)
+
+    async def checkpoints(self) -> Sequence[bytes]:
+        """See `Store.checkpoints`."""
+        return list(self._checkpoints)
+
+    async def erase(self, before: datetime) -> int:
+        """See `Store.erase`."""
+        at = self._highest or before
+        old = [each for each in self._entries if each.entry.at < before and each.record is not None]
+        decisions, snapshots = self._kept.forget(before, at)
+        for each in old:
+            self._entries[each.entry.number] = replace(each, salt=None, record=None)
+        if old or decisions or snapshots:
+            await self.note(erased_event(at, before, entries=len(old), decisions=decisions, snapshots=snapshots))
+        return len(old)
+
+    # -- inside
+
+    def _draft(self, change: Change) -> Draft | None:
+        return self.scribe.decided(change, self.scribe.fact(change)) if isinstance(change, Decided) else self.scribe.draft(change)
+
+    def _append(self, draft: Draft) -> None:
+        entry, hashed = draft.entry(self._edge.size)
+        self._entries.append(KeptEntry(entry, hashed, draft.salt, draft.record))
+        self._edge = self._edge.append(hashed)
+
+    def _saw(self, now: datetime | None) -> None:
+        if now is not None:
+            self._highest = now if self._highest is None else max(self._highest, now)
+
+
+def _only(kept: Mapping[str, T], prefix: str) -> T | None:
+    found = [each for name, each in kept.items() if name.startswith(prefix)]
+    return found[0] if len(found) == 1 else None
+
+
+def _last(kept: Iterable[T], last: int) -> list[T]:
+    return list(kept)[-last:] if last > 0 else []

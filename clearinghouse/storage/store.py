@@ -1,93 +1,108 @@
 """What every store does, and what it gives back.
 
 The store is the memory of the service across restarts: decisions, which of them have still to be carried
-out, the highest time ever seen (rule R17), and what policy was and how it changed (rule R16).
+out, what lasts beyond them, the log of it all, the highest time ever seen (rule R17), and what policy was
+and how it changed (rule R16).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from clearinghouse import __version__
+from clearinghouse.clearing.cases import Case, Grant, Revocation
 from clearinghouse.clearing.clear import Ledger
-from clearinghouse.clearing.decision import Decision
-from clearinghouse.clearing.enforcement import LeavePending, Nothing, enforcement_of
+from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.clearing.request import Place
-from clearinghouse.keynote import Missing, Proof
-from clearinghouse.keynote.octets import from_octets
+from clearinghouse.ledger.entry import Entry
 from clearinghouse.storage.archive import Archive
+from clearinghouse.storage.changes import Change, EnvelopeSeen
+from clearinghouse.storage.recorded import MAX_SKIPPED, Effect, Event, Recorded
 
-MAX_SKIPPED: Final = 100
-"""Assertions that a recorded proof names as skipped; a folder full of broken files must not fill the store."""
+__all__ = ["AT_RUN_TIME", "MAX_SKIPPED", "Effect", "Event", "KeptEntry", "Recorded", "Standing", "Store"]
 
-
-class Effect(StrEnum):
-    """Whether a decision has taken effect outside."""
-
-    NONE = "none"
-    """It has none: nothing outside changes, or a person decides."""
-    OWED = "owed"
-    DONE = "done"
-    DROPPED = "dropped"
-    """It was never carried out, and policy has changed since: the request is decided anew."""
+AT_RUN_TIME: Final = "added at run time"
+"""What stands where a credential from a folder names its file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """A decision as it is kept.
+class Standing:
+    """What a service that starts has to know: everything that lasts and is not over.
 
-    ``decision.proof`` is ``None``: what was proven is ``proof``, in the documented schema.  With
-    ``attributes``, ``values`` and the archived snapshot the same query can be made again.  ``latency``
-    is the time from the question's arrival until its answer was carried out.
+    ``cases`` are open or approved; ``grants`` are active, or over and the broker has still to be told;
+    ``revocations`` are all of them, the lifted ones included; ``credentials`` were added at run time;
+    ``seen`` are the envelopes that must not come again.  Each is in the order in which it came to be.
     """
 
-    decision: Decision
-    attributes: Mapping[str, str]
-    values: tuple[str, ...]
-    proof: Mapping[str, Any] | None
-    engine: str
-    effect: Effect
-    effect_done_at: datetime | None = None
-    latency: timedelta | None = None
-
-    @classmethod
-    def of(cls, decision: Decision) -> Recorded:
-        """Return what is kept of *decision* when it is made."""
-        effect = Effect.NONE if isinstance(enforcement_of(decision), Nothing | LeavePending) else Effect.OWED
-        attributes, values = _asked(decision)
-        return cls(
-            replace(decision, proof=None, missing=()), attributes, values, _proven(decision.proof, decision.missing), __version__, effect
-        )
-
-    @property
-    def stable_until(self) -> datetime | None:
-        """When the clock alone could change the answer; ``None``: never."""
-        told = None if self.proof is None else self.proof["stable_until"]
-        return None if told is None else datetime.fromisoformat(told)
-
-    def settled(self, effect: Effect, *, at: datetime, latency: timedelta | None) -> Recorded:
-        """Return the same decision once its effect is *effect*."""
-        return replace(self, effect=effect, effect_done_at=at, latency=latency)
+    cases: Sequence[Case] = ()
+    grants: Sequence[Grant] = ()
+    revocations: Sequence[Revocation] = ()
+    credentials: Sequence[KeptCredential] = ()
+    seen: Sequence[EnvelopeSeen] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """Something that changed what later decisions rest on: policy, settings, the service's own life."""
+class KeptEntry:
+    """An entry of the log with its leaf's hash; ``salt`` and ``record`` are ``None`` once they are erased."""
 
-    at: datetime
-    kind: str
-    detail: Mapping[str, Any]
+    entry: Entry
+    leaf_hash: bytes
+    salt: bytes | None
+    record: bytes | None
 
 
 class Store(Ledger, Protocol):
     """Where decisions live; every method raises `StoreUnavailable` when the store cannot be used now."""
 
+    # -- writing
+
+    async def write(self, *changes: Change) -> None:
+        """Make *changes* durable, all or none, each but bookkeeping with its entry in the log.
+
+        They share a transaction with what others write at the same time, and fail alone where the fault is
+        theirs.  Raises `Replayed` for an envelope that was taken already, `TooLarge` for what no entry can hold.
+        """
+
     async def settle(self, identity: str, effect: Effect, *, at: datetime, latency: timedelta | None = None) -> None:
         """Note that the effect of a decision has been carried out, or never will be."""
+
+    async def note(self, event: Event) -> None:
+        """Keep an event; its time counts as seen."""
+
+    async def archive(self, archive: Archive, *, at: datetime) -> None:
+        """Keep what a snapshot was made of; the one that was archived last is never erased."""
+
+    async def erase(self, before: datetime) -> int:
+        """Erase what is older than *before* and no longer needed; return how many entries lost their records.
+
+        Entries lose salt and record, decisions who asked for what and the proof, unless their effect is owed or
+        a standing case or grant needs them; closed cases, told ends, lifted bars, withdrawn credentials, events
+        and snapshots that nothing refers to go.  One entry of the log says what was erased, if anything was.
+        """
+
+    async def close(self) -> None:
+        """Finish what was begun, and let go."""
+
+    # -- what lasts
+
+    async def standing(self) -> Standing:
+        """Return all that lasts; for a service that starts."""
+
+    async def case(self, prefix: str) -> Case | None:
+        """Return the case whose id begins with *prefix*, open or closed; ``None`` where there is none, or several."""
+
+    async def cases(self, last: int) -> Sequence[Case]:
+        """Return the *last* cases, open and closed, oldest first."""
+
+    async def grant(self, prefix: str) -> Grant | None:
+        """Return the grant whose id begins with *prefix*; ``None`` where there is none, or several."""
+
+    async def grants(self, last: int, *, ended: bool) -> Sequence[Grant]:
+        """Return the *last* grants, oldest first; with *ended* also those that are over."""
+
+    # -- decisions
 
     async def owed(self) -> Sequence[Recorded]:
         """Return the decisions whose effect is still owed, oldest first."""
@@ -101,34 +116,33 @@ class Store(Ledger, Protocol):
     async def decisions(self, last: int) -> Sequence[Recorded]:
         """Return the *last* decisions, oldest first."""
 
-    async def archive(self, archive: Archive, *, at: datetime) -> None:
-        """Keep what a snapshot was made of, unless it is kept already."""
-
     async def archived(self, version: str) -> Archive | None:
         """Return what the snapshot *version* was made of."""
-
-    async def note(self, event: Event) -> None:
-        """Keep an event; its time counts as seen."""
 
     async def events(self, last: int) -> Sequence[Event]:
         """Return the *last* events, oldest first."""
 
-    async def close(self) -> None:
-        """Finish what was begun, and let go."""
+    # -- the log
 
+    @property
+    def log_size(self) -> int:
+        """How many entries are durable."""
 
-def _asked(decision: Decision) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Return the attributes and values of the query; where there was none, the attributes of the request."""
-    request, proof = decision.request, decision.proof
-    if proof is None:
-        return {**request.claims, **request.known, **request.observed}, ()
-    attributes = {from_octets(name): from_octets(value) for name, value in proof.context.action.items()}
-    return attributes, tuple(map(from_octets, proof.context.scale.names))
+    @property
+    def log_root(self) -> bytes:
+        """The 32-byte root of the Merkle tree over them (RFC 6962, section 2.1)."""
 
+    async def entries(self, first: int, last: int) -> Sequence[KeptEntry]:
+        """Return the entries from number *first* to number *last*, both included, as far as there are any."""
 
-def _proven(proof: Proof | None, missing: Sequence[Missing]) -> Mapping[str, Any] | None:
-    """Return the proof as it is kept: recording explains no more than the decision had time for (rule R21)."""
-    if proof is None:
-        return None
-    told = proof.as_json(missing)
-    return {**told, "skipped": told["skipped"][:MAX_SKIPPED]}
+    async def leaf_hashes(self, size: int) -> Sequence[bytes]:
+        """Return the hashes of the first *size* leaves, or of all that there are."""
+
+    async def entry_of(self, ref: str) -> KeptEntry | None:
+        """Return the first entry that refers to exactly *ref*: of a decision's id, the decision's."""
+
+    async def keep_checkpoint(self, sealed: bytes, size: int, at: datetime) -> None:
+        """Keep a checkpoint over the first *size* entries that the log's key has signed."""
+
+    async def checkpoints(self) -> Sequence[bytes]:
+        """Return every sealed checkpoint, oldest first."""

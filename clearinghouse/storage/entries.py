@@ -1,0 +1,189 @@
+"""What each change says in the log (pure): the kind of entry, what it refers to, and its record.
+
+Facts lie beside the log, unmasked and erasable; the record of a decision commits to them with a salt of
+their own, so that whoever is shown a record, with its salt, cannot test guesses of what it masks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, assert_never
+
+from clearinghouse.clearing.wire import stamp
+from clearinghouse.errors import TooLarge
+from clearinghouse.ledger.entry import (
+    MAX_REF_CHARACTERS,
+    Entry,
+    Kind,
+    Mask,
+    act_record,
+    case_record,
+    commit,
+    decision_record,
+    grant_record,
+    leaf,
+    record_bytes,
+    revocation_record,
+)
+from clearinghouse.ledger.merkle import leaf_hash
+from clearinghouse.ledger.records import JIDS, without_localpart
+from clearinghouse.storage.changes import (
+    CaseMoved,
+    Change,
+    CredentialAdded,
+    CredentialWithdrawn,
+    Decided,
+    EndCarriedOut,
+    EnvelopeSeen,
+    GrantEnded,
+    Noted,
+    Revoked,
+    Settled,
+)
+from clearinghouse.storage.recorded import Event, Recorded
+from clearinghouse.storage.texts import facts_bytes, facts_of
+
+LOG_BEGINS: Final = "log-begins"
+"""The event with which the log of a store begins that has decisions from before it."""
+
+ERASED: Final = "erased"
+"""The event that says what was erased."""
+
+_JID_NAMES: Final = frozenset({"jid", "subscriber", "owner", "holder", "asker", "subject"})
+"""Members of an event's detail that hold JIDs."""
+
+_KINDS: Final = {each.value: each for each in Kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry that has no number yet."""
+
+    at: datetime
+    kind: Kind
+    ref: str
+    record: bytes
+    salt: bytes
+
+    def entry(self, number: int) -> tuple[Entry, bytes]:
+        """Return the entry as number *number*, and its leaf's hash."""
+        entry = Entry(number, self.at, self.kind, self.ref, commit(self.record, self.salt))
+        return entry, leaf_hash(leaf(entry))
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A decision as it is kept, the JSON texts of its facts, and the salt with which its record commits to them."""
+
+    recorded: Recorded
+    texts: tuple[str | None, ...]
+    salt: bytes
+
+    @property
+    def commitment(self) -> str:
+        """What the record of the decision names."""
+        return commit(facts_bytes(self.texts), self.salt)
+
+
+@dataclass(frozen=True, slots=True)
+class Scribe:
+    """Drafts entries; ``salt`` gives 32 fresh random bytes, ``mask`` says what records do not tell."""
+
+    salt: Callable[[], bytes]
+    mask: Mask = field(default_factory=Mask)
+
+    def fact(self, change: Decided) -> Fact:
+        """Return what is kept of a decision beside the log."""
+        recorded = Recorded.of(change.decision, change.took)
+        return Fact(recorded, facts_of(recorded), self.salt())
+
+    def decided(self, change: Decided, fact: Fact) -> Draft:
+        """Return the entry of a decision; raises `TooLarge`."""
+        decision = change.decision
+        record = decision_record(decision, took=change.took, engine=fact.recorded.engine, mask=self.mask, facts_commitment=fact.commitment)
+        return self._draft(decision.at, Kind.DECISION, decision.id, record)
+
+    def draft(self, change: Change) -> Draft | None:
+        """Return the entry of any change but a decision; ``None`` for bookkeeping.  Raises `TooLarge`."""
+        match change:
+            case CaseMoved(case, did, at):
+                kind = Kind.APPROVAL if case.open else Kind.CASE
+                return self._draft(at, kind, case.id, case_record(case, did, mask=self.mask))
+            case GrantEnded(grant):
+                return self._draft(grant.ended or grant.until, Kind.GRANT_ENDED, grant.id, grant_record(grant, mask=self.mask))
+            case Revoked(revocation):
+                at = revocation.lifted or revocation.at
+                return self._draft(at, Kind.REVOCATION, revocation.id, revocation_record(revocation, mask=self.mask))
+            case CredentialAdded(identity, raw, by, at):
+                told = {"credential": identity, "sha256": hashlib.sha256(raw).hexdigest()}
+                return self._act(at, Kind.CREDENTIAL_ADDED, identity, by, told)
+            case CredentialWithdrawn(identity, by, at):
+                return self._act(at, Kind.CREDENTIAL_WITHDRAWN, identity, by, {"credential": identity})
+            case Noted(event):
+                return self._noted(event)
+            case Settled() | EndCarriedOut() | EnvelopeSeen() | Decided():
+                return None
+            case _:
+                assert_never(change)
+
+    def _noted(self, event: Event) -> Draft:
+        """Return the entry of an event; of one that is too long for a record, its digest stands there."""
+        kind = _KINDS.get(event.kind) or (Kind.ADMINISTRATION if event.detail.get("by") else Kind.SERVICE)
+        after = event.detail.get("after")
+        ref = after if isinstance(after, str) and len(after) <= MAX_REF_CHARACTERS else ""
+        by, told = str(event.detail.get("by", "")), {"detail": self._masked("", event.detail)}
+        try:
+            return self._draft(event.at, kind, ref, act_record(event.kind, by=by, mask=self.mask, **told))
+        except (TooLarge, ValueError):
+            whole = json.dumps(told, sort_keys=True, default=str).encode()
+            digest = {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}
+            return self._draft(event.at, kind, ref, act_record(event.kind, by=by, mask=self.mask, detail=digest))
+
+    def _act(self, at: datetime, kind: Kind, ref: str, by: str, told: Mapping[str, Any]) -> Draft:
+        return self._draft(at, kind, ref, act_record(kind.value, by=by, mask=self.mask, **told))
+
+    def _draft(self, at: datetime, kind: Kind, ref: str, record: Mapping[str, Any]) -> Draft:
+        return Draft(at, kind, ref, record_bytes(record), self.salt())
+
+    def _masked(self, name: str, value: object) -> object:
+        """Return what an event tells under *name*, with JIDs masked; lists and objects are looked through."""
+        match value:
+            case Mapping():
+                return {str(each): self._masked(str(each), inner) for each, inner in value.items()}
+            case list() | tuple():
+                return [self._masked(name, each) for each in value]
+            case str() if name in _JID_NAMES:
+                return without_localpart(value) if self.mask.names & {name, JIDS} else value
+            case str():
+                return self.mask.value("", name, self.mask.principal(value))
+            case _:
+                return value
+
+
+def erased_event(at: datetime, before: datetime, *, entries: int, decisions: int, snapshots: int) -> Event:
+    """Return the event that says what was erased at *at*: all older than *before* that is not needed, in numbers."""
+    counts = {"entries": entries, "decisions": decisions, "snapshots": snapshots}
+    return Event(at, ERASED, {"before": stamp(before), **counts})
+
+
+def at_of(change: Change) -> datetime | None:
+    """Return the time that *change* lets the store see (rule R17); ``None`` where it has none, or one ahead."""
+    match change:
+        case Decided(decision):
+            return decision.at
+        case Settled(at=at) | CaseMoved(at=at) | EndCarriedOut(at=at) | CredentialAdded(at=at) | CredentialWithdrawn(at=at):
+            return at
+        case GrantEnded(grant):
+            return grant.ended
+        case Revoked(revocation):
+            return revocation.lifted or revocation.at
+        case Noted(event):
+            return event.at
+        case EnvelopeSeen():
+            return None
+        case _:
+            assert_never(change)

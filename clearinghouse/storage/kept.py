@@ -1,0 +1,125 @@
+"""All that a store keeps beside the log, in dictionaries, and what each change does to it (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, assert_never
+
+from clearinghouse.clearing.cases import Case, CaseState, Grant, Revocation
+from clearinghouse.clearing.envelope import Replayed
+from clearinghouse.clearing.people import KeptCredential
+from clearinghouse.errors import StoreUnavailable
+from clearinghouse.storage.archive import Archive
+from clearinghouse.storage.changes import (
+    CaseMoved,
+    Change,
+    CredentialAdded,
+    CredentialWithdrawn,
+    Decided,
+    EndCarriedOut,
+    EnvelopeSeen,
+    GrantEnded,
+    Noted,
+    Revoked,
+    Settled,
+)
+from clearinghouse.storage.recorded import Effect, Event, Recorded
+from clearinghouse.storage.store import AT_RUN_TIME
+
+STANDING: Final = frozenset({CaseState.PENDING, CaseState.APPROVED})
+"""States in which a case is not over."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """Each dictionary is in the order in which things came to be; ``told`` has the ends that the broker knows of."""
+
+    decisions: dict[str, Recorded] = field(default_factory=dict)
+    cases: dict[str, Case] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    told: dict[str, datetime] = field(default_factory=dict)
+    revocations: dict[str, Revocation] = field(default_factory=dict)
+    credentials: dict[str, KeptCredential] = field(default_factory=dict)
+    seen: dict[tuple[str, str], EnvelopeSeen] = field(default_factory=dict)
+    archives: dict[str, tuple[datetime, Archive]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def check(self, changes: Iterable[Change]) -> None:
+        """Raise where a change cannot be made: `StoreUnavailable` for an id that there is, `Replayed`."""
+        for change in changes:
+            match change:
+                case Decided(decision) if decision.id in self.decisions:
+                    raise StoreUnavailable(f"decision `{decision.id}` is recorded already", mend="report this: ids are random")
+                case EnvelopeSeen(signer, digest) if (signer, digest) in self.seen:
+                    raise taken_already()
+                case _:
+                    pass
+
+    def apply(self, change: Change) -> None:
+        """Make *change*, which was checked."""
+        match change:
+            case Decided(decision, took, opens, gives):
+                self.decisions[decision.id] = Recorded.of(decision, took)
+                self.cases |= {} if opens is None else {opens.id: opens}
+                self.grants |= {} if gives is None else {gives.id: gives}
+            case Settled(identity, effect, at, latency):
+                if identity in self.decisions:
+                    self.decisions[identity] = self.decisions[identity].settled(effect, at=at, latency=latency)
+            case CaseMoved(case):
+                self.cases[case.id] = case
+            case GrantEnded(grant):
+                self.grants[grant.id] = grant
+            case EndCarriedOut(ids, at):
+                self.told |= dict.fromkeys(ids, at)
+            case Revoked(revocation):
+                self.revocations[revocation.id] = revocation
+            case CredentialAdded(identity, raw, by):
+                self.credentials[identity] = KeptCredential(identity, raw, AT_RUN_TIME, by)
+            case CredentialWithdrawn(identity):
+                self.credentials.pop(identity, None)
+            case Noted(event):
+                self.events.append(event)
+            case EnvelopeSeen(signer, digest):
+                self.seen[signer, digest] = change
+            case _:
+                assert_never(change)
+
+    def standing_grants(self) -> list[Grant]:
+        """Return the grants that are active, or over and the broker has not been told."""
+        return [each for each in self.grants.values() if each.ended is None or each.id not in self.told]
+
+    def standing_cases(self) -> list[Case]:
+        """Return the cases that are open or approved."""
+        return [each for each in self.cases.values() if each.state in STANDING]
+
+    def forget(self, before: datetime, at: datetime) -> tuple[int, int]:
+        """Erase what is older than *before* and no longer needed; return how many decisions and snapshots that were."""
+        needed = {each.id for each in self.standing_cases()} | {each.id for each in self.standing_grants()}
+        needed |= {each.case for each in self.standing_grants()}
+        old = [each for each in self.decisions.values() if _is_old(each, before) and each.decision.id not in needed]
+        self.decisions |= {each.decision.id: each.forgotten(at) for each in old}
+        self.cases = {name: each for name, each in self.cases.items() if name in needed or each.closed is None or each.closed >= before}
+        self.grants = {name: each for name, each in self.grants.items() if name in needed or each.ended is None or each.ended >= before}
+        self.told = {name: each for name, each in self.told.items() if name in self.grants}
+        self.revocations = {name: each for name, each in self.revocations.items() if each.lifted is None or each.lifted >= before}
+        self.events = [each for each in self.events if each.at >= before]
+        return len(old), self._forget_archives(before)
+
+    def _forget_archives(self, before: datetime) -> int:
+        """Drop the archived snapshots that no decision with its facts names, but never the one that counts now."""
+        used = {each.decision.version for each in self.decisions.values() if each.erased is None}
+        newest = next(reversed(self.archives), None)
+        kept = {name: each for name, each in self.archives.items() if name in used or name == newest or each[0] >= before}
+        dropped, self.archives = len(self.archives) - len(kept), kept
+        return dropped
+
+
+def taken_already() -> Replayed:
+    """Return what whoever sends an envelope twice is told (rule R18)."""
+    return Replayed("the envelope was taken once already", mend="sign a new one")
+
+
+def _is_old(recorded: Recorded, before: datetime) -> bool:
+    return recorded.decision.at < before and recorded.erased is None and recorded.effect is not Effect.OWED
