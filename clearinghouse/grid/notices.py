@@ -51,8 +51,8 @@ def ruled(decision: Decision) -> str:
     """Return what a requester reads when its request was ruled on: the outcome and the id, and no reason (rule R22)."""
     asked = f"your request to {shown(decision.request.operation)} {shown(decision.request.observed.get('topic', ''))}"
     lines = [f"{asked} {_said(decision.outcome)}", f"decision: {decision.id}"]
-    if decision.outcome is Outcome.GRANTED and decision.ends is not None:
-        lines.append(f"holds until: {moment(decision.ends)}")
+    if (until := decision.until or decision.ends) is not None:
+        lines.append(f"holds until: {moment(until)}")
     return "\n".join(lines)
 
 

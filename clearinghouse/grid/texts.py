@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from clearinghouse.clearing.cases import Case, Grant, Revocation
-from clearinghouse.clearing.decision import Decision, Outcome
+from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.people import Changed, Party, Ruling
 from clearinghouse.clearing.vocabulary import shown
 
@@ -105,8 +105,8 @@ def decision_lines(decision: Decision) -> Iterator[str]:
     """Yield a decision for those who may know its reason."""
     yield f"decision: {decision.id}"
     yield f"outcome: {decision.outcome}"
-    if decision.outcome is Outcome.GRANTED and decision.ends is not None:
-        yield f"holds until: {moment(decision.ends)}"
+    if (until := decision.until or decision.ends) is not None:
+        yield f"holds until: {moment(until)}"
     yield f"reason: {plain(decision.reason.text)}"
 
 

@@ -192,7 +192,7 @@ class PaperReception:
 
     def person(self, jid: str) -> Speaker | None:
         name = self.people.get(jid)
-        return None if name is None else Speaker(name, (f"xmpp:{jid}",), Door.OPERATOR, vouched_by="example.net")
+        return None if name is None else Speaker(name, (f"xmpp:{jid}",), Door.CHAT, vouched_by="example.net")
 
     async def platform_asked(self, asked: PlatformAsked) -> PlatformAnswered:
         if self.failing is not None:

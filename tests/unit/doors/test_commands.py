@@ -54,11 +54,6 @@ async def test_first_stage_takes_the_actions_of_the_table_and_no_others(name: Co
     assert [*page.actions, "cancel"] == [each for each in ("prev", "next", "complete", "cancel") if (FIRST[name], Action(each)) in NEXT]
     chosen = next(iter(page.options("choice").values()), "")
     filled: dict[str, str | list[str]] = {"choice": chosen, "kind": "principal", "name": KEY, "text": ["Authorizer: x"]}
-        "choice": next(iter(page.options("choice").values()), ""),
-        "kind": "principal",
-        "name": KEY,
-        "text": ["Authorizer: x"],
-    }
     if name is Command.EXPLAIN:
         filled["name"] = case.id
     asked = command(name, action, page.session, filled)
