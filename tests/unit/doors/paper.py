@@ -55,15 +55,16 @@ def grant_of(case: Case) -> Grant:
 
 def decision_on(case: Case, outcome: Outcome = Outcome.GRANTED) -> Decision:
     """A ruling without a proof."""
+    granted = outcome is Outcome.GRANTED
     return Decision(
         id=uuid4().hex,
         request=case.request,
         outcome=outcome,
-        value="allow" if outcome is Outcome.GRANTED else "deny",
+        value="allow" if granted else "deny",
         reason=Reason("granted", "2 assertions carry `allow`"),
         version="v1",
         at=NOON,
-        ends=NOON + timedelta(days=1),
+        ends=NOON + timedelta(days=1) if granted else None,
         proof=None,
     )
 
