@@ -74,7 +74,7 @@ def replay(config: Path, last: int, *, json: bool) -> None:
 
     async def work() -> Replays:
         async with read_store(read_settings(config).store.path) as store:
-            return await replay_all(store, last)
+            return await replay_all(store, await store.decisions(last))
 
     found = asyncio.run(work())
     if json:

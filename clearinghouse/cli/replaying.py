@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.cli.output import clean, mark, say
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.runtime.replay import replay
-from clearinghouse.storage.store import Recorded, Store
+from clearinghouse.runtime.replay import proven_again
+from clearinghouse.storage.archive import Archive
+from clearinghouse.storage.holdings import Holdings
+from clearinghouse.storage.store import Recorded
+
+
+class Archives(Protocol):
+    """What is needed here of `clearinghouse.storage.store.Store`."""
+
+    async def archived(self, version: str) -> Archive | None:
+        """Return what the snapshot *version* was made of."""
 
 
 class Verdict(StrEnum):
@@ -64,25 +73,39 @@ class Replays:
         return {"counts": {str(name): count for name, count in self.counts.items()}, "differences": [e.as_json() for e in self.differences]}
 
 
-async def replay_all(store: Store, last: int) -> Replays:
-    """Decide the *last* recorded requests again, oldest first."""
-    replays = Replays()
-    for recorded in await store.decisions(last):
-        replays.add(await _replayed(recorded, store))
+async def replay_all(store: Archives, recorded: Iterable[Recorded]) -> Replays:
+    """Decide *recorded* requests again; the snapshot of the one before is kept, for most share it."""
+    replays, version = Replays(), ""
+    holdings: Holdings | None = None
+    for each in recorded:
+        if each.proof is None:
+            replays.add(_unproven(each))
+            continue
+        try:
+            if each.decision.version != version:
+                holdings = await _holdings(store, each.decision.version)
+                version = each.decision.version
+            replays.add(_compared(each, holdings))
+        except ClearinghouseError as error:
+            replays.add(Difference(each.decision.id, Verdict.DAMAGED, _answer(each.decision), error.message))
     return replays
 
 
-async def _replayed(recorded: Recorded, store: Store) -> Difference:
+async def _holdings(store: Archives, version: str) -> Holdings | None:
+    archive = await store.archived(version)
+    return None if archive is None else archive.holdings()
+
+
+def _unproven(recorded: Recorded) -> Difference:
+    verdict = Verdict.UNPROVEN if recorded.erased is None else Verdict.ERASED
+    return Difference(recorded.decision.id, verdict, _answer(recorded.decision), "")
+
+
+def _compared(recorded: Recorded, holdings: Holdings | None) -> Difference:
     then = recorded.decision
-    if recorded.proof is None:
-        verdict = Verdict.UNPROVEN if recorded.attributes else Verdict.ERASED
-        return Difference(then.id, verdict, _answer(then), "")
-    try:
-        found = await replay(recorded, store)
-    except ClearinghouseError as error:
-        return Difference(then.id, Verdict.DAMAGED, _answer(then), error.message)
-    if found is None:
+    if holdings is None:
         return Difference(then.id, Verdict.ERASED, _answer(then), "")
+    found = proven_again(recorded, holdings)
     verdict = Verdict.AGREES if found.agrees else Verdict.DIFFERS
     return Difference(then.id, verdict, _answer(then), _answer(found.decision))
 

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final
 
 from clearinghouse.clearing.wire import canonical, check_members, read_canonical, read_stamp, stamp
 from clearinghouse.errors import PeerError, TooLarge
-from clearinghouse.ledger.records import Mask, act_record, case_record, decision_record, facts_bytes, grant_record, revocation_record
+from clearinghouse.ledger.records import Mask, act_record, case_record, decision_record, grant_record, revocation_record
 
 __all__ = [
     "MAX_RECORD_BYTES",
@@ -37,7 +37,6 @@ __all__ = [
     "case_record",
     "commit",
     "decision_record",
-    "facts_bytes",
     "grant_record",
     "leaf",
     "read_leaf",

@@ -6,7 +6,7 @@ is applied to what is written here alone: the question is asked, and answered, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -15,7 +15,7 @@ from clearinghouse.clearing.cases import Approval, Case, Grant, Revocation
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.vocabulary import OPERATIONS, Kind
-from clearinghouse.clearing.wire import canonical, stamp
+from clearinghouse.clearing.wire import stamp
 from clearinghouse.keynote.octets import from_octets
 
 HIDDEN: Final = "***"
@@ -68,8 +68,8 @@ def decision_record(decision: Decision, *, took: timedelta | None, engine: str, 
     """Return the record of *decision*.
 
     *took* is the time from the question's arrival until here; *engine* the version of this package;
-    *facts_commitment* what `commit` gives for `facts_bytes`, which the store keeps beside the log, under a salt of
-    their own: with the entry's, which exports tell, anybody could try names until one fits.
+    *facts_commitment* what `commit` gives for the unmasked facts, which the store keeps beside the log, under a salt
+    of their own: with the entry's, which exports tell, anybody could try names until one fits.
     The proof is told as the ids of the assertions that carried the value, from ``POLICY`` down (rule R14).
     """
     request, proof = decision.request, decision.proof
@@ -90,11 +90,6 @@ def decision_record(decision: Decision, *, took: timedelta | None, engine: str, 
         "snapshot": decision.version,
         "value": decision.value,
     }
-
-
-def facts_bytes(requesters: Sequence[str], attributes: Mapping[str, str], values: Sequence[str]) -> bytes:
-    """Return the facts of a decision, unmasked, as they are committed to: who asked, the query's attributes, its values."""
-    return canonical({"attributes": dict(attributes), "requesters": list(requesters), "values": list(values)})
 
 
 def case_record(case: Case, change: str, *, mask: Mask) -> dict[str, Any]:

@@ -23,10 +23,15 @@ class Replayed:
 
 async def replay(recorded: Recorded, store: Store) -> Replayed | None:
     """Prove *recorded* again; ``None`` where nothing was proven, or the snapshot was not archived."""
-    archive = await store.archived(recorded.decision.version)
-    if recorded.proof is None or archive is None:
+    if recorded.proof is None:
         return None
-    holdings, then = archive.holdings(), recorded.decision
+    archive = await store.archived(recorded.decision.version)
+    return None if archive is None else proven_again(recorded, archive.holdings())
+
+
+def proven_again(recorded: Recorded, holdings: Holdings) -> Replayed:
+    """Prove *recorded*, of which something was proven, again by the *holdings* of its snapshot."""
+    then = recorded.decision
     desk = Desk(recorded.attributes["community"], holdings.snapshot, _Nowhere(), _Nowhere(), new_id=lambda: then.id, levels=recorded.values)
     again = rule(then.request, desk, now=then.at)
     same_reason = again.reason.code == then.reason.code or NOT_EXPLAINED in {again.reason.code, then.reason.code}
