@@ -20,6 +20,7 @@ INTEGER_DIGITS: Final = 16
 """Digits of a whole number with its sign; every reader agrees about numbers up to 2 to the 53 (RFC 8259, section 6)."""
 
 _ESCAPED_SURROGATE = "\\ud"
+_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:
@@ -30,7 +31,7 @@ def canonical(value: Mapping[str, Any]) -> bytes:
     for a number that is not whole.
     """
     _check_numbers(value)
-    return json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _encode(value).encode("ascii")
 
 
 def read_canonical(raw: bytes) -> dict[str, Any]:
@@ -116,13 +117,10 @@ def _no_number(text: str) -> NoReturn:
 
 def _check_numbers(value: object) -> None:
     waiting = [value]
-    while waiting:
-        match waiting.pop():
-            case float():
-                raise ValueError("numbers are whole")
-            case Mapping() as members:
-                waiting += members.values()
-            case list() | tuple() as items:
-                waiting += items
-            case _:
-                pass
+    for each in waiting:  # which grows meanwhile
+        if isinstance(each, float):
+            raise ValueError("numbers are whole")  # noqa: TRY004 - the value is wrong, a number is welcome
+        if isinstance(each, Mapping):
+            waiting += (inner for inner in each.values() if type(inner) is not str)
+        elif isinstance(each, list | tuple):
+            waiting += (inner for inner in each if type(inner) is not str)
