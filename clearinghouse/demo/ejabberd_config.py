@@ -3,33 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Final
 
-CLIENT_PORT: Final = 5222
-COMPONENT_PORT: Final = 5347
-API_PORT: Final = 5280
-
-MAX_STANZA_BYTES: Final = 262_144
-"""Bytes in one stanza of a client, as Debian configures it."""
+from clearinghouse.demo.servers import API_PORT, CLIENT_PORT, COMPONENT_PORT, MAX_STANZA_BYTES, Hosting
 
 _TEMPLATE: Final = Path(__file__).with_name("ejabberd.yml")
-
-
-@dataclass(frozen=True, slots=True)
-class Hosting:
-    """What one server hosts: domains of users, brokers, and the component's place.
-
-    *creators* are bare JIDs that may create topics, besides the component.
-    """
-
-    domains: tuple[str, ...]
-    brokers: tuple[str, ...]
-    component: str
-    secret: str = field(repr=False)
-    creators: tuple[str, ...] = ()
 
 
 def configuration(hosting: Hosting, address: str, token: str) -> str:

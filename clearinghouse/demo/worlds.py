@@ -15,9 +15,9 @@ from typing import Final, Protocol
 from uuid import uuid4
 
 from clearinghouse.demo.ejabberd import Ejabberd
-from clearinghouse.demo.ejabberd_config import CLIENT_PORT, COMPONENT_PORT, Hosting
 from clearinghouse.demo.memory import MemoryLink, Network, memory_exchange
 from clearinghouse.demo.platforms import Platform, client_platform, platform
+from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT, Hosting
 from clearinghouse.doors.xmpp.exchange import Exchange, Hearer
 from clearinghouse.grid.broker import Broker
 from clearinghouse.runtime.brokers import Link, LinkPlan, MakeLink, component_link

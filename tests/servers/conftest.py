@@ -1,22 +1,25 @@
-"""One ejabberd for all tests that need one; each test has its own topics and sessions."""
+"""One ejabberd and one Prosody for all tests that need one; each test has its own topics and sessions."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import TypeVar
 
 import pytest
 
 from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.platforms import Platform
-from tests.servers.worlds import HOSTING, PASSWORD, PEOPLE, EjabberdWorld, MemoryWorld, World
+from clearinghouse.demo.prosody import Prosody
+from clearinghouse.demo.servers import Server
+from tests.servers.worlds import HOSTING, PASSWORD, PEOPLE, MemoryWorld, ServerWorld, World
+
+AnyServer = TypeVar("AnyServer", bound=Server)
 
 
-@pytest.fixture(scope="session")
-def ejabberd() -> Iterator[Ejabberd]:
+def lasting(server: AnyServer) -> Iterator[AnyServer]:
     # The server outlives the event loops of the tests, so it has one of its own.
     with asyncio.Runner() as runner:
-        server = Ejabberd(HOSTING)
         runner.run(server.__aenter__())
         try:
             for jid in PEOPLE:
@@ -26,9 +29,19 @@ def ejabberd() -> Iterator[Ejabberd]:
             runner.run(server.__aexit__(None, None, None))
 
 
-@pytest.fixture(params=["memory", pytest.param("ejabberd", marks=pytest.mark.servers)])
+@pytest.fixture(scope="session")
+def ejabberd() -> Iterator[Ejabberd]:
+    yield from lasting(Ejabberd(HOSTING))
+
+
+@pytest.fixture(scope="session")
+def prosody() -> Iterator[Prosody]:
+    yield from lasting(Prosody(HOSTING))
+
+
+@pytest.fixture(params=["memory", pytest.param("ejabberd", marks=pytest.mark.servers), pytest.param("prosody", marks=pytest.mark.servers)])
 def world(request: pytest.FixtureRequest) -> World:
-    return MemoryWorld() if request.param == "memory" else EjabberdWorld(request.getfixturevalue("ejabberd"))
+    return MemoryWorld() if request.param == "memory" else ServerWorld(request.getfixturevalue(request.param))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from slixmpp.xmlstream.stanzabase import StanzaBase
 from structlog.testing import capture_logs
 
 from clearinghouse.demo.ejabberd import Ejabberd
-from clearinghouse.demo.ejabberd_config import CLIENT_PORT, COMPONENT_PORT
+from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT
 from clearinghouse.demo.platforms import Client, client_platform
 from clearinghouse.doors.xmpp.component import Component, State
 from clearinghouse.doors.xmpp.session import Account

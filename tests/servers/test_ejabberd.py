@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.demo.ejabberd import Ejabberd, free_address, is_installed
-from clearinghouse.demo.ejabberd_config import COMPONENT_PORT, configuration
+from clearinghouse.demo.ejabberd import Ejabberd, is_installed
+from clearinghouse.demo.ejabberd_config import configuration
+from clearinghouse.demo.servers import COMPONENT_PORT, free_address
 from clearinghouse.errors import MissingPackage, OperatorError
 from tests.servers.worlds import HOSTING
 

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from clearinghouse.demo.ejabberd import Ejabberd
-from clearinghouse.demo.ejabberd_config import API_PORT, CLIENT_PORT, Hosting
+from clearinghouse.demo.servers import API_PORT, CLIENT_PORT, Hosting
 from clearinghouse.demo.platforms import Platform, client_platform
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.processes import done, program

@@ -14,14 +14,14 @@ import pytest
 
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.demo.ejabberd import Ejabberd
-from clearinghouse.demo.ejabberd_config import COMPONENT_PORT
+from clearinghouse.demo.servers import COMPONENT_PORT
 from clearinghouse.demo.platforms import Platform
 from clearinghouse.demo.worlds import BROKER as OTHER_BROKER
 from clearinghouse.demo.worlds import COMPONENT, ejabberd_world
 from clearinghouse.storage.sql_store import read_store
 from clearinghouse.storage.store import Effect, Recorded
 from tests.servers.processes import Program, program
-from tests.servers.worlds import BROKER, SECRET, US, EjabberdWorld, new_topic
+from tests.servers.worlds import BROKER, SECRET, US, ServerWorld, new_topic
 from tests.world import assertion, signed
 
 pytestmark = pytest.mark.servers
@@ -79,8 +79,8 @@ def hub(tmp_path: Path, ejabberd: Ejabberd) -> Hub:
 
 
 @pytest.fixture
-def world(ejabberd: Ejabberd) -> EjabberdWorld:
-    return EjabberdWorld(ejabberd)
+def world(ejabberd: Ejabberd) -> ServerWorld:
+    return ServerWorld(ejabberd)
 
 
 async def test_it_decides_tells_each_decision_in_one_line_and_ends_with_0(hub: Hub, analyst: Platform, outsider: Platform) -> None:
