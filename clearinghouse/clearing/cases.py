@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar, Final
@@ -78,6 +78,7 @@ class Approval:
     they count once (rule R3).  ``principals`` are what this approval brings to the `approve` query.
     ``vouched_by`` is the host on whose word a JID rests, empty for a key or a local user (rule R10).
     ``shown`` is the digest of what they were shown; ``envelope`` is what they signed, if they signed.
+    ``period`` is how long it holds at most, ``None`` for as long as the settings allow.
     """
 
     person: str
@@ -87,6 +88,7 @@ class Approval:
     vouched_by: str
     shown: str
     envelope: bytes = b""
+    period: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ class Case:
     """A request that waits for people, or once did.
 
     ``id`` is the id of the decision that left it to them.  ``expires`` is when nobody may approve it any
-    more.  ``credential`` is what the desk signed when enough people had approved.
+    more; of an approved one, when the approvals end.  ``credential`` is what the desk signed when enough
+    people had approved.
     """
 
     id: str

@@ -108,7 +108,8 @@ class Changed:
     """What adding or taking away credentials, keys or principals changes, before or after it was done.
 
     ``names`` are what came or went, such as the ids of credentials; ``losing`` and ``winning`` are complete
-    for grants and cases, and for the platforms that are known.  ``done`` is false for a dry run.
+    for grants and cases, and for the platforms that are known.  ``done`` is false for a dry run.  ``unchecked``
+    counts pairs of a known platform and a topic that were too many to be looked at.
     """
 
     names: tuple[str, ...]
@@ -116,6 +117,7 @@ class Changed:
     winning: tuple[Party, ...]
     done: bool
     version: str
+    unchecked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

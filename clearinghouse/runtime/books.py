@@ -33,12 +33,10 @@ from clearinghouse.storage.changes import (
     Revoked,
     Settled,
 )
-from clearinghouse.storage.store import Store
+from clearinghouse.storage.store import AT_RUN_TIME, Store
 
 SUPERSEDED: Final = Reason("superseded", "the same was granted anew")
 ASKED_ANEW: Final = "it was asked for anew"
-AT_RUN_TIME: Final = "added at run time"
-"""What stands where a credential from a folder names its file."""
 
 
 class Crossed(Unavailable):
@@ -134,7 +132,11 @@ class Books:
 
     def approvals_for(self, request: Request) -> tuple[bytes, ...]:
         """Return what the desk has signed for exactly *request*: same requesters, same facts, same place (rule R4)."""
-        return tuple(each.credential for each in self._cases.approved_for(request) if each.credential)
+        return tuple(each.credential for each in self.approved(request) if each.credential)
+
+    def approved(self, request: Request) -> Sequence[Case]:
+        """Return the approved cases of exactly *request*."""
+        return self._cases.approved_for(request)
 
     def barred(self, jid: str, node: str) -> Revocation | None:
         """Return the revocation that bars the bare *jid* from *node*, unless it was lifted."""

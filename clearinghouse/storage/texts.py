@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -80,9 +80,8 @@ def request_text(request: Request) -> str:
     )
 
 
-def request_in(text: str) -> Request:
-    """Return the request that `request_text` wrote."""
-    told = json.loads(text)
+def request_in(told: Mapping[str, Any]) -> Request:
+    """Return the request that `request_text` wrote, once it is read as JSON."""
     return Request(
         told["id"],
         told["operation"],
@@ -104,9 +103,9 @@ def approvals_text(approvals: Sequence[Approval]) -> str:
     return compact([_approval(each) for each in approvals])
 
 
-def approvals_in(text: str) -> tuple[Approval, ...]:
-    """Return what `approvals_text` wrote."""
-    return tuple(_approval_in(each) for each in json.loads(text))
+def approvals_in(told: Sequence[Mapping[str, Any]]) -> tuple[Approval, ...]:
+    """Return what `approvals_text` wrote, once it is read as JSON."""
+    return tuple(_approval_in(each) for each in told)
 
 
 def _approval(approval: Approval) -> dict[str, Any]:
@@ -118,10 +117,11 @@ def _approval(approval: Approval) -> dict[str, Any]:
         "vouched_by": approval.vouched_by,
         "shown": approval.shown,
         "envelope": approval.envelope.decode("latin-1"),
+        "seconds": None if approval.period is None else approval.period.total_seconds(),
     }
 
 
-def _approval_in(told: dict[str, Any]) -> Approval:
+def _approval_in(told: Mapping[str, Any]) -> Approval:
     return Approval(
         told["person"],
         tuple(told["principals"]),
@@ -130,4 +130,5 @@ def _approval_in(told: dict[str, Any]) -> Approval:
         told["vouched_by"],
         told["shown"],
         told["envelope"].encode("latin-1"),
+        None if told.get("seconds") is None else timedelta(seconds=told["seconds"]),
     )
