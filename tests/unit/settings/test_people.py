@@ -103,7 +103,8 @@ def test_what_is_left_out_has_the_documented_default() -> None:
     assert (read.desk.approval_period, read.desk.wait) == (timedelta(days=90), timedelta(days=30))
     assert (read.ledger.checkpoint_every, read.ledger.retention) == (timedelta(seconds=10), timedelta(days=400))
     assert (read.ledger.mask, read.reconcile.every) == (("jid", "subject"), timedelta(minutes=5))
-    assert read.person == read.platforms == ()
+    assert not read.person
+    assert not read.platforms
 
 
 def test_platforms_are_bare_jids() -> None:
