@@ -32,7 +32,10 @@ from clearinghouse.grid.topics import SubscriptionAsked
 log = structlog.get_logger(__name__)
 
 REPLY_SECONDS: Final = 10.0
-"""How long a question of ours waits.  ejabberd answers in under 10 ms; a restart of the broker takes 2 s."""
+"""How long a question of ours waits in silence.  ejabberd answers in under 10 ms; a restart of the broker takes 2 s."""
+
+LONGEST_SECONDS: Final = 120.0
+"""How long it waits while the broker sends other things: stanzas come in order, and 10,000 forms take 2 to 10 s."""
 
 WARNING_SECONDS: Final = 10.0
 """A refused form warns at most once in this time and for each reason, so that strangers cannot fill the log."""
@@ -41,6 +44,15 @@ _DISCO_QUERY: Final = f"{{{DISCO_INFO}}}query"
 
 Write: TypeAlias = Callable[[Element], None]
 Hearer: TypeAlias = Callable[[SubscriptionAsked], None]
+
+
+@dataclass(slots=True)
+class _Question:
+    """A question of ours; ``asked`` is in seconds of the loop's clock."""
+
+    answer: asyncio.Future[Element]
+    asked: float
+    timer: asyncio.TimerHandle | None = None
 
 
 @dataclass(slots=True)
@@ -61,7 +73,8 @@ class Exchange:
     reception: Reception | None = None
     counter: Counter = field(init=False)
     notifier: Notifier = field(init=False)
-    _answers: dict[tuple[str, str], asyncio.Future[Element]] = field(default_factory=dict)
+    _questions: dict[tuple[str, str], _Question] = field(default_factory=dict)
+    _heard: dict[str, float] = field(default_factory=dict)
     _bounces: dict[tuple[str, str], Element | None] = field(default_factory=dict)
     _warned: dict[Refusal, float] = field(default_factory=dict)
     _unsaid: dict[Refusal, int] = field(default_factory=dict)
@@ -75,16 +88,15 @@ class Exchange:
         key = (to, uuid4().hex)
         iq = Element(stanzas.IQ, {"from": self.us, "to": to, "id": key[1], "type": kind})
         iq.append(payload)
-        answer: asyncio.Future[Element] = asyncio.get_running_loop().create_future()
-        self._answers[key] = answer
+        loop = asyncio.get_running_loop()
+        self._questions[key] = question = _Question(loop.create_future(), loop.time())
+        question.timer = loop.call_later(self.reply_seconds, self._look_at, key)
         try:
             self.write(iq)
-            async with asyncio.timeout(self.reply_seconds):
-                return await answer
-        except TimeoutError:
-            raise _silent(to, f"did not answer within {self.reply_seconds:g} s") from None
+            return await question.answer
         finally:
-            self._answers.pop(key, None)
+            question.timer.cancel()
+            del self._questions[key]
 
     async def tell(self, message: Element) -> None:
         """Send a message and return once its receiver has handled it; see `Stanzas.tell`.
@@ -108,6 +120,8 @@ class Exchange:
     def receive(self, stanza: Element) -> None:
         """Take one stanza in the namespace ``jabber:client``; never raises for what it contains."""
         deep = too_deep(stanza)
+        if (sender := stanza.get("from", "")) in self.brokers:
+            self._heard[sender] = asyncio.get_running_loop().time()
         match stanza.tag:
             case stanzas.IQ if stanza.get("type") in ("get", "set"):
                 self._take_question(stanza, deep=deep)
@@ -124,14 +138,25 @@ class Exchange:
 
     def lose(self) -> None:
         """Give up every question in flight: the session that would have brought the answers is gone."""
-        for (to, _), answer in self._answers.items():
-            if not answer.done():
-                answer.set_exception(_silent(to, "was asked, and then the session ended"))
+        for (to, _), question in self._questions.items():
+            if not question.answer.done():
+                question.answer.set_exception(_silent(to, "was asked, and then the session ended"))
 
     async def close(self) -> None:
         """End what is being answered; nothing is asked or told after it."""
         self.notifier.close()
         await self.counter.close()
+
+    def _look_at(self, key: tuple[str, str]) -> None:
+        """Give up a question whose time is over, unless what arrives is on its way before the answer."""
+        loop = asyncio.get_running_loop()
+        question = self._questions[key]
+        heard = max(question.asked, self._heard.get(key[0], 0.0))
+        until = min(heard + self.reply_seconds, question.asked + max(self.reply_seconds, LONGEST_SECONDS))
+        if loop.time() < until:
+            question.timer = loop.call_at(until, self._look_at, key)
+        elif not question.answer.done():
+            question.answer.set_exception(_silent(key[0], f"did not answer within {self.reply_seconds:g} s"))
 
     async def _pinged(self, to: str) -> None:
         with suppress(StanzaRefused):
@@ -142,13 +167,13 @@ class Exchange:
             self._answer_stranger(iq, known=not deep)
 
     def _take_answer(self, iq: Element) -> None:
-        answer = self._answers.get((iq.get("from", ""), iq.get("id", "")))
-        if answer is None or answer.done():
+        question = self._questions.get((iq.get("from", ""), iq.get("id", "")))
+        if question is None or question.answer.done():
             log.debug("answer_dropped", sender=iq.get("from"))
         elif iq.get("type") == "result":
-            answer.set_result(iq)
+            question.answer.set_result(iq)
         else:
-            answer.set_exception(refusal_in(iq))
+            question.answer.set_exception(refusal_in(iq))
 
     def _take_message(self, message: Element) -> None:
         key = (message.get("from", ""), message.get("id", ""))

@@ -72,6 +72,28 @@ async def test_answer_of_somebody_else_is_not_taken(forged: dict[str, str]) -> N
         await asking
 
 
+async def test_answer_may_take_longer_while_the_broker_sends_what_comes_before_it() -> None:
+    desk = Desk(reply_seconds=0.1)
+    asking = asyncio.create_task(desk.exchange.ask(BROKER, "get", Element("{urn:x}question")))
+    question = await desk.wrote()
+    for _ in range(5):
+        await asyncio.sleep(0.05)
+        desk.exchange.receive(form(BROKER))
+    desk.exchange.receive(reply_to(question, payload=Element("{urn:x}answer")))
+    assert (await asking)[0].tag == "{urn:x}answer"
+    assert desk.exchange._questions == {}
+
+
+async def test_what_strangers_send_gives_nobody_more_time() -> None:
+    desk = Desk(reply_seconds=0.1)
+    asking = asyncio.create_task(desk.exchange.ask(BROKER, "get", Element("{urn:x}question")))
+    for _ in range(4):
+        await asyncio.sleep(0.05)
+        desk.exchange.receive(form(STRANGER))
+    with pytest.raises(BrokerUnavailable, match="did not answer within"):
+        await asking
+
+
 async def test_answer_that_comes_twice_or_too_late_is_dropped() -> None:
     desk = Desk()
     asking = asyncio.create_task(desk.exchange.ask(BROKER, "get", Element("{urn:x}question")))
