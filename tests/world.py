@@ -23,18 +23,19 @@ from functools import cache
 from itertools import count
 from types import MappingProxyType
 
+from clearinghouse.clearing.approvals import desk_text
 from clearinghouse.clearing.clear import Desk, clear
+from clearinghouse.clearing.consequences import consequences
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.enforcement import Enforcement
 from clearinghouse.clearing.policies import check_policy
 from clearinghouse.clearing.request import Place, Request, server, signers, user_of_server
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.clearing.vocabulary import OPERATIONS, Door
-from clearinghouse.keynote import Admitted, Assertions, Proof, admit, split_assertions
+from clearinghouse.keynote import Admitted, Assertions, Limits, Proof, admit, split_assertions
 from clearinghouse.keynote.clock import clock_attributes
 from clearinghouse.keynote.keys import PrivateKey, from_seed
 from clearinghouse.keynote.signing import sign
-from clearinghouse.storage.memory import MemoryStore
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 BROKER, HUB, INCIDENTS = "pubsub.hub.example", "hub.example", "incidents"
@@ -57,6 +58,8 @@ def who(name: str) -> str:
 
 def requesters(name: str) -> tuple[str, ...]:
     """Return the principals with which *name* asks, as its door would vouch for them (rule R9)."""
+    if name.startswith("unix:"):
+        return (name,)
     if "@" in name:
         return user_of_server(name, name.partition("@")[2])
     return server(name) if "." in name else signers(tuple(who(each) for each in name.split("+")))
@@ -139,7 +142,8 @@ def request(name: str, operation: str = "subscribe", *, to: str = INCIDENTS, doo
     if group == "federate":
         pair = {"from_domain": name, "to_domain": "*" if door is Door.TABLE else to if "." in to else "b.example"}
         return replace(asked, observed=pair | (_SESSION if door is Door.STREAM else {}))
-    return replace(asked, claims={**_CLAIMS.get(group, {}), **_MORE_CLAIMS.get(operation, {})})
+    seen = {"vouched_by": HUB} if door is Door.CHAT else {}
+    return replace(asked, observed=seen, claims={**_CLAIMS.get(group, {}), **_MORE_CLAIMS.get(operation, {})})
 
 
 def _at_broker(asked: Request, jid: str, topic: str) -> Request:
@@ -152,13 +156,16 @@ def _at_broker(asked: Request, jid: str, topic: str) -> Request:
 
 
 @dataclass
-class Journal(MemoryStore):
-    """The store in memory, which also tells in what order things happened."""
+class Journal:
+    """A ledger and an enforcer that tell in what order things happened."""
 
     story: list[Decision | Enforcement] = field(default_factory=list)
 
+    @property
+    def highest_time(self) -> datetime | None:
+        return max((each.at for each in self.story if isinstance(each, Decision)), default=None)
+
     async def record(self, decision: Decision) -> None:
-        await super().record(decision)
         self.story.append(decision)
 
     async def carry_out(self, enforcement: Enforcement) -> None:
@@ -176,6 +183,8 @@ class Community:
         self.withdrawn: list[bytes] = []
         self.revoked: list[str] = []
         self.shared: list[str] = []
+        self.below: list[str] = []
+        self.desk_key = ""
         numbers = count(1)
         self.desk = Desk("csirt-net", Snapshot.of({}, ()), self.journal, self.journal, lambda: f"decision-{next(numbers)}", levels)
         self._outdated = False
@@ -192,7 +201,7 @@ class Community:
     def load(self, raw: bytes, group: str = "topics") -> Admitted:
         """Load a policy as the runtime does: it must keep the rules."""
         admitted = admit(raw, policy=True)
-        check_policy(admitted, group)
+        check_policy(admitted, group, desk=self.desk_key)
         self.policies.setdefault(group, []).append(admitted)
         self._outdated = True
         return admitted
@@ -220,6 +229,16 @@ class Community:
         self.revoked += [who(each) for each in names if isinstance(each, str)]
         self._outdated = True
 
+    def revoke_below(self, *names: str) -> None:
+        """Revoke all that these have delegated, or ever will (rule R15)."""
+        self.below += map(who, names)
+        self._outdated = True
+
+    def appoint(self, name: str = "desk") -> None:
+        """Let the key of *name* sign approvals."""
+        self.desk_key = who(name)
+        self._outdated = True
+
     def share(self, *names: str) -> None:
         """Allow principals in several groups, as the settings may."""
         self.shared += map(who, names)
@@ -240,27 +259,39 @@ class Community:
         known: Mapping[str, str] = NOTHING,
         without: Iterable[str] = (),
         credentials: Iterable[bytes] = (),
+        approvals: Iterable[bytes] = (),
         validity: int | None = None,
     ) -> Decision:
         """Rule on a good request by *name*, with other facts laid over its own, and those *without* taken away."""
         good = request(name, operation, to=to, door=door)
         tables = ({**good.observed, **observed}, {**good.claims, **claims}, {**good.known, **known})
         seen, said, ours = ({each: value for each, value in table.items() if each not in without} for table in tables)
-        who_asks = requesters or good.requesters
-        return self.ask(
-            replace(good, requesters=who_asks, observed=seen, claims=said, known=ours, credentials=tuple(credentials), validity=validity)
-        )
+        good = replace(good, requesters=requesters or good.requesters, observed=seen, claims=said, known=ours)
+        return self.ask(replace(good, credentials=tuple(credentials), approvals=tuple(approvals), validity=validity))
 
     def ask(self, asked: Request) -> Decision:
         """Rule on *asked*: decide, record, carry out."""
         return finish(clear(asked, self.ready(), now=self.now))
+
+    def approval(self, pending: Decision, *, by: str = "desk", **span: float) -> bytes:
+        """Return what the desk signs when people have approved what *pending* left to them: for 90 days, or *span*."""
+        case, _ = consequences(pending)
+        assert case is not None
+        text = desk_text(case, desk=who(by), until=self.now + timedelta(**(span or {"days": 90})), serial=f"approval-{pending.id}")
+        return sign(text, key(by), limits=Limits.local())
 
     def ready(self) -> Desk:
         """Return the desk, with a snapshot of what is believed now."""
         if self._outdated:
             self._outdated = False
             self.desk.snapshot = Snapshot.of(
-                self.policies, self.credentials, withdrawn=self.withdrawn, revoked=self.revoked, shared=self.shared
+                self.policies,
+                self.credentials,
+                withdrawn=self.withdrawn,
+                revoked=self.revoked,
+                below=self.below,
+                shared=self.shared,
+                desk=self.desk_key,
             )
         return self.desk
 

@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 from clearinghouse.clearing.cases import Approval, Case
 from clearinghouse.clearing.desk_texts import DeskText, NoDeskText, check, pins_of, requesters_of
-from clearinghouse.clearing.people import Speaker
+from clearinghouse.clearing.people import NeedsSignature, Speaker
 from clearinghouse.clearing.request import LOCAL_USER, Request
-from clearinghouse.clearing.vocabulary import EVERYTHING, Door
+from clearinghouse.clearing.vocabulary import EVERYTHING, Door, shown
 from clearinghouse.keynote import Proof
 from clearinghouse.keynote.licensees import principals
 from clearinghouse.keynote.octets import to_octets
 from clearinghouse.keynote.principals import is_key, normalise
 
-__all__ = ["NoDeskText", "about", "approve_request", "asked_by", "check_desk_text", "contributes", "counted", "desk_text"]
+__all__ = ["NoDeskText", "about", "approve_request", "asked_by", "check_desk_text", "contributes", "counted", "desk_text", "reaches"]
 
 
 def counted(case: Case, approvals: Iterable[Approval], requester_people: Collection[str]) -> tuple[Approval, ...]:
@@ -73,11 +73,25 @@ def asked_by(who: Speaker, operation: str, identity: str, *, of: Request | None 
     """Return the question whether *who* may `revoke`, `administer` or `explain`; *identity* names the question.
 
     *of* is the request of the case or grant that it is about, whose id is *thing*; for `administer`, *thing* is
-    the id of a credential or a key.
+    the id of a credential or a key.  Raises `NeedsSignature` where the speaker's name rests on the word of a host
+    that does not reach so far (rule R10).
     """
+    if not reaches(who, of):
+        raise NeedsSignature(
+            f"`{shown(who.vouched_by)}` vouches for who speaks, and has no say about this",
+            mend="sign it with a key, or do it at the clearinghouse's own host",
+        )
     claims = about(of, thing) if of is not None else {"case": thing}
     seen = {"vouched_by": who.vouched_by} if who.door is Door.CHAT else {}
     return Request(identity, operation, who.door, who.principals, observed=seen, claims=claims)
+
+
+def reaches(who: Speaker, of: Request | None) -> bool:
+    """Say whether it is known well enough *who* speaks: a chat's host vouches for what is enforced at that host (rule R10).
+
+    *of* is the request of a case or grant; ``None`` is what no single host enforces, such as a credential.
+    """
+    return who.door is not Door.CHAT or (of is not None and bool(who.vouched_by) and of.observed.get("vouched_by") == who.vouched_by)
 
 
 def contributes(proof: Proof, names: Iterable[str]) -> bool:
@@ -99,7 +113,8 @@ def desk_text(case: Case, *, desk: str, until: datetime, serial: str, community:
     """Return the unsigned approval of *case* by the key *desk*, good until *until* (rule R4).
 
     It pins the requesters and every attribute of the request, and *community* where it is given; it names
-    the case and the digest of what the approvers were shown.  Raises `NoDeskText` and `FactMissing`.
+    the case and the digest of what the approvers were shown.  Long names make it longer than what strangers
+    may hand in, so sign it with ``limits=Limits.local()``.  Raises `NoDeskText` and `FactMissing`.
     """
     end = until.astimezone(UTC).replace(microsecond=0)
     asking, pins = requesters_of(case.request), pins_of(case.request, community)

@@ -17,6 +17,7 @@ from clearinghouse.keynote.context import ACTION_AUTHORIZERS
 from clearinghouse.keynote.credential import admit
 from clearinghouse.keynote.fields import split_fields
 from clearinghouse.keynote.keys import PrivateKey
+from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.octets import octets_to_bytes, to_octets
 from clearinghouse.keynote.parser import parse, parse_body
 from clearinghouse.keynote.places import malformed
@@ -38,19 +39,20 @@ _SERIAL = re.compile(rf"(?m)^[ \t]*(?:Comment:[ \t]*)?{SERIAL}", re.IGNORECASE)
 # -- signing ------------------------------------------------------------------------------------------
 
 
-def sign(text: bytes, key: PrivateKey, *, kind: str | None = None, allow_legacy: bool = False) -> bytes:
+def sign(text: bytes, key: PrivateKey, *, kind: str | None = None, allow_legacy: bool = False, limits: Limits | None = None) -> bytes:
     """Return the credential that *text*, an assertion without Signature, becomes when *key* signs it.
 
     *kind* is a signature identifier such as ``sig-rsa-sha512-base64``.  Empty lines around the text are
-    left out; not a byte between them is changed.  Raises :class:`MalformedAssertion` where the text
+    left out; not a byte between them is changed.  *limits* are those of whoever will admit it, by default a
+    stranger's.  Raises :class:`MalformedAssertion` where the text
     does not parse, is signed already, or has another authorizer; :class:`WeakKey`; :class:`TooLarge`.
     """
     unsigned = text.lstrip(b"\n").rstrip(b" \t\n") + b"\n"
-    tree = parse(unsigned)
+    tree = parse(unsigned, limits=limits)
     _check_authorizer(tree, key)
     signature = signatures.sign(tree.raw[tree.signed_start :], key, kind, allow_legacy=allow_legacy)
     signed = unsigned + _signature_field(signature)
-    admit(signed, allow_legacy=allow_legacy, learn=False)
+    admit(signed, allow_legacy=allow_legacy, limits=limits, learn=False)
     return signed
 
 

@@ -8,10 +8,19 @@ import pytest
 
 from clearinghouse.clearing.clear import rule
 from clearinghouse.clearing.decision import Outcome
-from clearinghouse.clearing.enforcement import ApproveSubscription, LeavePending, Nothing, RefuseSubscription, enforcement_of
+from clearinghouse.clearing.enforcement import (
+    AdmitMember,
+    AdmitPublisher,
+    ApproveSubscription,
+    CreateTopic,
+    LeavePending,
+    Nothing,
+    RefuseSubscription,
+    enforcement_of,
+)
 from clearinghouse.clearing.request import Place
 from clearinghouse.clearing.vocabulary import OPERATIONS
-from tests.world import BROKER, Community, assertion, plain, request, signed
+from tests.world import BROKER, IODEF, Community, assertion, plain, request, signed
 
 READS_AND_DOES_NOT_BIND = {
     "nothing": 'payload_type ~= "iodef"',
@@ -209,12 +218,49 @@ def test_r05_the_subscriber_is_answered_exactly_as_it_wrote_itself(sim: Communit
     assert sim.journal.story == [decision, ApproveSubscription(place, decision.id)]
 
 
-def test_r05_only_a_grant_of_a_subscription_approves_one(sim: Community) -> None:
-    sim.policy("ann@a.example", 'topic == "incidents"', operation="publish")
-    sim.policy("ann@a.example", 'topic == "incidents"', value="ask", operation="subscribe")
-    assert sim.asks("ann@a.example", "publish").outcome is Outcome.GRANTED
-    assert sim.asks("ann@a.example").outcome is Outcome.PENDING
-    assert [type(each) for each in sim.journal.story[1::2]] == [Nothing, LeavePending]
+EFFECTS = {
+    "create": CreateTopic,
+    "publish": AdmitPublisher,
+    "retrieve": AdmitMember,
+    "subscribe": ApproveSubscription,
+    "discover": Nothing,
+}
+
+
+@pytest.mark.parametrize("operation", EFFECTS)
+def test_r05_each_operation_has_the_one_effect_that_it_names(sim: Community, operation: str) -> None:
+    sim.policy("ann@a.example", 'topic == "incidents"', operation=operation)
+    assert sim.asks("ann@a.example", operation).outcome is Outcome.GRANTED
+    assert type(sim.journal.story[-1]) is EFFECTS[operation]
+    for other in EFFECTS.keys() - {operation}:
+        assert sim.asks("ann@a.example", other).outcome is Outcome.REFUSED
+        assert type(sim.journal.story[-1]) is (RefuseSubscription if other == "subscribe" else Nothing)
+
+
+@pytest.mark.parametrize("value", ["ask", "deny"])
+@pytest.mark.parametrize("operation", EFFECTS)
+def test_r05_nothing_but_a_grant_opens_anything(sim: Community, operation: str, value: str) -> None:
+    sim.policy("ann@a.example", 'topic == "incidents"', value, operation=operation)
+    assert sim.asks("ann@a.example", operation).value == value
+    left = {"ask": LeavePending, "deny": RefuseSubscription}[value] if operation == "subscribe" else Nothing
+    assert type(sim.journal.story[-1]) is left
+
+
+def test_r05_where_members_subscribe_freely_a_grant_makes_a_member_and_answers_no_form(sim: Community) -> None:
+    sim.policy("ann@a.example", 'topic == "incidents"')
+    asked = {"known": {"access_model": "whitelist"}}
+    decision = sim.asks("ann@a.example", **asked)
+    assert sim.journal.story[-1] == AdmitMember(Place(BROKER, "incidents", "ann@a.example"), decision.id)
+    sim.asks("bob@b.example", **asked)
+    assert sim.journal.story[-1] == Nothing()
+
+
+def test_r05_a_topic_is_created_as_it_was_decided_about(sim: Community) -> None:
+    """The type that policy read is the type that it gets; the title is for people, and policy may read it as well."""
+    sim.policy("ann@a.example", f'topic == "incidents" && payload_type == "{IODEF}"', operation="create")
+    decision = sim.asks("ann@a.example", "create", claims={"title": "Incidents"})
+    assert sim.journal.story[-1] == CreateTopic(Place(BROKER, "incidents", "ann@a.example"), IODEF, "Incidents", decision.id)
+    assert sim.asks("ann@a.example", "create", known={"payload_type": "urn:other"}).outcome is Outcome.REFUSED
 
 
 def test_r05_a_request_without_a_place_changes_nothing_outside(sim: Community) -> None:

@@ -137,12 +137,16 @@ def test_r06_an_operation_is_asked_only_at_doors_that_know_its_facts(sim: Commun
 
 
 def test_r06_each_operation_has_the_doors_that_supply_its_facts() -> None:
-    doors = {operation.group: operation.doors() for operation in OPERATIONS.values()}
+    doors = {operation.name: operation.doors() for operation in OPERATIONS.values()}
+    sure = {Door.ENVELOPE, Door.OPERATOR}
     assert doors == {
         "federate": {Door.STREAM, Door.TABLE},
         "whitelist": {Door.ENVELOPE},
-        "topics": {Door.BROKER},
-        "platforms": {Door.ENVELOPE},
-        "people": {Door.ENVELOPE, Door.OPERATOR},
-        "publish": {Door.ENVELOPE},
+        **{name: {Door.BROKER} for name in ("create", "publish", "subscribe", "retrieve", "discover")},
+        **{name: {Door.ENVELOPE} for name in ("register", "query", "bulk-download")},
+        "approve": {*sure, Door.CHAT, Door.DESK},
+        "revoke": {*sure, Door.CHAT},
+        "explain": {*sure, Door.CHAT},
+        "administer": sure,
+        "publish-table": {Door.ENVELOPE},
     }

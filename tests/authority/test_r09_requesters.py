@@ -135,10 +135,32 @@ def test_r09_a_signed_request_has_its_signers_and_nobody_else(sim: Community, na
     assert decision.reason.code == "foreign-requester"
 
 
-def test_r09_the_operator_at_the_console_is_no_xmpp_user(sim: Community) -> None:
-    sim.policy("{xmpp:ann@a.example} || {console:root}", 'subject ~= "^ann" && topic ~= "^inc" && case ~= "^1"', operation="approve")
-    asked = [sim.asks("boss", "approve", door=Door.OPERATOR, requesters=(name,)) for name in ("xmpp:ann@a.example", "console:root")]
-    assert [each.reason.code for each in asked] == ["foreign-requester", "granted"]
+PEOPLE = {
+    Door.OPERATOR: ("unix:root",),
+    Door.CHAT: ("xmpp:ann@a.example", "xmpp-member:a.example"),
+    Door.ENVELOPE: (who("ann"),),
+}
+
+
+@pytest.mark.parametrize("door", PEOPLE)
+@pytest.mark.parametrize("name", ["xmpp:ann@a.example", "xmpp-member:a.example", "xmpp:a.example", "unix:root", who("ann"), "console:root"])
+def test_r09_each_door_for_people_vouches_for_its_own_kind_of_names(sim: Community, door: Door, name: str) -> None:
+    """The kernel knows users, a chat's host knows JIDs, a signature knows keys; a server neither chats nor types."""
+    sim.policy(f"{{{name}}}", 'subject ~= "^ann" && topic ~= "^inc"', operation="explain")
+    decision = sim.asks("ann", "explain", door=door, requesters=(name,))
+    assert decision.reason.code == ("granted" if name in PEOPLE[door] else "foreign-requester")
+
+
+def test_r09_who_has_approved_together_was_vouched_for_one_by_one(sim: Community) -> None:
+    everybody = [name for names in PEOPLE.values() for name in names]
+    sim.policy(
+        f"{len(everybody)}-of({', '.join(f'{{{name}}}' for name in everybody)})",
+        'subject ~= "^ann" && topic ~= "^inc"',
+        operation="approve",
+    )
+    assert sim.asks("ann", "approve", door=Door.DESK, requesters=tuple(everybody)).value == "allow"
+    sim.policy("{xmpp:a.example}", 'subject ~= "^ann" && topic ~= "^inc"', operation="approve")
+    assert sim.asks("ann", "approve", door=Door.DESK, requesters=("xmpp:a.example",)).reason.code == "foreign-requester"
 
 
 def test_r09_names_cannot_sign_so_they_cannot_delegate() -> None:
