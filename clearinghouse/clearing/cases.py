@@ -203,6 +203,14 @@ class Barred(PeerError):
     stanza_condition: ClassVar[str] = "forbidden"
 
 
+class StaysRevoked(PeerError):
+    """What has been revoked can be issued anew, and never be lifted; only a platform's bar from a topic can (rule R15)."""
+
+    code: ClassVar[str] = "stays-revoked"
+    http_status: ClassVar[int] = 409
+    stanza_condition: ClassVar[str] = "not-allowed"
+
+
 class RevocationKind(StrEnum):
     """What a revocation takes away before anything is evaluated (rule R15)."""
 
@@ -227,3 +235,11 @@ class Revocation:
     by: str
     reason: str = ""
     lifted: datetime | None = None
+
+    def lift(self, *, at: datetime) -> Revocation:
+        """Return the revocation lifted; raises `StaysRevoked` for every kind but `RevocationKind.HOLDER`."""
+        if self.kind is not RevocationKind.HOLDER:
+            raise StaysRevoked(
+                f"revocation {self.id[:8]} is of a {self.kind}, which stays revoked", mend="issue a new credential, or make a new key"
+            )
+        return replace(self, lifted=at)
