@@ -11,13 +11,17 @@ MAX_PAYLOAD_BYTES: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as the settings describe it; ``payload_type`` is the XML namespace of its items."""
+    """A topic as the settings describe it; ``payload_type`` is the XML namespace of its items.
+
+    ``access_model`` is ``authorize`` or ``whitelist`` (XEP-0060, section 4.5).
+    """
 
     broker: str
     node: str
     payload_type: str
     title: str = ""
     max_items: int = 100
+    access_model: str = "authorize"
 
     def configuration(self) -> dict[str, str]:
         """Return the node configuration (XEP-0060, section 16.4.4) that makes the node this topic.
@@ -29,7 +33,7 @@ class Topic:
         return {
             "pubsub#title": self.title or self.node,
             "pubsub#type": self.payload_type,
-            "pubsub#access_model": "authorize",
+            "pubsub#access_model": self.access_model,
             "pubsub#publish_model": "publishers",
             "pubsub#persist_items": "1",
             "pubsub#max_items": str(self.max_items),

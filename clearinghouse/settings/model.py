@@ -93,7 +93,7 @@ class Topic(Section):
 
     def as_topic(self) -> topics.Topic:
         """Return the topic as the grid knows it."""
-        return topics.Topic(self.broker, self.node, self.payload_type, self.title, self.max_items)
+        return topics.Topic(self.broker, self.node, self.payload_type, self.title, self.max_items, self.access_model.value)
 
 
 class LogFormat(StrEnum):
