@@ -108,7 +108,7 @@ def _tell(report: Report, earlier: list[str]) -> None:
         of_log = f" {report.size} entries of the log of `{clean(report.origin)}`{erased}"
         say(mark(good=True), f"{of_log} are as they were signed at {stamp(report.last.at)}{extends}")
     elif report.last is not None:
-        say(f"the first {report.last.size} entries lead to the checkpoint of {stamp(report.last.at)}", indent=2)
+        say(f"the hashes of the first {report.last.size} entries are those that were signed at {stamp(report.last.at)}", indent=2)
 
 
 def _place(problem: Problem, earlier: list[str]) -> str:

@@ -76,7 +76,7 @@ Last = Annotated[int, typer.Option(min=1, max=1_000_000, help="How many of the l
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    log = typer.Typer(help="Show, export, check, prove and replay the decision log.", no_args_is_help=True, rich_markup_mode=None)
+    log = typer.Typer(help="Show, export, check, prove and replay the decision log.", rich_markup_mode=None)
     for page, name, command in (
         (SHOW, "show", show),
         (EXPORT, "export", export),
@@ -101,10 +101,10 @@ def show(config: Config = DEFAULT_CONFIG, last: Last = 20, json: Json = False) -
 
 
 def export(file: File, config: Config = DEFAULT_CONFIG) -> None:
-    """Write the log to a file that anybody can check with its public key.
+    """Write the log to a file that anybody can check.
 
-    The export ends with the last checkpoint. A file that exists is never overwritten: it may be the only
-    witness of what the log was.
+    All that checking takes is the log's public key. The export ends with the last checkpoint. A file that
+    exists is never overwritten: it may be the only witness of what the log was.
     """
     from clearinghouse.cli import logbook  # noqa: PLC0415 - as in `serve`
 
@@ -112,10 +112,10 @@ def export(file: File, config: Config = DEFAULT_CONFIG) -> None:
 
 
 def verify(file: File, log_key: LogKey, earlier: Earlier = None, json: Json = False) -> None:
-    """Check an exported log offline, with nothing but the log's public key.
+    """Check an exported log offline, with the log's public key.
 
-    Whatever changed is named by entry. A history that was signed anew is found with --earlier, from
-    any older export, receipt or checkpoint, whoever kept it.
+    Nothing else is needed, no settings and no store. Whatever changed is named by entry. A history that was
+    signed anew is found with --earlier, from any older export, receipt or checkpoint, whoever kept it.
     """
     from clearinghouse.cli import auditing  # noqa: PLC0415 - as in `serve`
 
@@ -144,7 +144,7 @@ def check_receipt(file: File, log_key: LogKey, json: Json = False) -> None:
 
 
 def replay(config: Config = DEFAULT_CONFIG, last: Last = 10_000, json: Json = False) -> None:
-    """Decide recorded requests again, and report every difference.
+    """Decide recorded requests again; report every difference.
 
     Each is proven from the policies and credentials of its own time. Where its facts have been erased, only
     that is said.

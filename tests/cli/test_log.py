@@ -97,7 +97,7 @@ def test_a_flipped_byte_is_named_by_entry_and_line(run: Command, log: Path) -> N
     found = run("log", "verify", log.name, *KEY)
     assert found.status == 1
     assert "entry 3, line 5: the entry, its hash and its record do not fit each other (changed)" in found.out
-    assert "the first 12 entries lead to the checkpoint" in found.out
+    assert "the hashes of the first 12 entries are those that were signed at 2026-11-20T12:00:12" in found.out
     told = run("log", "verify", log.name, *KEY, "--json").json
     assert [(each["code"], each["place"], each["line"]) for each in told["problems"]] == [("changed", "entry 3", 5)]
 
@@ -240,6 +240,14 @@ def test_help_is_a_page_with_an_example_and_the_exit_status(run: Command, comman
     assert f"  clearinghouse log {command} " in page.out
     assert "Exit status: 0 " in page.out
     assert all(len(line) <= 80 for line in page.out.splitlines())
+
+
+def test_the_list_of_commands_tells_each_in_one_line(run: Command) -> None:
+    page = run("log", "--help").out
+    assert "..." not in page.partition("Commands:")[2]
+    found = run("log")
+    assert (found.status, found.out) == (2, "")
+    assert "missing command" in found.err
 
 
 def test_errors_are_told_as_json(run: Command, log: Path) -> None:
