@@ -46,8 +46,13 @@ _MENDS: Final = {
 _GONE: Final = "end the service, put the old store back, and start it again"
 
 
+def pragmas(*, read_only: bool) -> tuple[str, ...]:
+    """Return what every connection is told first: commits wait for the disk, and what is erased is overwritten."""
+    return "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", f"query_only={int(read_only)}"
+
+
 def create_engine(path: Path, *, read_only: bool = False) -> AsyncEngine:
-    """Return an engine whose transactions are durable once they are committed; `writing` gives the one to write with."""
+    """Return an engine that reads; `writing` gives the one that brings an older file to today's layout."""
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -55,7 +60,7 @@ def create_engine(path: Path, *, read_only: bool = False) -> AsyncEngine:
         # The driver would begin transactions when it sees fit; `_begin` does.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"query_only={int(read_only)}"):
+        for pragma in pragmas(read_only=read_only):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -66,6 +66,11 @@ decisions: Final = Table(
     Column("effect", String(16), nullable=False),
     Column("effect_done_at", Instant),
     Column("latency_ms", Float),
+    Column("until", Instant),
+    Column("took_us", Integer),
+    Column("approvals", JSON(none_as_null=True)),  # what the desk had signed for the request, one character an octet
+    Column("salt", LargeBinary),  # with which the log's record commits to the facts
+    Column("erased", Instant),
     Index("decisions_by_place", "broker", "node", "subscriber", "subid"),
     Index("decisions_owed", "number", sqlite_where=text("effect = 'owed'")),
     sqlite_autoincrement=True,
@@ -93,5 +98,108 @@ events: Final = Table(
     Column("at", Instant, nullable=False),
     Column("kind", String(64), nullable=False),
     Column("detail", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+cases: Final = Table(
+    "cases",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("request", JSON, nullable=False),
+    Column("opened", Instant, nullable=False),
+    Column("expires", Instant, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("approvals", JSON, nullable=False),
+    Column("credential", LargeBinary, nullable=False),
+    Column("closed", Instant),
+    Column("by", String, nullable=False),
+    Column("why", String, nullable=False),
+    Index("cases_standing", "state", sqlite_where=text("state IN ('pending', 'approved')")),
+)
+
+grants: Final = Table(
+    "grants",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("request", JSON, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("ends", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("case", String(64), nullable=False),
+    Column("ended", Instant),
+    Column("why_code", String(64)),
+    Column("why_text", String),
+    Column("affiliation", String(32), nullable=False),
+    Column("told", Instant),  # when the broker was told of the end
+    Index("grants_standing", "id", sqlite_where=text("told IS NULL")),
+)
+
+revocations: Final = Table(
+    "revocations",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", String, nullable=False),
+    Column("by", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("lifted", Instant),
+)
+
+credentials: Final = Table(
+    "credentials",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+seen: Final = Table(
+    "seen",
+    metadata,
+    Column("signer", String, primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("until", Instant, nullable=False),
+    Index("seen_until", "until"),
+)
+
+entries: Final = Table(
+    "entries",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),  # the leaf's index, from 0
+    Column("at", Instant, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("ref", String(128), nullable=False),
+    Column("commitment", LargeBinary(32), nullable=False),
+    Column("leaf_hash", LargeBinary(32), nullable=False),
+    Column("salt", LargeBinary(32)),  # with the record: what opens the commitment, until it is erased
+    Column("record", LargeBinary),
+    Index("entries_by_ref", "ref"),
+)
+
+tiles: Final = Table(
+    "tiles",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),  # of the perfect subtree over 256 leaves, from 0
+    Column("root", LargeBinary(32), nullable=False),
+    Column("leaves", LargeBinary, nullable=False),  # their 256 hashes
+)
+
+edge: Final = Table(
+    "edge",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="one_edge"), primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("hashes", LargeBinary, nullable=False),  # of the perfect subtrees that the tree is made of, leftmost first
+)
+
+checkpoints: Final = Table(
+    "checkpoints",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("size", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
     sqlite_autoincrement=True,
 )

@@ -1,102 +1,170 @@
-"""One task that writes, so that many answers wait for one disk instead of each for its own (group commit)."""
+"""One task that writes, so that many answers wait for one disk instead of each for its own (group commit).
+
+The event loop prepares, a thread of its own waits for the disk; one batch is under way at a time, and what
+comes meanwhile is the next one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
-from sqlalchemy import Executable
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clearinghouse.errors import StoreUnavailable
+from clearinghouse.storage.batch import Batch, Durable, Prepared, Step
 
 log = structlog.get_logger(__name__)
 
 MAX_TOGETHER: Final = 256
-"""Writes in one transaction; a transaction costs about as much as a hundred of its rows."""
+"""Callers in one transaction; a transaction costs about as much as a hundred of its rows."""
+
+_OURS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.NotSupportedError, sqlite3.ProgrammingError)
+"""Errors of the driver about what was to be written, not about the file."""
+
+
+class Target(Protocol):
+    """Where batches become durable; used by one thread at a time."""
+
+    def write(self, batch: Batch) -> None:
+        """Write *batch* durably or not at all."""
+
+    def erase(self, steps: Sequence[Step]) -> None:
+        """Run *steps* one by one, and leave nothing of what they erased."""
+
+    def close(self) -> None:
+        """Let go."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
-    """Statements that belong together, and who waits for them."""
+class _Waiting:
+    """What a caller writes, and where they wait."""
 
-    statements: tuple[Executable, ...]
+    prepared: Prepared
     done: asyncio.Future[None]
 
 
 @dataclass(slots=True)
 class Writer:
-    """Writes what it is given, in order; whoever gave it goes on once it is durable."""
+    """Writes what it is given, in order; whoever gave it goes on once it is durable.
 
-    engine: AsyncEngine
-    _waiting: asyncio.Queue[_Write | None] = field(default_factory=asyncio.Queue)
+    ``durable`` is what the file has.  ``lost`` is told how many decisions could not be made durable, whenever
+    that happens.  ``target`` is ``None`` for a store that is only read.
+    """
+
+    target: Target | None
+    durable: Durable = field(default_factory=Durable)
+    lost: Callable[[int], None] = lambda _: None
     closed: bool = False
+    _waiting: deque[_Waiting] = field(default_factory=deque)
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "store"))
 
-    async def write(self, *statements: Executable) -> None:
-        """Return when *statements* are durable; raise what the driver raised when they are not."""
+    async def write(self, prepared: Prepared) -> None:
+        """Return when *prepared* is durable; raise what the driver raised when it is not."""
         if self.closed:
+            self._lose(prepared)
             raise StoreUnavailable("the store is not open for writing", mend="ask again when the service is back")
-        write = _Write(statements, asyncio.get_running_loop().create_future())
-        self._waiting.put_nowait(write)
-        await write.done
+        waiting = _Waiting(prepared, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._more.set()
+        await waiting.done
+
+    async def erase(self, steps: Sequence[Step]) -> None:
+        """Run *steps* between two batches."""
+        if self.closed or self.target is None:
+            raise StoreUnavailable("the store is not open for writing", mend="ask again when the service is back")
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.target.erase, steps)
 
     def close(self) -> None:
         """Take no more; what was given before is still written."""
         self.closed = True
-        self._waiting.put_nowait(None)
+        self._more.set()
 
     async def run(self) -> None:
         """Write until closed."""
-        batch: list[_Write] = []
+        batch: list[_Waiting] = []
         try:
-            while (first := await self._waiting.get()) is not None:
-                batch = [first, *self._more()]
-                await self._settle(batch)
+            while self._waiting or not self.closed:
+                if batch := self._next():
+                    await self._settle(batch)
+                else:
+                    self._more.clear()
+                    await self._more.wait()
         finally:
             self.closed = True
-            for write in (*batch, *self._more()):
-                _tell(write, StoreUnavailable("the store was closed", mend="ask again when the service is back"))
+            gone = StoreUnavailable("the store was closed", mend="ask again when the service is back")
+            for each in (*batch, *self._waiting):
+                self._tell(each, gone)
+            self._end()
 
-    async def _settle(self, batch: list[_Write]) -> None:
-        """Write *batch* in one transaction, and tell everybody who waits for it how that went."""
-        try:
-            await self._commit(batch)
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            for write in batch:
-                _tell(write, error)
-        except Exception as error:  # without this task nothing is ever recorded again
-            log.exception("store_failed")
-            for write in batch:
-                _tell(write, StoreUnavailable(f"writing to the store failed ({type(error).__name__})", mend="see the trace in the log"))
-        else:
-            for write in batch:
-                _tell(write, None)
+    def _end(self) -> None:
+        """Close the connection when the thread is done with it."""
+        if self.target is not None:
+            self._thread.submit(self.target.close)
+        self._thread.shutdown()
 
-    def _more(self) -> list[_Write]:
-        found: list[_Write] = []
-        while len(found) < MAX_TOGETHER - 1 and not self._waiting.empty():
-            write = self._waiting.get_nowait()
-            if write is None:
-                self._waiting.put_nowait(None)  # for `run`, after these
+    def _next(self) -> list[_Waiting]:
+        """Take what is written together next."""
+        found: list[_Waiting] = []
+        while self._waiting and len(found) < MAX_TOGETHER and not (found and self._waiting[0].prepared.apart):
+            found.append(self._waiting.popleft())
+            if found[-1].prepared.apart:
                 break
-            found.append(write)
         return found
 
-    async def _commit(self, batch: list[_Write]) -> None:
-        async with self.engine.begin() as connection:
-            for write in batch:
-                for statement in write.statements:
-                    await connection.execute(statement)
+    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+        """Write *batch* in one transaction, and tell everybody who waits for it how that went.
+
+        What one of them has to answer for befalls nobody else: each is then written alone.
+        """
+        error = await self._commit(batch)
+        if error is not None and len(batch) > 1 and _is_of_one(error):
+            for each in batch:
+                await self._settle([each])
+            return
+        for each in batch:
+            self._tell(each, error)
+
+    async def _commit(self, batch: Sequence[_Waiting]) -> Exception | None:
+        """Write *batch*; return what kept it from being durable."""
+        assert self.target is not None  # noqa: S101 - a writer without one is closed from the beginning
+        try:
+            made = Batch.of([each.prepared for each in batch], self.durable)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self.target.write, made)
+        except (StoreUnavailable, sqlite3.Error) as error:
+            return error
+        except Exception as error:  # without this task nothing is ever recorded again
+            if len(batch) == 1:
+                log.exception("store_failed")
+            return _Mistaken(f"writing to the store failed ({type(error).__name__})", mend="see the trace in the log")
+        self.durable = made.after
+        return None
+
+    def _tell(self, waiting: _Waiting, error: Exception | None) -> None:
+        if error is not None:
+            self._lose(waiting.prepared)
+        if waiting.done.done():
+            return  # whoever waited was cancelled
+        if error is None:
+            waiting.done.set_result(None)
+        else:
+            waiting.done.set_exception(error)
+
+    def _lose(self, prepared: Prepared) -> None:
+        if prepared.decisions:
+            self.lost(prepared.decisions)
 
 
-def _tell(write: _Write, error: Exception | None) -> None:
-    if write.done.done():
-        return  # whoever waited was cancelled
-    if error is None:
-        write.done.set_result(None)
-    else:
-        write.done.set_exception(error)
+class _Mistaken(StoreUnavailable):
+    """An exception that nobody meant to raise."""
+
+
+def _is_of_one(error: Exception) -> bool:
+    """Say whether *error* is about one of those who write, and not about the file."""
+    return isinstance(error, (_Mistaken, *_OURS))

@@ -1,0 +1,84 @@
+"""The one connection that writes, on the driver itself: a batch of rows is a handful of statements."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from clearinghouse.errors import StoreUnavailable
+from clearinghouse.storage import database
+from clearinghouse.storage.batch import Batch, Durable, Step
+from clearinghouse.storage.edge import TILE, Edge, split
+from clearinghouse.storage.statements import ADVANCE
+
+CACHED: Final = 128
+"""Prepared statements that are kept: each of 20 in 4 sizes, and what begins and ends a transaction."""
+
+_DAMAGED = "restore the store from a backup"
+
+
+@dataclass(slots=True)
+class WritingConnection:
+    """Implements `clearinghouse.storage.writer.Target`; used by one thread at a time."""
+
+    path: Path
+    opened: tuple[int, int]
+    raw: sqlite3.Connection
+
+    @classmethod
+    def open(cls, path: Path, opened: tuple[int, int]) -> WritingConnection:
+        """Return the connection to the file at *path*, which was *opened* as that device and inode."""
+        raw = sqlite3.connect(path, timeout=database.BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=CACHED)
+        for pragma in database.pragmas(read_only=False):
+            raw.execute(f"PRAGMA {pragma}")
+        return cls(path, opened, raw)
+
+    def write(self, batch: Batch) -> None:
+        """Write *batch* durably or not at all; raises what the driver raises, and `StoreUnavailable`."""
+        database.check_same(self.path, self.opened)
+        self.raw.execute("BEGIN IMMEDIATE")
+        try:
+            for text, parameters in batch.steps:
+                self.raw.execute(text, parameters)
+            self._advance(batch)
+            self.raw.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # the first error tells more, and SQLite may have rolled back itself
+                self.raw.execute("ROLLBACK")
+            raise
+
+    def _advance(self, batch: Batch) -> None:
+        """Move the log's edge, unless somebody else has: numbers are given once."""
+        before, after = batch.before.edge.tree, batch.after.edge
+        if after.tree.size == before.size:
+            return
+        if self.raw.execute(ADVANCE, (after.tree.size, after.packed(), before.size)).rowcount != 1:
+            raise StoreUnavailable(f"somebody else wrote to the log in the store `{self.path}`", mend="end the service, and start it again")
+
+    def erase(self, steps: Sequence[Step]) -> None:
+        """Run each of *steps* in a transaction of its own, and leave nothing of what they erased in the file's log."""
+        database.check_same(self.path, self.opened)
+        for text, parameters in steps:
+            self.raw.execute(text, parameters)
+        self.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def durable(self) -> Durable:
+        """Return what the file has; raises `StoreUnavailable` where the log's edge is not that of its last entries."""
+        roots = [root for (root,) in self.raw.execute("SELECT root FROM tiles ORDER BY number")]
+        first = len(roots) * TILE
+        rest = self.raw.execute("SELECT leaf_hash FROM entries WHERE number >= ? ORDER BY number LIMIT ?", (first, TILE))
+        edge = Edge.of(roots, [hashed for (hashed,) in rest])
+        kept = self.raw.execute("SELECT size, hashes FROM edge").fetchone()
+        if kept is None or (kept[0], split(kept[1])) != (edge.tree.size, list(edge.tree.hashes)):
+            raise StoreUnavailable(f"the log in the store `{self.path}` is damaged at its end", mend=_DAMAGED)
+        highest = self.raw.execute("SELECT highest FROM clock").fetchone()
+        return Durable(edge, highest and datetime.fromisoformat(highest[0]))
+
+    def close(self) -> None:
+        """Let go."""
+        self.raw.close()
