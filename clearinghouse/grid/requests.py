@@ -149,6 +149,7 @@ def write_ruling(ruling: Ruling) -> Element:
 def write_changed(changed: Changed) -> Element:
     """Return the ``<changed/>`` that answers an envelope which adds or takes away; of very many parties the first."""
     element = Element(f"{{{CLEARINGHOUSE}}}changed", done="true" if changed.done else "false", version=changed.version)
+    element.set("unchecked", str(changed.unchecked))
     for name in changed.names[:MAX_LINES]:
         SubElement(element, f"{{{CLEARINGHOUSE}}}name").text = plain(name)
     _write_parties(element, "losing", changed.losing)

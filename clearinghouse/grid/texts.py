@@ -115,6 +115,8 @@ def changed_lines(changed: Changed) -> Iterator[str]:
     yield f"{'changed' if changed.done else 'would change'}: {', '.join(map(shown, changed.names)) or 'nothing'}"
     yield from _parties("loses", changed.losing)
     yield from _parties("wins", changed.winning)
+    if changed.unchecked:
+        yield f"not looked at: {counted(changed.unchecked, 'pair')} of a known platform and a topic"
 
 
 def _parties(verb: str, parties: Iterable[Party]) -> Iterator[str]:

@@ -13,8 +13,8 @@ from xml.etree.ElementTree import Element, SubElement
 import pytest
 
 from clearinghouse.demo.ejabberd import Ejabberd
-from clearinghouse.demo.ejabberd_config import CLIENT_PORT, COMPONENT_PORT
 from clearinghouse.demo.platforms import Client
+from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT
 from clearinghouse.doors.xmpp.component import Component
 from clearinghouse.doors.xmpp.session import Account
 from clearinghouse.enforcers.broker import TopicOwner

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,9 @@ import pytest
 from slixmpp import Iq
 
 from clearinghouse.clearing.cases import CaseState
-from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.platforms import Client
-from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT
+from clearinghouse.demo.prosody import Prosody
+from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT, Server
 from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.doors.xmpp.component import Component
 from clearinghouse.doors.xmpp.session import Account
@@ -26,7 +26,7 @@ from clearinghouse.grid.reception import PlatformAsked
 from clearinghouse.grid.requests import write_request
 from clearinghouse.grid.stanzas import StanzaRefused
 from clearinghouse.grid.topics import Topic
-from tests.servers.worlds import BROKER, OPERATOR, PASSWORD, SECRET, US
+from tests.servers.worlds import BROKER, HOSTING, OPERATOR, PASSWORD, PEOPLE, SECRET, US
 from tests.unit.doors.paper import PaperOffice, PaperReception, case_of, grant_of
 
 pytestmark = pytest.mark.servers
@@ -36,14 +36,30 @@ STRANGER = "outsider@csirt.example"
 TOPICS = tuple(Topic(BROKER, f"topic-{number:03}", IODEF, f"Topic {number}") for number in range(250))
 
 
+@pytest.fixture(scope="module", params=["ejabberd", "prosody"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    if request.param == "ejabberd":
+        yield request.getfixturevalue("ejabberd")
+        return
+    with asyncio.Runner() as runner:
+        started = Prosody(HOSTING)
+        runner.run(started.__aenter__())
+        try:
+            for jid in PEOPLE:
+                runner.run(started.register(jid, PASSWORD))
+            yield started
+        finally:
+            runner.run(started.__aexit__(None, None, None))
+
+
 @pytest.fixture
 def reception() -> PaperReception:
     return PaperReception(PaperOffice(), {OPERATOR: "operator"}, TOPICS)
 
 
 @pytest.fixture
-async def component(ejabberd: Ejabberd, reception: PaperReception) -> AsyncIterator[Component]:
-    made = Component(Account(US, SECRET, ejabberd.address, COMPONENT_PORT), {}, lambda _: None)
+async def component(server: Server, reception: PaperReception) -> AsyncIterator[Component]:
+    made = Component(Account(US, SECRET, server.address, COMPONENT_PORT), {}, lambda _: None)
     made.exchange.reception = reception
     running = asyncio.create_task(made.run())
     try:
@@ -56,15 +72,20 @@ async def component(ejabberd: Ejabberd, reception: PaperReception) -> AsyncItera
 
 
 @asynccontextmanager
-async def client(ejabberd: Ejabberd, jid: str) -> AsyncIterator[Client]:
+async def client(server: Server, jid: str) -> AsyncIterator[Client]:
     made = Client(f"{jid}/phone", PASSWORD)
     for plugin in ("xep_0004", "xep_0030", "xep_0050", "xep_0059"):
         made.register_plugin(plugin)
     try:
-        await made.open(ejabberd.address, CLIENT_PORT)
+        await made.open(server.address, CLIENT_PORT)
         yield made
     finally:
         await made.close()
+
+
+def plugin(made: Client, name: str) -> Any:  # noqa: ANN401 - slixmpp types only part of itself
+    plugins: Any = made.plugin
+    return plugins[name]
 
 
 @dataclass(slots=True)
@@ -85,11 +106,11 @@ class Conversation:
         return cls(made, {"next": take, "error": take}, answers)
 
     async def start(self, node: str) -> Any:  # noqa: ANN401 - slixmpp's stanzas are reached by names
-        self.client.plugin["xep_0050"].start_command(US, node, self.session)
+        plugin(self.client, "xep_0050").start_command(US, node, self.session)
         return await self._answer()
 
     async def go(self, way: Callable[[dict[str, Any]], None], **filled: str) -> Any:  # noqa: ANN401
-        form = self.client.plugin["xep_0004"].make_form(ftype="submit")
+        form = plugin(self.client, "xep_0004").make_form(ftype="submit")
         for name, value in filled.items():
             form.add_field(var=name, value=value)
         self.session["payload"] = form
@@ -101,24 +122,24 @@ class Conversation:
             return (await self.answers.get())["command"]
 
 
-async def test_ordinary_client_finds_the_commands_and_a_stranger_does_not(ejabberd: Ejabberd, component: Component) -> None:
+async def test_ordinary_client_finds_the_commands_and_a_stranger_does_not(server: Server, component: Component) -> None:
     assert component.ready.is_set()
-    async with client(ejabberd, OPERATOR) as person, client(ejabberd, STRANGER) as stranger:
-        info = await person.plugin["xep_0030"].get_info(US)
+    async with client(server, OPERATOR) as person, client(server, STRANGER) as stranger:
+        info = await plugin(person, "xep_0030").get_info(US)
         assert {COMMANDS, CLEARINGHOUSE} <= set(info["disco_info"]["features"])
-        found = await person.plugin["xep_0050"].get_commands(US)
+        found = await plugin(person, "xep_0050").get_commands(US)
         assert {node for _, node, _ in found["disco_items"]["items"]} == {each.value for each in Command}
-        assert COMMANDS not in (await stranger.plugin["xep_0030"].get_info(US))["disco_info"]["features"]
+        assert COMMANDS not in (await plugin(stranger, "xep_0030").get_info(US))["disco_info"]["features"]
         for asked in (Element(f"{{{COMMANDS}}}command", node="pending", action="execute"), Element(f"{{{COMMANDS}}}command", node="x")):
             with pytest.raises(StanzaRefused, match=r"^refused with service-unavailable$"):
                 await stranger.ask(US, "set", asked)
 
 
-async def test_person_approves_in_an_ordinary_client(ejabberd: Ejabberd, component: Component, reception: PaperReception) -> None:
+async def test_person_approves_in_an_ordinary_client(server: Server, component: Component, reception: PaperReception) -> None:
     assert component.ready.is_set()
     reception.office.open(case := case_of(PLATFORM), case_of("other@csirt.example"))
-    async with client(ejabberd, OPERATOR) as person:
-        adhoc = person.plugin["xep_0050"]
+    async with client(server, OPERATOR) as person:
+        adhoc = plugin(person, "xep_0050")
         talk = Conversation.with_client(person)
         listed = await talk.start("pending")
         assert (listed["status"], listed["actions"]) == ("executing", {"next"})
@@ -135,26 +156,26 @@ async def test_person_approves_in_an_ordinary_client(ejabberd: Ejabberd, compone
     assert reception.office.cases[case.id].state is CaseState.APPROVED
 
 
-async def test_person_goes_back_and_gives_up(ejabberd: Ejabberd, component: Component, reception: PaperReception) -> None:
+async def test_person_goes_back_and_gives_up(server: Server, component: Component, reception: PaperReception) -> None:
     assert component.ready.is_set()
     case = case_of(PLATFORM)
     reception.office.held[case.id] = grant_of(case)
-    async with client(ejabberd, OPERATOR) as person:
+    async with client(server, OPERATOR) as person:
         talk = Conversation.with_client(person)
         await talk.start("grants")
-        await talk.go(person.plugin["xep_0050"].continue_command, choice=case.id)
-        back = await talk.go(lambda session: person.plugin["xep_0050"].continue_command(session, "prev"))
+        await talk.go(plugin(person, "xep_0050").continue_command, choice=case.id)
+        back = await talk.go(lambda session: plugin(person, "xep_0050").continue_command(session, "prev"))
         assert (back["status"], back["actions"]) == ("executing", {"next"})
-        assert (await talk.go(person.plugin["xep_0050"].cancel_command))["status"] == "canceled"
+        assert (await talk.go(plugin(person, "xep_0050").cancel_command))["status"] == "canceled"
     assert reception.office.done == []
 
 
-async def test_topics_are_paged_as_other_clients_page_them(ejabberd: Ejabberd, component: Component) -> None:
+async def test_topics_are_paged_as_other_clients_page_them(server: Server, component: Component) -> None:
     assert component.ready.is_set()
-    async with client(ejabberd, PLATFORM) as platform:
+    async with client(server, PLATFORM) as platform:
         nodes, place = [], ""
         while True:
-            iq = platform.make_iq_get(queryxmlns="http://jabber.org/protocol/disco#items", ito=US)
+            iq: Any = platform.make_iq_get(queryxmlns="http://jabber.org/protocol/disco#items", ito=US)
             iq["disco_items"]["rsm"]["max"] = "100"
             if place:
                 iq["disco_items"]["rsm"]["after"] = place
@@ -167,17 +188,17 @@ async def test_topics_are_paged_as_other_clients_page_them(ejabberd: Ejabberd, c
     assert nodes == [topic.node for topic in TOPICS]
 
 
-async def test_platform_asks_and_hears_the_decision(ejabberd: Ejabberd, component: Component, reception: PaperReception) -> None:
+async def test_platform_asks_and_hears_the_decision(server: Server, component: Component, reception: PaperReception) -> None:
     assert component.ready.is_set()
-    async with client(ejabberd, PLATFORM) as platform:
+    async with client(server, PLATFORM) as platform:
         asked = PlatformAsked("publish", BROKER, "topic-007", read_subscriber(f"{PLATFORM}/phone"))
         answer = (await platform.ask(US, "set", write_request(asked)))[0]
         assert (answer.tag, answer.get("outcome")) == (f"{{{CLEARINGHOUSE}}}decision", "granted")
     assert reception.asked == [asked]
 
 
-async def test_people_are_told_and_not_too_often(ejabberd: Ejabberd, component: Component) -> None:
-    async with client(ejabberd, OPERATOR) as person:
+async def test_people_are_told_and_not_too_often(server: Server, component: Component) -> None:
+    async with client(server, OPERATOR) as person:
         await person.ask(US, "get", Element("{http://jabber.org/protocol/disco#info}query"))
         for number in range(50):
             component.exchange.notify(OPERATOR, notices.case_waits(case_of(f"u{number}@csirt.example", "a\u202e<b>"), US))

@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
+from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.people import Changed, Ruling, Speaker
 from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.doors.xmpp.chat import Chat
@@ -36,6 +37,10 @@ MAX_SAID_CHARACTERS: Final = 500
 
 CLOSING_SECONDS: Final = 5.0
 """How long questions may still take when we stop; the longest, an approval with its signature, takes 50 ms."""
+
+REFUSAL_SECONDS: Final = 0.05
+"""The least time to a refusal: one that is written down first takes 5 ms, and one about a topic that is not there
+would take none, which would tell strangers what there is (rule R22)."""
 
 Write: TypeAlias = Callable[[Element], None]
 
@@ -120,7 +125,12 @@ class Counter:
 
     async def request(self, reception: Reception, visit: Visit) -> Element:
         """Rule on what a platform asks."""
-        return write_decision(await reception.platform_asked(read_request(visit.payload, visit.asker)))
+        asked = read_request(visit.payload, visit.asker)
+        due = asyncio.get_running_loop().time() + REFUSAL_SECONDS
+        answered = await reception.platform_asked(asked)
+        if answered.outcome == Outcome.REFUSED:
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
+        return write_decision(answered)
 
     async def envelope(self, reception: Reception, visit: Visit) -> Element:
         """Do what a signed envelope asks for, whoever brings it."""

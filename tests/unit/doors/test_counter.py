@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from clearinghouse.doors.xmpp.addresses import read_subscriber
+from clearinghouse.doors.xmpp.counter import REFUSAL_SECONDS
 from clearinghouse.doors.xmpp.crowd import MAX_DOMAIN, MAX_EACH, MAX_TOGETHER, Crowd, TooManyQuestions
 from clearinghouse.errors import BrokerUnavailable, StoreUnavailable, Unavailable
 from clearinghouse.grid.commands import TITLES
@@ -76,6 +77,12 @@ async def test_denied_and_unknown_look_the_same() -> None:
     for answer in answers:
         del answer.attrib["id"]
     assert len({canonicalize(tostring(answer)) for answer in answers}) == 1
+
+
+async def test_refusals_take_the_same_time_however_soon_they_are_known() -> None:
+    counter, started = house(), asyncio.get_running_loop().time()
+    await counter.ask(STRANGER, "set", asked("unknown"))
+    assert asyncio.get_running_loop().time() - started >= REFUSAL_SECONDS
 
 
 BAD = {
