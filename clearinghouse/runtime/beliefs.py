@@ -1,0 +1,126 @@
+"""What is believed now: what the folders say, with what was added and less what was revoked while the service ran (rule R15)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from clearinghouse.clearing.cases import Revocation, RevocationKind
+from clearinghouse.clearing.clear import Desk
+from clearinghouse.clearing.people import KeptCredential
+from clearinghouse.errors import ClearinghouseError
+from clearinghouse.keynote import Admitted, Limits
+from clearinghouse.runtime.books import Books
+from clearinghouse.runtime.chance import Chance
+from clearinghouse.storage.archive import Archive
+from clearinghouse.storage.holdings import Holdings, Loader
+from clearinghouse.storage.store import AT_RUN_TIME, Store
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Supposed:
+    """What might be: credentials added and taken away (by id in hex), and revocations made."""
+
+    more: tuple[KeptCredential, ...] = ()
+    less: frozenset[str] = frozenset()
+    revoked: tuple[Revocation, ...] = ()
+
+
+NOTHING: Final = Supposed()
+
+
+@dataclass(slots=True)
+class Beliefs:
+    """Keeps ``desk.snapshot`` what folders and books say; whoever is in ``heard`` is told when it has changed.
+
+    ``holdings`` is what the folders said last, ``left_out`` what is wrong with credentials of the books, by id.
+    ``principal`` is the one that signs approvals, empty for none.
+    """
+
+    desk: Desk
+    books: Books
+    store: Store
+    loader: Loader
+    chance: Chance
+    principal: str = ""
+    heard: list[Callable[[], None]] = field(default_factory=list)
+    holdings: Holdings = field(default_factory=Holdings)
+    left_out: dict[str, ClearinghouseError] = field(default_factory=dict)
+    _admitted: dict[str, Admitted] = field(default_factory=dict)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def follow(self, holdings: Holdings) -> None:
+        """Believe what the folders say now; raises `StoreUnavailable`, and then nothing changes."""
+        async with self._turn:
+            await self._adopt(holdings)
+
+    async def refresh(self) -> None:
+        """Believe what the books say now: a credential came or went, or something was revoked."""
+        async with self._turn:
+            await self._adopt(self.holdings)
+
+    async def supposed(self, change: Supposed = NOTHING) -> Holdings:
+        """Return what would be believed after *change*; nothing is kept."""
+        return await asyncio.to_thread(self._believing, self.holdings, self._kept(change), self._revoked(change))
+
+    async def _adopt(self, holdings: Holdings) -> None:
+        believed = await asyncio.to_thread(self._believing, holdings, self._kept(NOTHING), self._revoked(NOTHING))
+        before = self.desk.snapshot.version
+        # A decision names its snapshot, so that one is kept before any decision is made from it (rule R16).
+        await self.store.archive(Archive.of(believed), at=self.chance.now())
+        self.holdings, self.desk.snapshot = holdings, believed.snapshot
+        self._admitted = {name: each for name, each in self._admitted.items() if name in self.books.credentials}
+        self.left_out = {name: each for name, each in self.left_out.items() if name in self.books.credentials}
+        if before != believed.snapshot.version:
+            log.info(
+                "believed", version=believed.snapshot.version[:12], at_run_time=len(self.books.credentials), left_out=len(self.left_out)
+            )
+            for told in self.heard:
+                told()
+
+    def _kept(self, change: Supposed) -> tuple[KeptCredential, ...]:
+        return (*(each for each in self.books.credentials.values() if each.id not in change.less), *change.more)
+
+    def _revoked(self, change: Supposed) -> tuple[Revocation, ...]:
+        return (*self.books.revocations.values(), *change.revoked)
+
+    def _believing(self, holdings: Holdings, kept: Iterable[KeptCredential], revocations: Iterable[Revocation]) -> Holdings:
+        every = list(revocations)
+        return holdings.believing(
+            [admitted for each in kept if (admitted := self._admit(each)) is not None],
+            desk=self.principal,
+            withdrawn=[bytes.fromhex(name) for name in _named(every, RevocationKind.CREDENTIAL)],
+            revoked=_named(every, RevocationKind.PRINCIPAL),
+            below=_named(every, RevocationKind.BELOW),
+        )
+
+    def _admit(self, kept: KeptCredential) -> Admitted | None:
+        """Judge a credential of the books like one of a folder: a bad one is named, and keeps no other from counting."""
+        if kept.id in self._admitted:
+            return self._admitted[kept.id]
+        try:
+            found = copy(self.loader.admissions.admit(kept.raw, policy=False, limits=self.limits))
+        except ClearinghouseError as error:
+            if kept.id not in self.left_out:
+                log.warning("left_out", credential=kept.id, reason=error.message, mend=error.mend)
+            self.left_out[kept.id] = error
+            return None
+        found.source = AT_RUN_TIME
+        self._admitted[kept.id] = found
+        return found
+
+    @property
+    def limits(self) -> Limits:
+        """What a credential may be at most."""
+        return self.loader.limits
+
+
+def _named(revocations: Iterable[Revocation], kind: RevocationKind) -> Iterator[str]:
+    return iter([each.name for each in revocations if each.kind is kind and each.lifted is None])

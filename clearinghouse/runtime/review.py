@@ -1,0 +1,242 @@
+"""Everything that stands is looked at again: at each new snapshot all of it, and at its time each part that is due.
+
+Rules R2, R3 and R17.  A grant that still holds goes on; one that does not is written down as ended, and the
+broker is told by whoever tells them.  An open case that policy comes to answer by itself is decided.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from time import perf_counter
+from typing import ClassVar, Final
+
+import structlog
+
+from clearinghouse.clearing.cases import Case, CaseChange, CaseClosed, CaseState, Grant
+from clearinghouse.clearing.clear import check_clock
+from clearinghouse.clearing.consequences import consequences
+from clearinghouse.clearing.decision import Decision, Outcome, Reason, refuse
+from clearinghouse.clearing.vocabulary import lowest_of
+from clearinghouse.errors import PeerError, Unavailable
+from clearinghouse.runtime.books import Books, Crossed
+from clearinghouse.runtime.carrying import Carrier
+from clearinghouse.runtime.judging import NO_LONGER, Holds, Judge, Judgement, Lost, Unsure
+from clearinghouse.storage.changes import CaseMoved, Change, Decided, GrantEnded, Settled
+from clearinghouse.storage.store import Effect
+
+log = structlog.get_logger(__name__)
+
+SLICE_SECONDS: Final = 0.005
+"""Work in one go before everybody else has a turn: questions are answered within 20 ms also while all is reviewed."""
+
+BATCH: Final = 200
+"""Ends in one transaction; each is an entry of the log of about 1 kB."""
+
+POLICY: Final = "policy"
+CLOCK: Final = "clock"
+"""Who closed a case, where nobody did."""
+
+RETRY_SECONDS: Final = 5.0
+"""Between a review that could not be finished, because the store or the clock failed, and the next try."""
+
+
+class Expired(PeerError):
+    """Nobody decided in the time for which a request waits."""
+
+    code: ClassVar[str] = "expired"
+
+
+@dataclass(slots=True)
+class Review:
+    """``conclude`` finishes a case of which enough people have approved; ``overturn`` is told that something is over."""
+
+    books: Books
+    judge: Judge
+    carrier: Carrier
+    conclude: Callable[[Case], Awaitable[object]]
+    overturn: Callable[[], None]
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _since: float = 0.0
+
+    def wake(self) -> None:
+        """Review everything soon, or again from the beginning: there is a new snapshot."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Review whenever woken, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self.everything()
+            except Unavailable as error:
+                log.warning("review_failed", reason=error.message, mend=error.mend)
+                await self._again()
+            except Exception:  # one review must not end the next
+                log.exception("failed")
+                await self._again()
+
+    async def everything(self) -> bool:
+        """Review all grants and cases; say whether one snapshot was all that it saw: a newer one begins anew, and says no."""
+        self._check_clock()
+        version, began = self._version, perf_counter()
+        finished = await self._grants(list(self.books.held()), version) and await self._cases(list(self.books.cases.values()), version)
+        log.info("reviewed", version=version[:12], finished=finished, seconds=round(perf_counter() - began, 3))
+        return finished
+
+    async def look_again(self, now: datetime) -> None:
+        """Rule anew on what is due at *now*: each grant goes on or is over after it; cases that waited too long expire.
+
+        Raises `StoreUnavailable`, and `ClockBehind` while nobody knows the time: then all is as it was.
+        """
+        self._check_clock()
+        await self._grants(self.books.due(now), None)
+        for case in self.books.due_cases(now):
+            await self._expire(case)
+            await self._breathe()
+
+    @property
+    def _version(self) -> str:
+        return self.judge.rights.desk.snapshot.version
+
+    def _check_clock(self) -> None:
+        rights = self.judge.rights
+        check_clock(rights.desk.ledger.highest_time, rights.chance.now())
+
+    async def _again(self) -> None:
+        await asyncio.sleep(RETRY_SECONDS)
+        self._wake.set()
+
+    async def _breathe(self) -> None:
+        if perf_counter() - self._since > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            self._since = perf_counter()
+
+    def _overtaken(self, version: str | None) -> bool:
+        if version is None or version == self._version:
+            return False
+        self._wake.set()
+        return True
+
+    # -- grants
+
+    async def _grants(self, grants: Iterable[Grant], version: str | None) -> bool:
+        """Review *grants*; ``False`` where another snapshot than *version* came meanwhile (``None``: any will do)."""
+        lost: list[tuple[Grant, Lost]] = []
+        try:
+            for grant in grants:
+                if self._overtaken(version):
+                    return False
+                if self.books.grants.get(grant.id) is grant and grant.ended is None:
+                    await self._judged(grant, self.judge.grant(grant), lost)
+                await self._breathe()
+        finally:
+            await self._end(lost)
+        return True
+
+    async def _judged(self, grant: Grant, judgement: Judgement, lost: list[tuple[Grant, Lost]]) -> None:
+        due = grant.ends <= self.judge.rights.chance.now()
+        match judgement:
+            case Holds(decision, ends):
+                if due or ends < grant.ends:
+                    await self._renew(grant, decision, ends)
+            case Lost():
+                lost.append((grant, judgement))
+            case Unsure(why) if due:
+                # Its time is over, and nothing proves that it goes on: nothing means no.
+                lost.append((grant, Lost(Reason(NO_LONGER, f"it could not be proven any more: {why.text}"))))
+            case Unsure(why):
+                log.warning("not_reviewed", grant=grant.id, reason=why.text, mend="nothing: it is looked at again")
+        if len(lost) >= BATCH:
+            await self._end(lost)
+
+    async def _renew(self, grant: Grant, decision: Decision, ends: datetime) -> None:
+        """Write down that a grant goes on until *ends*; the broker knows of it already."""
+        renewed = Decided(decision, gives=replace(grant, ends=ends))
+        await self._wrote((renewed, Settled(decision.id, Effect.DONE, decision.at)))
+
+    async def _end(self, lost: list[tuple[Grant, Lost]]) -> None:
+        """Write down all that is over at once; where some of it crossed with somebody else, one by one."""
+        if not lost:
+            return
+        each = [tuple(self._ended(grant, over)) for grant, over in lost]
+        lost.clear()
+        if not await self._wrote([change for changes in each for change in changes]):
+            for changes in each:
+                await self._wrote(changes)
+        self.overturn()
+
+    def _ended(self, grant: Grant, over: Lost) -> Iterable[Change]:
+        now = self.judge.rights.chance.now()
+        yield GrantEnded(replace(grant, ended=now, why=over.why, affiliation=over.affiliation))
+        for case in self.books.approved(grant.request):
+            expired = now >= case.expires
+            change = CaseChange.EXPIRE if expired else CaseChange.WITHDRAW
+            yield CaseMoved(case.moved(change, at=now, by=CLOCK if expired else POLICY, why=over.why.text), change, now)
+
+    async def _wrote(self, changes: Sequence[Change]) -> bool:
+        """Write *changes*, unless somebody else was faster: then what they did stands."""
+        try:
+            await self.books.write(*changes)
+        except (Crossed, CaseClosed) as error:
+            log.info("crossed", reason=error.message)
+            return False
+        return True
+
+    # -- cases
+
+    async def _cases(self, cases: Iterable[Case], version: str) -> bool:
+        for case in cases:
+            if self._overtaken(version):
+                return False
+            if self.books.cases.get(case.id) is case:
+                await (self._reopened(case) if case.open else self._recounted(case))
+            await self._breathe()
+        return True
+
+    async def _recounted(self, case: Case) -> None:
+        """Withdraw what the desk signed where those who approved may not approve any more (rule R3)."""
+        if case in self.judge.approvals(case.request).fallen:
+            now = self.judge.rights.chance.now()
+            moved = case.moved(CaseChange.WITHDRAW, at=now, by=POLICY, why="those who approved it may not approve it any more")
+            await self._wrote((CaseMoved(moved, CaseChange.WITHDRAW, now),))
+
+    async def _reopened(self, case: Case) -> None:
+        """Decide an open case that policy answers without people now, or for which enough of them have approved."""
+        decision = self.judge.case(case)
+        match decision.outcome:
+            case Outcome.GRANTED | Outcome.REFUSED:
+                await self._close(case, decision, CaseChange.CANCEL, POLICY)
+            case Outcome.PENDING if case.approvals:
+                await self._concluded(case)
+            case Outcome.PENDING | Outcome.UNANSWERED:
+                pass
+
+    async def _concluded(self, case: Case) -> None:
+        try:
+            await self.conclude(case)
+        except (CaseClosed, Crossed) as error:
+            log.info("crossed", reason=error.message)
+        except Unavailable as error:
+            log.warning("not_concluded", case=case.id, reason=error.message, mend=error.mend)
+
+    async def _expire(self, case: Case) -> None:
+        now = self.judge.rights.chance.now()
+        if case.state is CaseState.APPROVED:
+            await self._wrote((CaseMoved(case.moved(CaseChange.EXPIRE, at=now, by=CLOCK), CaseChange.EXPIRE, now),))
+            return
+        rights = self.judge.rights
+        error = Expired("nobody decided in time", mend="ask again, and the people who decide")
+        value, version = lowest_of(case.request.operation, rights.desk.levels), self._version
+        decision = refuse(rights.chance.new_id(), case.request, error, value=value, version=version, now=now)
+        await self._close(case, decision, CaseChange.EXPIRE, CLOCK)
+
+    async def _close(self, case: Case, decision: Decision, change: CaseChange, by: str) -> None:
+        """Write down a decision that answers *case*, and what it gives, and carry it out."""
+        _, gives = consequences(decision)
+        moved = case.moved(change, at=decision.at, by=by, why=f"decision {decision.id[:8]}: {decision.reason.text}")
+        if await self._wrote((Decided(decision, gives=gives), CaseMoved(moved, change, decision.at))):
+            await self.carrier.carry_out(decision)

@@ -1,0 +1,88 @@
+"""What people may do: each right is one KeyNote query of the group `people`, and there is no other (rules R3, R10, R22)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from clearinghouse.clearing.approvals import approve_request, asked_by, contributes, counted
+from clearinghouse.clearing.cases import Approval, Case
+from clearinghouse.clearing.clear import Desk, rule
+from clearinghouse.clearing.decision import Decision, Outcome
+from clearinghouse.clearing.people import NeedsSignature, NotEntitled, Speaker
+from clearinghouse.clearing.request import Request
+from clearinghouse.clearing.senders import SenderBudgets
+from clearinghouse.clearing.vocabulary import EVERYTHING, Door
+from clearinghouse.errors import Unavailable
+from clearinghouse.runtime.chance import Chance
+
+SIGN: Final = "sign it with a key: `clearinghouse approve --key`, or the command that you want with `--key`"
+
+
+class NotNow(Unavailable):
+    """Whether somebody may do this could not be decided: the clock is behind, or the work was too much."""
+
+    code = "not-now"
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Asks the engine what people may do; ``people`` gives the persons behind a request."""
+
+    desk: Desk
+    chance: Chance
+    people: Callable[[Request], frozenset[str]]
+
+    def ruled(self, request: Request) -> Decision:
+        """Rule on *request* for ourselves: at nobody's expense, with nothing recorded."""
+        return rule(request, replace(self.desk, senders=SenderBudgets()), now=self.chance.now())
+
+    def asks(self, who: Speaker, operation: str, *, of: Request | None = None, thing: str = EVERYTHING) -> Decision:
+        """Return the decision whether *who* may do *operation* to *thing*, the id of a case or grant that is *of* a request."""
+        return self.ruled(asked_by(who, operation, self.chance.new_id(), of=of, thing=thing))
+
+    def may(self, who: Speaker, operation: str, *, of: Request | None = None, thing: str = EVERYTHING) -> bool:
+        """Say whether *who* may."""
+        return self.asks(who, operation, of=of, thing=thing).outcome is Outcome.GRANTED
+
+    def require(self, who: Speaker, operation: str, *, of: Request | None = None, thing: str = EVERYTHING) -> None:
+        """Raise `NotEntitled` where *who* may not, `NeedsSignature` where a JID's word is not enough, `NotNow`."""
+        self.check_word(who, of)
+        decision = self.asks(who, operation, of=of, thing=thing)
+        if decision.outcome is Outcome.UNANSWERED:
+            raise NotNow(decision.reason.text, mend="try again in some seconds")
+        if decision.outcome is not Outcome.GRANTED:
+            raise NotEntitled("policy does not let you do this", mend="ask whoever keeps the policies in `people`")
+
+    def check_word(self, who: Speaker, of: Request | None) -> None:
+        """Raise `NeedsSignature` where *who* is a JID and the effect is elsewhere than at the host that vouches for it (rule R10)."""
+        if who.door is Door.CHAT and (of is None or not who.vouched_by or who.vouched_by != of.observed.get("vouched_by")):
+            raise NeedsSignature("the word of your server is not enough for this", mend=SIGN)
+
+    def sees(self, who: Speaker, request: Request, identity: str, case: Case | None = None) -> bool:
+        """Say whether *who* may see this case, grant or decision: by `explain`, or because their approval of *case* would count."""
+        if self.may(who, "explain", of=request, thing=identity):
+            return True
+        return case is not None and case.open and self._would_count(case, who)
+
+    def approved(self, case: Case, approvals: Sequence[Approval]) -> tuple[Decision | None, tuple[Approval, ...]]:
+        """Return what the `approve` query says to all *approvals* that count, and these; ``None`` where none counts."""
+        counting = counted(case, approvals, self.people(case.request))
+        if not counting:
+            return None, ()
+        return self.ruled(approve_request(case, counting, self.chance.new_id())), counting
+
+    def _would_count(self, case: Case, who: Speaker) -> bool:
+        decision, counting = self.approved(case, (approval_of(who, case, self.chance),))
+        return decision is not None and entitled(decision, counting[0])
+
+
+def approval_of(who: Speaker, case: Case, chance: Chance) -> Approval:
+    """Return the approval that *who* gives to *case* now."""
+    return Approval(who.person, who.principals, chance.now(), who.door, who.vouched_by, case.digest(), who.envelope)
+
+
+def entitled(decision: Decision, approval: Approval) -> bool:
+    """Say whether *approval* has a part in what the `approve` query came to, though others may have to join (2-of)."""
+    return decision.outcome is Outcome.GRANTED or (decision.proof is not None and contributes(decision.proof, approval.principals))

@@ -1,0 +1,46 @@
+"""Who speaks: principals that a door vouches for become the persons of the settings, each once (pure; rule R3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from clearinghouse.clearing.people import Speaker
+from clearinghouse.clearing.request import Request
+from clearinghouse.clearing.vocabulary import Door
+from clearinghouse.errors import BadPrincipal
+from clearinghouse.keynote.octets import from_octets, to_octets
+from clearinghouse.keynote.principals import normalise
+from clearinghouse.settings import Settings
+
+_MEMBER = "xmpp-member:"
+"""Begins what every user of one server shares: it says of nobody who they are."""
+
+
+def person_named(settings: Settings, principal: str) -> str:
+    """Return the name of the person who has *principal*; of a stranger, the principal in its normal form."""
+    try:
+        name = from_octets(normalise(to_octets(principal)))
+    except BadPrincipal:
+        name = principal
+    found = settings.person_of(name)
+    return name if found is None else found.name
+
+
+def speakers_of(settings: Settings, principals: Iterable[str], *, envelope: bytes) -> tuple[Speaker, ...]:
+    """Return the persons who signed *envelope*, in its order; several keys of one person are one speaker."""
+    persons: dict[str, list[str]] = {}
+    for principal in principals:
+        persons.setdefault(person_named(settings, principal), []).append(principal)
+    return tuple(Speaker(name, tuple(keys), Door.ENVELOPE, envelope=envelope) for name, keys in persons.items())
+
+
+def together(speakers: Iterable[Speaker]) -> Speaker:
+    """Return all *speakers* of one envelope as one, for what is no approval: the query counts their keys."""
+    every = tuple(speakers)
+    keys = tuple(key for each in every for key in each.principals)
+    return Speaker(", ".join(each.person for each in every), keys, Door.ENVELOPE, envelope=every[0].envelope)
+
+
+def requester_people(settings: Settings, request: Request) -> frozenset[str]:
+    """Return the persons behind *request*: none of them may approve it (rule R3)."""
+    return frozenset(person_named(settings, each) for each in request.requesters if not each.startswith(_MEMBER))
