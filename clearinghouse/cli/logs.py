@@ -71,7 +71,7 @@ Exit status: 0 every answer is the same today; 1 some are not, and are named;
 File = Annotated[str, typer.Argument(metavar="FILE", help="The file, or - for standard input or output.")]
 LogKey = Annotated[str, typer.Option("--log-key", metavar="PRINCIPAL", help="The log's public key, or a file that holds it.")]
 Earlier = Annotated[list[str] | None, typer.Option(metavar="FILE", help="An older export, receipt or checkpoint to extend; repeatable.")]
-Last = Annotated[int, typer.Option(min=1, max=1_000_000, help="How many of the latest.")]
+Last = Annotated[int, typer.Option(min=1, max=100_000, help="How many of the latest.")]
 
 
 def register(app: typer.Typer) -> None:

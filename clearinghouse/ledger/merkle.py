@@ -16,6 +16,9 @@ from typing import Final
 HASH_BYTES: Final = 32
 """Bytes of every hash: SHA-256."""
 
+TILE: Final = 256
+"""Leaves under one remembered root: reading and hashing two tiles takes 0.3 ms, as the roots of a million leaves do."""
+
 EMPTY_ROOT: Final = hashlib.sha256().digest()
 """The root of the tree without leaves: the hash of nothing."""
 
@@ -93,6 +96,35 @@ def consistency_proof(hashes: Iterable[bytes], old: int, new: int) -> tuple[byte
     if not 0 <= old <= new:
         raise ValueError(f"a tree over {new} leaves does not begin with one over {old}")
     return _roots(hashes, list(_between(old, new)))
+
+
+class Subtrees:
+    """Makes inclusion proofs of one growing tree, and hashes each leaf once for all of them.
+
+    It remembers the roots over each `TILE` leaves: a proof from a million leaves then hashes 5,000 nodes instead
+    of as many as there are leaves.  Of another tree than before it gives wrong proofs.
+    """
+
+    __slots__ = ("_roots",)
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._roots: list[bytes] = []
+
+    def inclusion_proof(self, hashes: Sequence[bytes], index: int, size: int) -> tuple[bytes, ...]:
+        """Return what the function of this name returns; *hashes* are those of all leaves, at least *size*."""
+        if not 0 <= index < size <= len(hashes):
+            raise ValueError(f"a tree over {min(size, len(hashes))} leaves has no leaf {index}")
+        for begin in range(len(self._roots) * TILE, size - TILE + 1, TILE):
+            self._roots.append(Frontier().extended(hashes[begin : begin + TILE]).root())
+        return tuple(self._root(hashes, *each) for each in _beside(index, 0, size))
+
+    def _root(self, hashes: Sequence[bytes], first: int, end: int) -> bytes:
+        if first % TILE:  # a subtree within one tile: larger ones begin where a tile does
+            return Frontier().extended(hashes[first:end]).root()
+        whole = end // TILE
+        tiles = Frontier().extended(self._roots[first // TILE : whole])
+        return Frontier(tiles.size * TILE, tiles.hashes).extended(hashes[whole * TILE : end]).root()
 
 
 def verify_inclusion(hashed: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:

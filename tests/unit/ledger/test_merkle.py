@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from clearinghouse.ledger.merkle import (
     EMPTY_ROOT,
+    TILE,
     Frontier,
+    Subtrees,
     consistency_proof,
     inclusion_proof,
     leaf_hash,
@@ -78,6 +80,26 @@ def test_consistency_proofs_are_those_of_the_definition_and_hold(new: int) -> No
         found = consistency_proof(HASHES, old, new)
         assert list(found) == (naive.proof(old, LEAVES[:new]) if old else [])
         assert verify_consistency(old, new, ROOTS[old], ROOTS[new], found)
+
+
+MANY = [leaf_hash(b"%d" % each) for each in range(5 * TILE + 3)]
+
+
+@given(st.lists(st.integers(1, len(MANY)), min_size=1, max_size=4), st.data())
+def test_remembered_subtrees_give_the_same_paths_whatever_was_asked_before(asked: list[int], data: st.DataObject) -> None:
+    remembered = Subtrees()
+    for size in asked:
+        index = data.draw(st.integers(0, size - 1))
+        assert remembered.inclusion_proof(MANY, index, size) == inclusion_proof(MANY, index, size)
+
+
+@pytest.mark.parametrize("size", [1, TILE - 1, TILE, TILE + 1, 2 * TILE, 3 * TILE - 1, 4 * TILE, 5 * TILE + 1])
+def test_remembered_subtrees_at_the_edges_of_tiles(size: int) -> None:
+    remembered = Subtrees()
+    for index in {0, size // 2, size - 1, min(TILE, size - 1), TILE * ((size - 1) // TILE)}:
+        assert remembered.inclusion_proof(MANY, index, size) == inclusion_proof(MANY, index, size)
+    with pytest.raises(ValueError, match="has no leaf"):
+        remembered.inclusion_proof(MANY[: size - 1], size - 1, size)
 
 
 @given(sizes.filter(bool), st.data())
