@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
+from string import Template, ascii_letters, digits
 from typing import ClassVar, Final
 
 from typing_extensions import override
@@ -21,6 +21,9 @@ from clearinghouse.errors import MissingPackage, OperatorError
 
 _TEMPLATE: Final = Path(__file__).with_name("prosody.cfg.lua")
 _OWN_MODULE: Final = Path(__file__).with_name("mod_ends_with_stdin.lua")
+
+_NAME: Final = frozenset(ascii_letters + digits)
+_PLAIN: Final = _NAME | set(" !#$%&'()*+,-./:;<=>?@[]^_`{|}~")
 
 MAX_ITEMS: Final = 1000
 """Items that a topic may keep at most: as in ``ejabberd.yml``."""
@@ -87,7 +90,7 @@ def configuration(hosting: Hosting, address: str, directory: Path) -> str:
 
 def lua_text(text: str) -> str:
     """Return *text* as a string of Lua that cannot mean anything else (Lua 5.4 manual, section 3.1)."""
-    return '"' + "".join(chr(byte) if _is_plain(byte) else f"\\{byte:03d}" for byte in text.encode()) + '"'
+    return '"' + "".join(chr(byte) if chr(byte) in _PLAIN else f"\\{byte:03d}" for byte in text.encode()) + '"'
 
 
 def lua_list(texts: Iterable[str]) -> str:
@@ -109,8 +112,4 @@ def _program() -> str:
 
 def _file_name(name: str) -> str:
     """Return how Prosody writes *name* in its data folder: all but letters and digits as %xx (util.datamanager)."""
-    return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else f"%{byte:02x}" for byte in name.encode())
-
-
-def _is_plain(byte: int) -> bool:
-    return 0x20 <= byte < 0x7F and chr(byte) not in '"\\'
+    return "".join(chr(byte) if chr(byte) in _NAME else f"%{byte:02x}" for byte in name.encode())

@@ -9,40 +9,53 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, assert_never
-from xml.etree.ElementTree import Element
+from typing import ClassVar, Final, Literal, assert_never
 
 import structlog
 
-from clearinghouse.clearing.enforcement import ApproveSubscription, Enforcement, LeavePending, Nothing, RefuseSubscription
-from clearinghouse.enforcers.topic_setup import ForeignTopic, check_configuration, check_owner, differences, refused_setup
+from clearinghouse.clearing.enforcement import (
+    AdmitMember,
+    AdmitPublisher,
+    ApproveSubscription,
+    CreateTopic,
+    Enforcement,
+    LeavePending,
+    Nothing,
+    RefuseSubscription,
+)
+from clearinghouse.enforcers.hands import Hands, bare, sorted_out
+from clearinghouse.enforcers.topic_setup import ForeignTopic
+from clearinghouse.enforcers.topics import Topics
 from clearinghouse.errors import BrokerUnavailable, OperatorError, PeerError
 from clearinghouse.grid import pubsub
-from clearinghouse.grid.stanzas import Question, StanzaRefused, Stanzas
+from clearinghouse.grid.stanzas import StanzaRefused, Stanzas
 from clearinghouse.grid.topics import Topic
 
 log = structlog.get_logger(__name__)
 
-TRANSIENT: Final = frozenset(
-    {
-        "internal-server-error",
-        "recipient-unavailable",
-        "remote-server-not-found",
-        "remote-server-timeout",
-        "service-unavailable",
-    }
-)
-"""Conditions that say nothing about the request: the broker is away or starting.  ``resource-constraint`` is
-not among them: it is how ejabberd refuses a field of a configuration, today as tomorrow."""
-
 UNSUPPORTED: Final = frozenset({"feature-not-implemented", "item-not-found", "not-allowed", "service-unavailable"})
 """How brokers say that they do not know the command which brings lost requests back."""
+
+READS: Final = frozenset({"owner", "publisher", "member"})
+"""The affiliations that a white list lets in (XEP-0060, section 4.5)."""
+
+WRITES: Final = frozenset({"owner", "publisher", "publish-only"})
+"""The affiliations that may publish (section 4.1)."""
 
 
 class NothingPending(PeerError):
     """The request that was answered is not (or no longer) pending at the broker."""
 
     code: ClassVar[str] = "nothing-pending"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """Who is what at a node, as its broker tells an owner: bare JIDs, and *subscribed* as the subscribers were written."""
+
+    owners: frozenset[str]
+    affiliations: Mapping[str, str]
+    subscribed: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +77,20 @@ class TopicOwner:
         failures: list[OperatorError | PeerError] = []
         for topic in topics:
             try:
-                await self._ensure(topic)
+                await Topics(self._hands, self.us).ensure(topic)
             except (OperatorError, PeerError) as error:
                 log.warning("topic_refused", broker=topic.broker, topic=topic.node, reason=error.message, mend=error.mend)
                 failures.append(error)
         if failures:
             raise failures[0]
+
+    async def create(self, topic: Topic, publisher: str) -> None:
+        """Make *topic* exist with the bare JID *publisher* as its only one; doing it again is safe.
+
+        Raises `TopicExists` when there is another topic of that name, or one of somebody else.
+        """
+        await Topics(self._hands, self.us).create(topic, publisher)
+        await self.add_publisher(topic.broker, topic.node, publisher)
 
     async def set_publishers(self, topic: Topic, jids: Iterable[str]) -> None:
         """Let exactly the bare *jids* publish to *topic* (and us, who own it)."""
@@ -78,15 +99,46 @@ class TopicOwner:
         changes = {jid: "none" for jid, held in current.items() if held.startswith("publish") and jid not in wanted}
         changes |= {jid: held for jid, held in wanted.items() if current.get(jid) != held}
         if changes:
-            await self._ask(topic.broker, "set", pubsub.set_affiliations(topic.node, dict(sorted(changes.items()))))
+            await self.set_affiliations(topic, dict(sorted(changes.items())))
             log.info("publishers_set", broker=topic.broker, topic=topic.node, changes=len(changes))
 
+    async def add_publisher(self, broker: str, node: str, jid: str) -> None:
+        """Let the bare *jid* publish at *node*, besides what it may already."""
+        await self._raise(broker, node, jid, "publisher", enough=WRITES)
+
+    async def add_member(self, broker: str, node: str, jid: str) -> None:
+        """Let the bare *jid* subscribe at the white list of *node*, besides what it may already."""
+        await self._raise(broker, node, jid, "member", enough=READS)
+
+    async def set_members(self, topic: Topic, wanted: Mapping[str, str]) -> None:
+        """Give exactly the named bare JIDs the affiliations *wanted*, and end the subscriptions of those who may no longer read.
+
+        Raises `ForeignTopic` when we may not.
+        """
+        await self._affiliate(topic.broker, topic.node, wanted, frozenset(jid for jid, role in wanted.items() if role not in READS))
+
+    async def set_affiliations(self, topic: Topic, wanted: Mapping[str, str]) -> None:
+        """Give exactly the named bare JIDs the affiliations *wanted*, and end the subscriptions of outcasts.
+
+        Where each subscription is decided, somebody who may no longer publish may still read; at a white list it may not.
+        """
+        if topic.access_model == "whitelist":
+            await self.set_members(topic, wanted)
+        else:
+            await self._affiliate(topic.broker, topic.node, wanted, frozenset(jid for jid, role in wanted.items() if role == "outcast"))
+
     async def carry_out(self, what: Enforcement) -> None:
-        """Make true at the broker what a decision says; raises what `answer` raises."""
+        """Make true at the broker what a decision says; raises what `answer`, `create` and `set_members` raise."""
         match what:
             case ApproveSubscription(place) | RefuseSubscription(place):
                 approve = isinstance(what, ApproveSubscription)
                 await self.answer(place.broker, place.node, place.subscriber, approve=approve, subid=place.subid)
+            case AdmitMember(place):
+                await self.add_member(place.broker, place.node, bare(place.subscriber))
+            case AdmitPublisher(place):
+                await self.add_publisher(place.broker, place.node, bare(place.subscriber))
+            case CreateTopic(place, payload_type, title):
+                await self.create(Topic(place.broker, place.node, payload_type, title), bare(place.subscriber))
             case LeavePending() | Nothing():
                 pass
             case _:
@@ -110,93 +162,83 @@ class TopicOwner:
             nodes[topic.broker].add(topic.node)
         for broker, ours in nodes.items():
             for node in sorted(ours & await self._pending_nodes(broker)):
-                await self._ask(broker, "set", pubsub.pending_command(node))
+                await self._hands.ask(broker, "set", pubsub.pending_command(node))
                 log.info("pending_recovered", broker=broker, topic=node)
 
-    async def withdraw(self, broker: str, node: str, subscriber: str, *, outcast: bool = False) -> None:
-        """End the subscription of *subscriber*; with *outcast* end all that its bare JID has, and bar it from asking again.
+    async def end(self, broker: str, node: str, subscribers: Sequence[str], *, affiliation: Literal["none", "outcast"]) -> None:
+        """End the subscriptions of *subscribers*, as the broker wrote them, and give their bare JIDs *affiliation*, in one pass.
+
+        With ``outcast`` whatever else a bare JID has there ends too, and it may not ask again; with ``none`` it may,
+        and somebody who publishes goes on doing so.  When this returns, nothing more is sent to any of them.  Who
+        has left already does not matter, nor that the node has gone.  Raises `ForeignTopic` when we may not.
 
         The order is measured: a broker goes on delivering to an outcast whose subscription stands.
         """
-        await self._end(broker, node, [subscriber])
-        if not outcast:
-            return
-        bare = subscriber.partition("/")[0]
-        await self._ask(broker, "set", pubsub.set_affiliations(node, {bare: "outcast"}))
-        held = pubsub.subscriptions_in(await self._ask(broker, "get", pubsub.ask_subscriptions(node)))
-        await self._end(broker, node, [jid for jid in held if jid.partition("/")[0] == bare])
-
-    async def _ensure(self, topic: Topic) -> None:
         try:
-            await self._ask(topic.broker, "set", pubsub.create_node(topic.node, topic.configuration()))
-            log.info("topic_created", broker=topic.broker, topic=topic.node)
+            await self._end(broker, node, subscribers, affiliation)
         except StanzaRefused as refusal:
-            if refusal.condition != "conflict":
-                raise refused_setup(topic, self.us, refusal) from refusal
-        check_owner(topic, self.us, await self._affiliations(topic))
-        await self._repair(topic)
+            if refusal.condition != "item-not-found":
+                raise _foreign(refusal, broker, node) from refusal
+            log.warning("ended_at_no_node", broker=broker, topic=node, count=len(subscribers))
 
-    async def _repair(self, topic: Topic) -> None:
-        wrong = differences(topic, await self._configuration(topic))
-        if not wrong:
-            return
+    async def state(self, topic: Topic) -> NodeState:
+        """Return who is what at *topic* now, for a comparison with what was decided; raises `ForeignTopic`."""
+        affiliations = await self._affiliations(topic)
+        owners = frozenset(jid for jid, held in affiliations.items() if held == "owner")
+        return NodeState(owners, affiliations, await self._hands.subscribed(topic.broker, topic.node))
+
+    @property
+    def _hands(self) -> Hands:
+        return Hands(self.stanzas)
+
+    async def _end(self, broker: str, node: str, subscribers: Sequence[str], affiliation: str) -> None:
+        bares = frozenset(map(bare, subscribers)) - {self.us}
+        await self._hands.end(broker, node, subscribers)
+        held = await self._hands.affiliations(broker, node)
+        kept = WRITES if affiliation == "none" else {"owner"}
+        changes = {jid: affiliation for jid in sorted(bares) if held.get(jid, "none") not in {affiliation, *kept}}
+        await self._hands.affiliate(broker, node, changes)
+        if affiliation == "outcast":  # also what was asked for and granted until a moment ago
+            await self._hands.end_all_of(broker, node, bares)
+
+    async def _affiliate(self, broker: str, node: str, wanted: Mapping[str, str], losing: frozenset[str]) -> None:
         try:
-            await self._ask(topic.broker, "set", pubsub.set_configuration(topic.node, topic.configuration()))
+            if losing:
+                await self._hands.end_all_of(broker, node, losing)
+            await self._hands.affiliate(broker, node, wanted)
+            if losing:  # who was a member until now may have subscribed once more
+                await self._hands.end_all_of(broker, node, losing)
         except StanzaRefused as refusal:
-            raise refused_setup(topic, self.us, refusal) from refusal
-        check_configuration(topic, await self._configuration(topic))
-        log.warning("topic_repaired", broker=topic.broker, topic=topic.node, fields=sorted(wrong))
-        if "pubsub#access_model" in wrong:
-            await self._end_unruled(topic)
+            raise _foreign(refusal, broker, node) from refusal
 
-    async def _end_unruled(self, topic: Topic) -> None:
-        # Brokers keep the subscribers of a topic that was open; nobody has ever ruled on them.
-        held = pubsub.subscriptions_in(await self._ask(topic.broker, "get", pubsub.ask_subscriptions(topic.node)))
-        await self._end(topic.broker, topic.node, list(held))
-        log.warning("unruled_subscriptions_ended", broker=topic.broker, topic=topic.node, count=len(held))
-
-    async def _end(self, broker: str, node: str, jids: Sequence[str]) -> None:
-        if not jids:
-            return
+    async def _raise(self, broker: str, node: str, jid: str, role: str, *, enough: frozenset[str]) -> None:
         try:
-            await self._ask(broker, "set", pubsub.set_subscriptions(node, dict.fromkeys(jids, "none")))
+            held = (await self._hands.affiliations(broker, node)).get(jid, "none")
+            if held not in enough:
+                both = "publisher" if held in READS | WRITES else role
+                await self._hands.affiliate(broker, node, {jid: both})
         except StanzaRefused as refusal:
-            if refusal.detail != "not-subscribed":
-                raise
-            if len(jids) > 1:  # one who left in between makes ejabberd leave the whole batch undone
-                for jid in jids:
-                    await self._end(broker, node, [jid])
+            raise _foreign(refusal, broker, node) from refusal
 
     async def _pending_nodes(self, broker: str) -> frozenset[str]:
         try:
             return pubsub.pending_nodes_in(await self.stanzas.ask(broker, "set", pubsub.pending_command()))
         except StanzaRefused as refusal:
             if refusal.condition not in UNSUPPORTED:
-                raise _sorted_out(refusal, broker) from refusal
+                raise sorted_out(refusal, broker) from refusal
             log.warning("recovery_unsupported", broker=broker, condition=refusal.condition)
             return frozenset()
 
     async def _affiliations(self, topic: Topic) -> dict[str, str]:
         try:
-            return pubsub.affiliations_in(await self._ask(topic.broker, "get", pubsub.ask_affiliations(topic.node)))
+            return await self._hands.affiliations(topic.broker, topic.node)
         except StanzaRefused as refusal:
             raise ForeignTopic(topic.broker, topic.node, f"does not treat `{self.us}` as its owner ({refusal.condition})") from refusal
 
-    async def _configuration(self, topic: Topic) -> Mapping[str, tuple[str, ...]]:
-        return pubsub.configuration_in(await self._ask(topic.broker, "get", pubsub.ask_configuration(topic.node))).fields
 
-    async def _ask(self, broker: str, kind: Question, payload: Element) -> Element:
-        try:
-            return await self.stanzas.ask(broker, kind, payload)
-        except StanzaRefused as refusal:
-            raise _sorted_out(refusal, broker) from refusal
-
-
-def _sorted_out(refusal: StanzaRefused, broker: str) -> StanzaRefused | BrokerUnavailable:
-    if refusal.condition in TRANSIENT:
-        return BrokerUnavailable(
-            f"`{broker}` cannot answer now: {refusal.message}", mend="it is tried again; see the broker's log if it lasts"
-        )
+def _foreign(refusal: StanzaRefused, broker: str, node: str) -> ForeignTopic | StanzaRefused:
+    if refusal.condition in {"forbidden", "item-not-found"}:
+        return ForeignTopic(broker, node, f"does not take our changes ({refusal.condition})")
     return refusal
 
 
@@ -208,4 +250,4 @@ def _unanswerable(refusal: StanzaRefused, broker: str, node: str, subscriber: st
         case "forbidden" | "item-not-found":
             return ForeignTopic(broker, node, f"does not take our answers ({refusal.condition})")
         case _:
-            return _sorted_out(refusal, broker)
+            return sorted_out(refusal, broker)

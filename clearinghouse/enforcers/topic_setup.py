@@ -54,7 +54,10 @@ def check_configuration(topic: Topic, found: Mapping[str, tuple[str, ...]]) -> N
 def refused_setup(topic: Topic, us: str, refusal: StanzaRefused) -> OperatorError:
     """Return what the operator must know when the broker refuses to create or configure the topic."""
     if refusal.condition == "forbidden":
-        mend = f"allow `{us}` to create nodes there (ejabberd: access_createnode of mod_pubsub)"
+        mend = f"allow `{us}` to create nodes there (ejabberd: access_createnode of mod_pubsub; Prosody: admins of the component)"
     else:
-        mend = "compare the topic's settings with the broker's limits (ejabberd: max_items_node of mod_pubsub)"
+        mend = (
+            "compare the topic's settings with the broker's limits (ejabberd: max_items_node of mod_pubsub; Prosody: "
+            "pubsub_max_items, and for `authorize` our module, see `clearinghouse server-module prosody`)"
+        )
     return OperatorError(f"`{topic.broker}` does not set up `{topic.node}`: {refusal.message}", mend=mend)

@@ -90,7 +90,7 @@ class Node:
 
     def demand_publisher(self, jid: str) -> None:
         """Raise ``forbidden`` unless *jid* may publish."""
-        if self.configuration["pubsub#publish_model"] != "open" and self.affiliation(jid) not in {"owner", "publisher"}:
+        if self.configuration["pubsub#publish_model"] != "open" and self.affiliation(jid) not in {"owner", "publisher", "publish-only"}:
             raise StanzaRefused("forbidden")
 
     def demand_reader(self, jid: str) -> None:

@@ -26,8 +26,8 @@ class Topic:
     def configuration(self) -> dict[str, str]:
         """Return the node configuration (XEP-0060, section 16.4.4) that makes the node this topic.
 
-        RFC 8600, section 8.3.3, wants the owner to rule on each subscription (``authorize``), items to
-        be kept, and nothing to be pushed at the moment of subscribing.  Whatever would deliver items
+        RFC 8600, section 8.3.3, wants the owner to rule on each subscription (``authorize``) or to keep a list
+        (``whitelist``), items to be kept, and nothing to be pushed at the moment of subscribing.  Whatever would deliver items
         to somebody who was not approved (presence, roster groups) or hide them (no payload) is pinned.
         """
         return {

@@ -13,8 +13,8 @@ from slixmpp.xmlstream.stanzabase import StanzaBase
 from structlog.testing import capture_logs
 
 from clearinghouse.demo.ejabberd import Ejabberd
-from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT
 from clearinghouse.demo.platforms import Client, client_platform
+from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT
 from clearinghouse.doors.xmpp.component import Component, State
 from clearinghouse.doors.xmpp.session import Account
 from clearinghouse.enforcers.broker import TopicOwner

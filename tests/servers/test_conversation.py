@@ -180,7 +180,7 @@ async def test_withdrawn_subscriber_receives_nothing_more(world: World, analyst:
             await platform.subscribe(topic.node)
             await house.rule(await house.asked(), approve=True)
             await platform.ruling()
-        await house.owner.withdraw(BROKER, topic.node, "outsider@csirt.example")
+        await house.owner.end(BROKER, topic.node, ["outsider@csirt.example"], affiliation="none")
         assert (await outsider.ruling()).state == "none"
         await provider.publish(topic.node, PHISHING)
         await analyst.delivery()
@@ -196,7 +196,7 @@ async def test_outcast_loses_every_resource_and_may_not_ask_again(world: World, 
         for jid in ("outsider@csirt.example", outsider.jid):
             await outsider.subscribe(topic.node, jid)
             await house.rule(await house.asked(), approve=True)
-        await house.owner.withdraw(BROKER, topic.node, "outsider@csirt.example", outcast=True)
+        await house.owner.end(BROKER, topic.node, ["outsider@csirt.example"], affiliation="outcast")
         await provider.publish(topic.node, PHISHING)
         rulings = [await outsider.ruling() for _ in range(4)]
         assert [ruling.state for ruling in rulings] == ["subscribed", "subscribed", "none", "none"]
@@ -209,8 +209,9 @@ async def test_withdrawing_what_nobody_has_is_no_error(world: World) -> None:
     topic = new_topic()
     async with world.house(topic) as house:
         await house.owner.ensure_topics([topic])
-        await house.owner.withdraw(BROKER, topic.node, "analyst@csirt.example")
-        await house.owner.withdraw(BROKER, topic.node, "analyst@csirt.example", outcast=True)
+        await house.owner.end(BROKER, topic.node, ["analyst@csirt.example"], affiliation="none")
+        await house.owner.end(BROKER, topic.node, ["analyst@csirt.example"], affiliation="outcast")
+        await house.owner.end(BROKER, "no such topic", ["analyst@csirt.example"], affiliation="outcast")
 
 
 def forged_form(node: str) -> Element:

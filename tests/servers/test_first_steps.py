@@ -11,8 +11,8 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from clearinghouse.demo.ejabberd import Ejabberd
-from clearinghouse.demo.servers import API_PORT, CLIENT_PORT, Hosting
 from clearinghouse.demo.platforms import Platform, client_platform
+from clearinghouse.demo.servers import API_PORT, CLIENT_PORT, Hosting
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.processes import done, program
 

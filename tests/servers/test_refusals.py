@@ -1,8 +1,12 @@
-"""What brokers refuse, and how they say it: the broker in memory must be told apart from ejabberd by nobody."""
+"""What brokers refuse, and how they say it: the broker in memory must be told apart from ejabberd by nobody.
+
+Where Prosody with our module says it differently, the page on brokers says so too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
@@ -25,6 +29,7 @@ class Case:
     payload: Callable[[str], Element]
     want: str
     who: str = "owner"
+    prosody: str = ""
 
 
 def request(name: str, **attributes: str) -> Element:
@@ -99,29 +104,31 @@ async def test_broker_refuses(world: World, outsider: Platform) -> None:
         await house.owner.ensure_topics([topic])
         asks = {"owner": house.exchange.ask, "outsider": outsider.link.ask}
         found = {case.note: await said(asks[case.who], case, topic.node) for case in CASES}
-        assert found == {case.note: case.want for case in CASES}
+        assert found == {case.note: (world.make == "prosody" and case.prosody) or case.want for case in CASES}
 
 
 async def test_last_owner_stays(world: World) -> None:
     topic = new_topic()
     async with world.house(topic) as house:
         await house.owner.ensure_topics([topic])
-        await house.exchange.ask(BROKER, "set", pubsub.set_affiliations(topic.node, {US: "none"}))
+        with suppress(StanzaRefused) if world.make == "prosody" else nullcontext():
+            await house.exchange.ask(BROKER, "set", pubsub.set_affiliations(topic.node, {US: "none"}))
         held = pubsub.affiliations_in(await house.exchange.ask(BROKER, "get", pubsub.ask_affiliations(topic.node)))
         assert held == {US: "owner"}
 
 
-async def test_one_who_left_keeps_a_batch_from_ending_others_and_we_cope(world: World, outsider: Platform) -> None:
+async def test_one_who_left_keeps_nobody_else_from_being_ended(world: World, outsider: Platform) -> None:
     topic = new_topic()
     async with world.house(topic) as house:
         await house.owner.ensure_topics([topic])
         await outsider.subscribe(topic.node)
         await house.rule(await house.asked(), approve=True)
         both = [ANALYST, OUTSIDER]
-        with pytest.raises(StanzaRefused, match="not-subscribed"):
-            await house.exchange.ask(BROKER, "set", pubsub.set_subscriptions(topic.node, dict.fromkeys(both, "none")))
-        assert await outsider.subscribe(topic.node) == "subscribed"
-        await house.owner._end(BROKER, topic.node, both)
+        if world.make != "prosody":  # a batch is all or nothing, and there one who is none has to be left out
+            with pytest.raises(StanzaRefused, match="not-subscribed"):
+                await house.exchange.ask(BROKER, "set", pubsub.set_subscriptions(topic.node, dict.fromkeys(both, "none")))
+            assert await outsider.subscribe(topic.node) == "subscribed"
+        await house.owner.end(BROKER, topic.node, both, affiliation="none")
         assert await outsider.subscribe(topic.node) == "pending"
 
 
@@ -131,15 +138,16 @@ async def test_pending_request_can_be_withdrawn(world: World, analyst: Platform)
         await house.owner.ensure_topics([topic])
         await analyst.subscribe(topic.node)
         await house.asked()
-        await house.owner.withdraw(BROKER, topic.node, ANALYST)
+        await house.owner.end(BROKER, topic.node, [ANALYST], affiliation="none")
         assert (await analyst.ruling()).state == "none"
 
 
-async def test_pending_request_is_not_among_the_subscriptions(world: World, analyst: Platform) -> None:
+async def test_pending_request_is_no_subscription_whether_or_not_the_broker_lists_it(world: World, analyst: Platform) -> None:
     topic = new_topic()
     async with world.house(topic) as house:
         await house.owner.ensure_topics([topic])
         await analyst.subscribe(topic.node)
         await house.asked()
         held = await house.exchange.ask(BROKER, "get", pubsub.ask_subscriptions(topic.node))
-        assert pubsub.subscriptions_in(held) == {}
+        assert pubsub.subscriptions_in(held) == ({ANALYST: "pending"} if world.make == "prosody" else {})
+        assert (await house.owner.state(topic)).subscribed == frozenset()

@@ -14,10 +14,10 @@ import pytest
 
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.demo.ejabberd import Ejabberd
-from clearinghouse.demo.servers import COMPONENT_PORT
 from clearinghouse.demo.platforms import Platform
+from clearinghouse.demo.servers import COMPONENT_PORT
 from clearinghouse.demo.worlds import BROKER as OTHER_BROKER
-from clearinghouse.demo.worlds import COMPONENT, ejabberd_world
+from clearinghouse.demo.worlds import COMPONENT, server_world
 from clearinghouse.storage.sql_store import read_store
 from clearinghouse.storage.store import Effect, Recorded
 from tests.servers.processes import Program, program
@@ -131,7 +131,7 @@ async def test_a_wrong_secret_is_told_with_its_mend_and_tried_again(hub: Hub) ->
 
 
 async def test_it_outlives_a_restart_of_its_server(tmp_path: Path) -> None:
-    async with ejabberd_world((ANALYST,), secret="s") as world:
+    async with server_world("ejabberd", (ANALYST,), secret="s") as world:
         hub = Hub.made(tmp_path, world.server.address, broker=OTHER_BROKER, component=COMPONENT, secret="s")
         async with hub.serving() as running:
             await world.server.stop()

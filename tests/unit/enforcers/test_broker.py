@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from clearinghouse.clearing.enforcement import ApproveSubscription, Enforcement, LeavePending, Nothing, RefuseSubscription
 from clearinghouse.clearing.request import Place
-from clearinghouse.enforcers.broker import TRANSIENT, UNSUPPORTED, NothingPending, TopicOwner
+from clearinghouse.enforcers.broker import UNSUPPORTED, NothingPending, TopicOwner
+from clearinghouse.enforcers.hands import TRANSIENT
 from clearinghouse.enforcers.topic_setup import ForeignTopic
 from clearinghouse.errors import BrokerUnavailable, ClearinghouseError
 from clearinghouse.grid.forms import read_form
@@ -38,18 +39,24 @@ class Unwilling:
             raise StanzaRefused(self.condition)
 
 
-ACTIONS: dict[str, Callable[[TopicOwner], Awaitable[None]]] = {
+ACTIONS: dict[str, Callable[[TopicOwner], Awaitable[object]]] = {
     "ensure": lambda owner: owner.ensure_topics([TOPIC]),
     "publishers": lambda owner: owner.set_publishers(TOPIC, ["a@b.example"]),
     "answer": lambda owner: owner.answer(BROKER, "incidents", "a@b.example", approve=True),
-    "withdraw": lambda owner: owner.withdraw(BROKER, "incidents", "a@b.example"),
-    "outcast": lambda owner: owner.withdraw(BROKER, "incidents", "a@b.example", outcast=True),
+    "end": lambda owner: owner.end(BROKER, "incidents", ["a@b.example"], affiliation="none"),
+    "outcast": lambda owner: owner.end(BROKER, "incidents", ["a@b.example"], affiliation="outcast"),
+    "members": lambda owner: owner.set_members(TOPIC, {"a@b.example": "member"}),
+    "affiliations": lambda owner: owner.set_affiliations(TOPIC, {"a@b.example": "outcast"}),
+    "publisher": lambda owner: owner.add_publisher(BROKER, "incidents", "a@b.example"),
+    "member": lambda owner: owner.add_member(BROKER, "incidents", "a@b.example"),
+    "create": lambda owner: owner.create(TOPIC, "a@b.example"),
+    "state": lambda owner: owner.state(TOPIC),
 }
 
 
 @pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS.keys())
 @pytest.mark.parametrize("condition", sorted(TRANSIENT))
-async def test_broker_that_is_away_is_unavailable(action: Callable[[TopicOwner], Awaitable[None]], condition: str) -> None:
+async def test_broker_that_is_away_is_unavailable(action: Callable[[TopicOwner], Awaitable[object]], condition: str) -> None:
     with pytest.raises(BrokerUnavailable, match=condition):
         await action(TopicOwner(Unwilling(condition), US))
 
@@ -57,7 +64,7 @@ async def test_broker_that_is_away_is_unavailable(action: Callable[[TopicOwner],
 @pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS.keys())
 @pytest.mark.parametrize("condition", ["forbidden", "not-acceptable", "undefined-condition"])
 async def test_any_other_refusal_is_an_error_of_ours_and_no_reason_to_wait(
-    action: Callable[[TopicOwner], Awaitable[None]], condition: str
+    action: Callable[[TopicOwner], Awaitable[object]], condition: str
 ) -> None:
     with pytest.raises(ClearinghouseError) as refused:
         await action(TopicOwner(Unwilling(condition), US))
