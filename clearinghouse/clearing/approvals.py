@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from clearinghouse.clearing.cases import Approval, Case
 from clearinghouse.clearing.desk_texts import DeskText, NoDeskText, check, pins_of, requesters_of
-from clearinghouse.clearing.people import NeedsSignature, Speaker
+from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.request import LOCAL_USER, Request
-from clearinghouse.clearing.vocabulary import EVERYTHING, Door, shown
+from clearinghouse.clearing.vocabulary import EVERYTHING, Door
 from clearinghouse.keynote import Proof
 from clearinghouse.keynote.licensees import principals
 from clearinghouse.keynote.octets import to_octets
@@ -73,17 +73,13 @@ def asked_by(who: Speaker, operation: str, identity: str, *, of: Request | None 
     """Return the question whether *who* may `revoke`, `administer` or `explain`; *identity* names the question.
 
     *of* is the request of the case or grant that it is about, whose id is *thing*; for `administer`, *thing* is
-    the id of a credential or a key.  Raises `NeedsSignature` where the speaker's name rests on the word of a host
-    that does not reach so far (rule R10).
+    the id of a credential or a key.  Where the speaker's name rests on a host's word that does not reach so far
+    (`reaches`), nobody asks, and the answer is no.
     """
-    if not reaches(who, of):
-        raise NeedsSignature(
-            f"`{shown(who.vouched_by)}` vouches for who speaks, and has no say about this",
-            mend="sign it with a key, or do it at the clearinghouse's own host",
-        )
     claims = about(of, thing) if of is not None else {"case": thing}
     seen = {"vouched_by": who.vouched_by} if who.door is Door.CHAT else {}
-    return Request(identity, operation, who.door, who.principals, observed=seen, claims=claims)
+    names = who.principals if reaches(who, of) else ()
+    return Request(identity, operation, who.door, names, observed=seen, claims=claims)
 
 
 def reaches(who: Speaker, of: Request | None) -> bool:

@@ -129,7 +129,7 @@ def _signed(approvals: Iterable[bytes], desk: str, admissions: Admissions, budge
     """Admit what our own desk has signed; its length follows from the request's, which was bounded where it came in."""
 
     def admit(raw: bytes, source: str) -> Admitted:
-        found = admissions.admit(raw, limits=_OURS, budget=budget, learn=False, source=source)
+        found = admissions.admit(raw, limits=_OURS, budget=budget, source=source)
         if found.authorizer != desk:
             raise NoApproval("it is not by the desk's key", mend="have the case approved anew")
         return found

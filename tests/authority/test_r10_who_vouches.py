@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from clearinghouse.clearing.approvals import approve_request, asked_by, counted
+from clearinghouse.clearing.approvals import approve_request, asked_by, counted, reaches
 from clearinghouse.clearing.cases import Approval, Case
 from clearinghouse.clearing.consequences import consequences
 from clearinghouse.clearing.decision import Outcome
-from clearinghouse.clearing.people import NeedsSignature, Speaker
+from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.vocabulary import OPERATIONS, Door
 from tests.world import HUB, INCIDENTS, NOON, Community, request, who
 
@@ -88,12 +88,12 @@ def test_r10_a_host_cannot_bring_a_key_or_a_local_user(world: Community, name: s
 
 @pytest.mark.parametrize("operation", ["approve", "revoke", "explain", "administer"])
 def test_r10_no_command_under_a_forged_name_reaches_another_hosts_topics(world: Community, operation: str) -> None:
-    """Whatever policy says of the JID: the question is not even put."""
+    """Whatever policy says of the JID: under that name nobody asks."""
     case, own = case_of(world, INCIDENTS, HUB), case_of(world, "evil-topic", EVIL)
     speaker = Speaker("Olga", NAMES, Door.CHAT, EVIL)
     for of in (case.request, None):
-        with pytest.raises(NeedsSignature, match=f"`{EVIL}` vouches for who speaks, and has no say about this"):
-            asked_by(speaker, operation, "question", of=of, thing=case.id)
+        assert not reaches(speaker, of)
+        assert world.ask(asked_by(speaker, operation, "question", of=of, thing=case.id)).outcome is Outcome.REFUSED
     if operation != "administer":
         assert world.ask(asked_by(speaker, operation, "question", of=own.request, thing=own.id)).value == "allow", "its own topic"
 
