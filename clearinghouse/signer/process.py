@@ -11,7 +11,6 @@ import asyncio
 import os
 import signal
 import socket
-import struct
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from clearinghouse.keynote.keys import PrivateKey, read_key_file
 from clearinghouse.signer.frames import as_bytes, as_text, receive, send
 from clearinghouse.signer.hardening import harden
 from clearinghouse.signer.rules import DeskRule, LogRule, Role
+from clearinghouse.sockets import listening, peer_user, removed
 
 MAX_CONNECTIONS: Final = 16
 """Connections at once: one service, and what may linger of its last ones."""
@@ -85,13 +85,15 @@ async def _with_parent(role: Role, found: DeskRule | LogRule | ClearinghouseErro
 
 
 def listen(duty: Duty, path: Path, user: int) -> None:
-    """Serve everybody who runs as *user*, a uid, or as we do, on the socket *path*, until a signal ends us."""
+    """Serve everybody who runs as *user*, a uid, or as we do, on the socket *path*, until a signal ends us.
+
+    For another user everybody can connect, and the kernel tells us who it is.
+    """
     duty, path = _absolute(duty), path.absolute()
-    with closing(_bound(path, shared=user != os.geteuid())) as bound:
+    with closing(listening(path, shared=user != os.geteuid())) as bound:
         harden()
         asyncio.run(_listen(_Desk(duty.role, duty.rule(), frozenset({user, os.geteuid()})), bound))
-    with suppress(OSError):
-        path.unlink()
+    removed(path)
 
 
 async def _listen(desk: _Desk, bound: socket.socket) -> None:
@@ -100,26 +102,6 @@ async def _listen(desk: _Desk, bound: socket.socket) -> None:
         asyncio.get_running_loop().add_signal_handler(each, ended.set)
     async with await asyncio.start_unix_server(desk.admit, sock=bound):
         await ended.wait()
-
-
-def _bound(path: Path, *, shared: bool) -> socket.socket:
-    """Return a listening socket; one whose owner has gone is replaced.
-
-    Mode 0600 for our own user alone.  For another user everybody can connect, and the kernel tells us who it is.
-    """
-    with suppress(ConnectionRefusedError, FileNotFoundError), closing(socket.socket(socket.AF_UNIX)) as probe:
-        probe.connect(str(path))
-        raise BadSettings(f"somebody answers at `{path}` already", mend="end that one, or take another socket")
-    path.unlink(missing_ok=True)
-    bound = socket.socket(socket.AF_UNIX)
-    before = os.umask(0o177)
-    try:
-        bound.bind(str(path))
-    finally:
-        os.umask(before)
-    if shared:
-        path.chmod(0o666)
-    return bound
 
 
 def _absolute(duty: Duty) -> Duty:
@@ -139,7 +121,7 @@ class _Desk:
     async def admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection of somebody who may ask; hang up on everybody else."""
         with closing(writer), suppress(ConnectionError):
-            if self._open < MAX_CONNECTIONS and _peer(writer) in self.users:
+            if self._open < MAX_CONNECTIONS and peer_user(writer) in self.users:
                 self._open += 1
                 try:
                     await self.converse(reader, writer)
@@ -166,10 +148,3 @@ class _Desk:
             return {"error": error.as_json()}
         except Exception as error:  # noqa: BLE001 - one hostile text must not end the desk; it learns the name of the mistake
             return {"error": InternalError(f"the signer failed ({type(error).__name__})", mend="report what was asked").as_json()}
-
-
-def _peer(writer: asyncio.StreamWriter) -> int:
-    """Return the uid of the other side, as the kernel noted it when it connected (unix(7), SO_PEERCRED)."""
-    connection = writer.get_extra_info("socket")
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return int(uid)
