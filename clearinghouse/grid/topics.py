@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 MAX_PAYLOAD_BYTES: Final = 65_536
 """Bytes in one item, as configured at the node: a long IODEF document, and a quarter of ejabberd's usual stanza limit."""
+
+AccessModel: TypeAlias = Literal["authorize", "whitelist"]
+"""Whether the owner rules on each subscription, or keeps a list of those who may subscribe (XEP-0060, section 4.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class Topic:
     payload_type: str
     title: str = ""
     max_items: int = 100
-    access_model: str = "authorize"
+    access_model: AccessModel = "authorize"
 
     def configuration(self) -> dict[str, str]:
         """Return the node configuration (XEP-0060, section 16.4.4) that makes the node this topic.
