@@ -22,8 +22,6 @@ from tests.unit.doors.paper import NOON
 PAGE = (Path(__file__).parents[3] / "docs/reference/xmpp.md").read_text()
 FOUND = [fromstring(text) for text in re.findall(r"```xml\n(.*?)```", PAGE, re.DOTALL)]  # noqa: S314 - of our own page
 STANZAS = {stanza.attrib["id"] + stanza.attrib["type"]: stanza for stanza in FOUND}
-    stanza.get("id", "") + stanza.get("type", ""): stanza for stanza in map(fromstring, re.findall(r"```xml\n(.*?)```", PAGE, re.DOTALL))
-}
 SENSOR = Subscriber("sensor@soc.example/1", "sensor@soc.example", "sensor@soc.example/1", "soc.example")
 
 
