@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from clearinghouse.clearing.decision import Decision
+from clearinghouse.clearing.wire import stamp
 from clearinghouse.cli.output import clean, mark, say
 from clearinghouse.errors import ClearinghouseError
+from clearinghouse.runtime.logbook import Kept
 from clearinghouse.runtime.replay import proven_again
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.holdings import Holdings
 from clearinghouse.storage.store import Recorded
 
 
-class Archives(Protocol):
+class Witness(Protocol):
     """What is needed here of `clearinghouse.storage.store.Store`."""
+
+    async def entry_of(self, ref: str) -> Kept | None:
+        """Return the first entry of the log about *ref*."""
 
     async def archived(self, version: str) -> Archive | None:
         """Return what the snapshot *version* was made of."""
@@ -32,6 +38,8 @@ class Verdict(StrEnum):
     """The facts, or the snapshot, are gone under the retention rule."""
     UNPROVEN = "unproven"
     """No query was made then, so there is none to make again: the request was malformed, or nothing could be said."""
+    CONTRADICTS = "contradicts"
+    """The log's record of the decision, which is signed, says something else than the decision that is kept beside it."""
     DAMAGED = "damaged"
     """What was archived is not what the decision names."""
 
@@ -65,7 +73,7 @@ class Replays:
     def add(self, found: Difference) -> None:
         """Count one decision."""
         self.counts[found.verdict] += 1
-        if found.verdict in {Verdict.DIFFERS, Verdict.DAMAGED}:
+        if found.verdict in {Verdict.DIFFERS, Verdict.CONTRADICTS, Verdict.DAMAGED}:
             self.differences.append(found)
 
     def as_json(self) -> dict[str, Any]:
@@ -73,11 +81,15 @@ class Replays:
         return {"counts": {str(name): count for name, count in self.counts.items()}, "differences": [e.as_json() for e in self.differences]}
 
 
-async def replay_all(store: Archives, recorded: Iterable[Recorded]) -> Replays:
+async def replay_all(store: Witness, recorded: Iterable[Recorded]) -> Replays:
     """Decide *recorded* requests again; the snapshot of the one before is kept, for most share it."""
     replays, version = Replays(), ""
     holdings: Holdings | None = None
     for each in recorded:
+        logged = _logged(await store.entry_of(each.decision.id))
+        if logged and (other := _contradiction(each, logged)):
+            replays.add(Difference(each.decision.id, Verdict.CONTRADICTS, _answer(each.decision), other))
+            continue
         if each.proof is None:
             replays.add(_unproven(each))
             continue
@@ -91,7 +103,28 @@ async def replay_all(store: Archives, recorded: Iterable[Recorded]) -> Replays:
     return replays
 
 
-async def _holdings(store: Archives, version: str) -> Holdings | None:
+def _logged(kept: Kept | None) -> dict[str, Any]:
+    """Return the record in the log; nothing where it is erased, or the decision is older than the log."""
+    record: dict[str, Any] = {} if kept is None or kept.record is None else json.loads(kept.record)
+    return record
+
+
+def _contradiction(recorded: Recorded, logged: Mapping[str, Any]) -> str:
+    """Return what the log's record says otherwise, of all that no mask hides."""
+    then = recorded.decision
+    kept = {
+        "at": stamp(then.at),
+        "engine": recorded.engine,
+        "operation": then.request.operation,
+        "outcome": then.outcome.value,
+        "reason": then.reason.code,
+        "snapshot": then.version,
+        "value": then.value,
+    }
+    return ", ".join(f"{name} `{logged.get(name)}`" for name, value in kept.items() if logged.get(name) != value)
+
+
+async def _holdings(store: Witness, version: str) -> Holdings | None:
     archive = await store.archived(version)
     return None if archive is None else archive.holdings()
 
@@ -117,7 +150,7 @@ def _answer(decision: Decision) -> str:
 def tell_replays(found: Replays) -> None:
     """Print each difference, and the counts."""
     for each in found.differences:
-        again = f"today {each.again}" if each.verdict is Verdict.DIFFERS else each.again
+        again = f"{_BEFORE.get(each.verdict, '')}{each.again}"
         say(mark(good=False), f" {each.id}: then {clean(each.then)}, {clean(again)}")
     say(mark(good=found.ok), f" {_counted(found)}")
 
@@ -127,10 +160,12 @@ def _counted(found: Replays) -> str:
     return ", ".join(told) or "there are no decisions yet"
 
 
+_BEFORE = {Verdict.DIFFERS: "today ", Verdict.CONTRADICTS: "in the log "}
 _WORDS = {
     Verdict.AGREES: "decided the same again",
     Verdict.DIFFERS: "decided differently",
     Verdict.ERASED: "erased",
     Verdict.UNPROVEN: "of which nothing was proven",
+    Verdict.CONTRADICTS: "that the log contradicts",
     Verdict.DAMAGED: "whose snapshot is damaged",
 }

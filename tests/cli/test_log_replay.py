@@ -54,6 +54,20 @@ async def test_a_record_that_says_another_answer_is_reported(capsys: pytest.Capt
     assert "2 decided the same again, 1 decided differently" in told
 
 
+async def test_a_decision_that_is_kept_otherwise_than_the_log_tells_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    store, (granted, refused, later) = await decided()
+    for each in (granted, refused, later):
+        await store.record(each.decision)
+    assert (await replay_all(store, [granted, refused, later])).ok
+    forged = replace(
+        later, decision=replace(later.decision, version=granted.decision.version, value="deny", outcome=refused.decision.outcome)
+    )
+    found = await replay_all(store, [granted, refused, forged])
+    assert [(each.id, each.verdict) for each in found.differences] == [(later.decision.id, Verdict.CONTRADICTS)]
+    tell_replays(found)
+    assert "in the log outcome `granted`, snapshot `" in capsys.readouterr().out
+
+
 async def test_a_fact_that_was_changed_shows_where_the_answer_rests_on_it() -> None:
     store, (granted, *_) = await decided()
     request = granted.decision.request
