@@ -13,11 +13,11 @@ from clearinghouse.enforcers.topic_setup import ForeignTopic, check_configuratio
 from clearinghouse.errors import PeerError
 from clearinghouse.grid import pubsub
 from clearinghouse.grid.stanzas import StanzaRefused
-from clearinghouse.grid.topics import Topic
+from clearinghouse.grid.topics import AccessModel, Topic
 
 log = structlog.get_logger(__name__)
 
-MEANWHILE: Final[Mapping[str, str]] = {"authorize": "whitelist", "whitelist": "authorize"}
+MEANWHILE: Final[Mapping[AccessModel, AccessModel]] = {"authorize": "whitelist", "whitelist": "authorize"}
 """Which model a node has while subscriptions of its former life are ended: nobody gets in by it unasked, and it
 is not the one that is wanted, so that whoever finds it knows that this is not done yet."""
 
