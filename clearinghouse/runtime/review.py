@@ -7,7 +7,8 @@ broker is told by whoever tells them.  An open case that policy comes to answer 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
@@ -23,6 +24,7 @@ from clearinghouse.clearing.vocabulary import lowest_of
 from clearinghouse.errors import PeerError, Unavailable
 from clearinghouse.runtime.books import Books, Crossed
 from clearinghouse.runtime.carrying import Carrier
+from clearinghouse.runtime.casework import Casework
 from clearinghouse.runtime.judging import NO_LONGER, Holds, Judge, Judgement, Lost, Unsure
 from clearinghouse.storage.changes import CaseMoved, Change, Decided, GrantEnded, Settled
 from clearinghouse.storage.store import Effect
@@ -51,33 +53,60 @@ class Expired(PeerError):
 
 @dataclass(slots=True)
 class Review:
-    """``conclude`` finishes a case of which enough people have approved; ``overturn`` is told that something is over."""
+    """``overturn`` is told that something is over; the books are heard, so that nothing escapes a review that runs."""
 
     books: Books
     judge: Judge
     carrier: Carrier
-    conclude: Callable[[Case], Awaitable[object]]
+    casework: Casework
     overturn: Callable[[], None]
+    _all: bool = False
+    _late: set[str] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _since: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.books.heard.append(self._hear)
+
     def wake(self) -> None:
-        """Review everything soon, or again from the beginning: there is a new snapshot."""
+        """Review everything soon, or again from the beginning: there is a new snapshot, or the service starts."""
+        self._all = True
         self._wake.set()
 
     async def run(self) -> None:
         """Review whenever woken, until cancelled."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_SECONDS if self.casework.stuck else None):
+                    await self._wake.wait()
             try:
-                await self.everything()
+                await self.look()
             except Unavailable as error:
                 log.warning("review_failed", reason=error.message, mend=error.mend)
                 await self._again()
             except Exception:  # one review must not end the next
                 log.exception("failed")
                 await self._again()
+
+    async def look(self) -> None:
+        """Review what has to be reviewed now: everything, or what was decided late and what is stuck."""
+        self._wake.clear()
+        if self._all:
+            self._all = False
+            self._late.clear()
+            await self.everything()
+        else:
+            late, self._late = self._late | self.casework.stuck, set()
+            await self._grants([self.books.grants[each] for each in late & self.books.grants.keys()], None)
+            await self._cases([self.books.cases[each] for each in late & self.books.cases.keys()], None)
+
+    def _hear(self, change: Change) -> None:
+        """Note what was decided from another snapshot than there is now: a review may have passed its place already."""
+        if isinstance(change, Decided) and change.decision.version != self._version:
+            late = {each.id for each in (change.opens, change.gives) if each is not None}
+            if late:
+                self._late |= late
+                self._wake.set()
 
     async def everything(self) -> bool:
         """Review all grants and cases; say whether one snapshot was all that it saw: a newer one begins anew, and says no."""
@@ -108,7 +137,7 @@ class Review:
 
     async def _again(self) -> None:
         await asyncio.sleep(RETRY_SECONDS)
-        self._wake.set()
+        self.wake()
 
     async def _breathe(self) -> None:
         if perf_counter() - self._since > SLICE_SECONDS:
@@ -118,7 +147,7 @@ class Review:
     def _overtaken(self, version: str | None) -> bool:
         if version is None or version == self._version:
             return False
-        self._wake.set()
+        self.wake()
         return True
 
     # -- grants
@@ -188,7 +217,7 @@ class Review:
 
     # -- cases
 
-    async def _cases(self, cases: Iterable[Case], version: str) -> bool:
+    async def _cases(self, cases: Iterable[Case], version: str | None) -> bool:
         for case in cases:
             if self._overtaken(version):
                 return False
@@ -217,7 +246,7 @@ class Review:
 
     async def _concluded(self, case: Case) -> None:
         try:
-            await self.conclude(case)
+            await self.casework.conclude(case)
         except (CaseClosed, Crossed) as error:
             log.info("crossed", reason=error.message)
         except Unavailable as error:
