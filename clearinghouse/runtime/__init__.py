@@ -7,6 +7,7 @@ folders, ``checks`` says what would be loaded.
 
 from __future__ import annotations
 
-from clearinghouse.runtime.service import Service, running, serve
+from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.service import running, serve
 
 __all__ = ["Service", "running", "serve"]

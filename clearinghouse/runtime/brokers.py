@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, TypeAlias, assert_never
 
 import structlog
 
-from clearinghouse.clearing.enforcement import ApproveSubscription, Enforcement, LeavePending, Nothing, RefuseSubscription
+from clearinghouse.clearing.enforcement import (
+    AdmitMember,
+    AdmitPublisher,
+    ApproveSubscription,
+    CreateTopic,
+    Enforcement,
+    LeavePending,
+    Nothing,
+    RefuseSubscription,
+)
 from clearinghouse.clearing.request import Place
 from clearinghouse.doors.xmpp.component import LONGEST_WAIT_SECONDS, Component, back_off
 from clearinghouse.doors.xmpp.exchange import Exchange, Hearer
@@ -52,7 +61,7 @@ class LinkPlan:
     def askings(self) -> Mapping[tuple[str, str], Asking]:
         """Return what is known about each topic, by broker and node."""
         vouchers = {each.jid: each.voucher for each in self.brokers}
-        return {(each.broker, each.node): Asking(each.as_topic(), vouchers[each.broker]) for each in self.topics}
+        return {(each.broker, each.node): Asking(each.as_topic(), vouchers[each.broker], each.publishers) for each in self.topics}
 
 
 MakeLink: TypeAlias = Callable[[LinkPlan, Hearer], Link]
@@ -76,33 +85,73 @@ def component_link(plan: LinkPlan, asked: Hearer) -> Link:
     return Component(account, plan.believed(), asked)
 
 
+class Register:
+    """Every topic that is ours to rule over, by broker and node: those of the settings, and those that platforms had us make."""
+
+    def __init__(self, plans: Iterable[LinkPlan]) -> None:
+        """Begin with the topics of the settings."""
+        self.askings: dict[tuple[str, str], Asking] = {place: asking for plan in plans for place, asking in plan.askings().items()}
+
+    def add(self, asking: Asking) -> None:
+        """Rule over one more topic."""
+        self.askings.setdefault((asking.topic.broker, asking.topic.node), asking)
+
+    def at(self, brokers: Iterable[str]) -> list[Asking]:
+        """Return the topics at *brokers*."""
+        known = set(brokers)
+        return [asking for (broker, _), asking in self.askings.items() if broker in known]
+
+
+Greeting: TypeAlias = "Callable[[Seat], Awaitable[None]]"
+"""What is done at each new session, once the topics are set up; raises errors of our tree."""
+
+
 @dataclass(slots=True)
 class Seat:
     """A link at work: topics set up when it connects, and whatever was left undone done again.
 
-    ``catch_up`` retries what is owed; then the brokers are asked for the forms of all who still wait.
+    The ``greetings`` are run in their order.  ``catch_up`` retries what is owed; then the brokers are asked for the
+    forms of all who still wait; where an answer met no question, ``compare`` looks who is subscribed.
     """
 
     plan: LinkPlan
     link: Link
+    register: Register
+    greetings: Sequence[Greeting]
     catch_up: Callable[[frozenset[str]], Awaitable[None]]
+    compare: Greeting
     owner: TopicOwner = field(init=False)
     _behind: asyncio.Event = field(default_factory=asyncio.Event)
+    _doubted: bool = False
     _waits: Iterator[float] = field(default_factory=back_off)
 
     def __post_init__(self) -> None:
         self.owner = TopicOwner(self.link.exchange, self.plan.component)
-        topics = [each.as_topic() for each in self.plan.topics]
-        self.link.connected += [
-            partial(self.owner.ensure_topics, topics),
-            *(partial(self.owner.set_publishers, each.as_topic(), each.publishers) for each in self.plan.topics),
-            self._recover,
-        ]
+        self.link.connected += [self._set_up, *(partial(each, self) for each in self.greetings), self._recover, partial(self.compare, self)]
 
-    def fall_behind(self, *, full: bool = False) -> None:
-        """Note that something was left undone: it is looked for soon, and sooner where only our hands were *full*."""
+    @property
+    def brokers(self) -> frozenset[str]:
+        """The brokers that this link reaches."""
+        return frozenset(each.jid for each in self.plan.brokers)
+
+    @property
+    def askings(self) -> list[Asking]:
+        """The topics at these brokers."""
+        return self.register.at(self.brokers)
+
+    def believe(self) -> None:
+        """Take the brokers' forms about every topic that is ours now, and about no other (rule R12)."""
+        topics = [each.topic for each in self.askings]
+        self.link.exchange.brokers = {jid: frozenset(each.node for each in topics if each.broker == jid) for jid in self.brokers}
+
+    def fall_behind(self, *, full: bool = False, doubt: bool = False) -> None:
+        """Note that something was left undone: it is looked for soon, and sooner where only our hands were *full*.
+
+        With *doubt*, what the broker has may not be what we know.
+        """
         if full:
             self._waits = back_off()
+        self._doubted |= doubt
         self._behind.set()
 
     async def keep_up(self) -> None:
@@ -123,6 +172,9 @@ class Seat:
     async def _tried(self) -> bool:
         try:
             await self._recover()
+            if self._doubted:
+                self._doubted = False
+                await self.compare(self)
         except Unavailable as error:
             log.warning("catching_up_failed", reason=error.message, mend=error.mend)
             return False
@@ -130,16 +182,24 @@ class Seat:
             log.error("catching_up_refused", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
         return True
 
+    async def _set_up(self) -> None:
+        self.believe()
+        await self.owner.ensure_topics(each.topic for each in self.askings)
+
     async def _recover(self) -> None:
-        await self.catch_up(frozenset(each.jid for each in self.plan.brokers))
-        await self.owner.recover(each.as_topic() for each in self.plan.topics)
+        await self.catch_up(self.brokers)
+        await self.owner.recover(each.topic for each in self.askings)
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerEnforcer:
-    """Implements `clearinghouse.clearing.clear.Enforcer`: tells each broker what was decided about its topics."""
+    """Implements `clearinghouse.clearing.clear.Enforcer`: tells each broker what was decided about its topics.
+
+    ``missed`` hears of a broker that had no such request: it was taken back, or somebody else has answered it.
+    """
 
     owners: Mapping[str, TopicOwner]
+    missed: Callable[[str], None] = lambda _: None
 
     async def carry_out(self, enforcement: Enforcement) -> None:
         """Make the enforcement true at the broker; raises `BrokerUnavailable`."""
@@ -149,6 +209,9 @@ class BrokerEnforcer:
                     await self._owner(place).carry_out(enforcement)
                 except NothingPending as error:
                     log.info("nothing_pending", id=decision, reason=error.message, noise=place.subscriber.partition("/")[0])
+                    self.missed(place.broker)
+            case AdmitMember(place) | AdmitPublisher(place) | CreateTopic(place):
+                await self._owner(place).carry_out(enforcement)
             case LeavePending() | Nothing():
                 pass
             case _:

@@ -1,25 +1,33 @@
-"""Every question is decided once, a few at a time, in the order in which they arrive."""
+"""Every question is decided once, a few at a time, and in an order that is fair to all who ask."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from clearinghouse.clearing.clear import ClockBehind, Desk, check_clock, clear
+from clearinghouse.clearing.cases import Case
 from clearinghouse.clearing.decision import Decision, Outcome
-from clearinghouse.clearing.enforcement import enforcement_of
-from clearinghouse.clearing.request import Place
+from clearinghouse.clearing.request import Place, Request
+from clearinghouse.clearing.senders import RateLimited
+from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.grid.topics import SubscriptionAsked
+from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.questions import Asking, agrees, place_of, request_of
-from clearinghouse.storage.store import Effect, Recorded, Store
+from clearinghouse.runtime.effects import Behind, Effects, tell_refused
+from clearinghouse.runtime.fairness import FairQueue
+from clearinghouse.runtime.ledger import TellingLedger
+from clearinghouse.runtime.questions import Asking, place_of, request_of, same_facts
+from clearinghouse.runtime.rates import Rates
+from clearinghouse.runtime.ruled import Ruled, is_owed
+from clearinghouse.runtime.ruling import Bench
 
 log = structlog.get_logger(__name__)
 
@@ -29,62 +37,90 @@ MAX_WAITING: Final = 1_000
 MAX_EACH: Final = 8
 """Of these, questions of one bare JID, with whatever resources it asks: one stranger leaves room for everybody else."""
 
-WORKERS: Final = 16
-"""Questions in hand at once: each waits for the disk and the broker, none for the processor."""
+WORKERS: Final = 64
+"""Questions in hand at once: each waits for the disk and the broker, none for the processor, and all that wait for
+the disk together wait once."""
 
 
-class Behind(Protocol):
-    """Is told where something was left undone; *full* if for no other reason than that our hands were."""
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What was asked, and when; *again* asks about a case that waits for people already."""
 
-    def __call__(self, broker: str, *, full: bool = False) -> None:
-        """Look for it soon."""
+    asked: SubscriptionAsked
+    arrived: float
+    again: bool = False
 
 
 @dataclass(slots=True)
 class Intake:
     """Takes questions from the doors, has them decided, and sees to it that the answer is given.
 
-    A question that arrives again while it is in hand, or after it was decided under the same policy, is
-    the same question.
+    A question that arrives again while it is in hand, while it waits for people, or after it was decided under the
+    same policy, is the same question.  None of this reads the store.
     """
 
-    desk: Desk
-    store: Store
+    bench: Bench
+    books: Books
+    ledger: TellingLedger
+    effects: Effects
     askings: Mapping[tuple[str, str], Asking]
+    rates: Rates
     behind: Behind
     chance: Chance
-    _waiting: asyncio.Queue[tuple[SubscriptionAsked, float]] = field(default_factory=lambda: asyncio.Queue(MAX_WAITING))
+    _waiting: FairQueue[_Question] = field(default_factory=lambda: FairQueue(MAX_WAITING))
     _in_hand: set[Place] = field(default_factory=set)
     _each: Counter[str] = field(default_factory=Counter)
     _busy: set[asyncio.Task[None]] = field(default_factory=set)
     _closing: bool = False
 
+    @property
+    def in_hand(self) -> AbstractSet[Place]:
+        """The places whose questions wait or are being answered."""
+        return self._in_hand
+
     def ask(self, asked: SubscriptionAsked) -> None:
         """Take a question; returns at once (see `Exchange`)."""
-        place = place_of(asked)
+        place, subscriber = place_of(asked), asked.subscriber
         if place in self._in_hand:
             if not place.subid:
                 self.behind(place.broker)  # it may have been asked anew since, and nothing tells the two apart
-        elif self._each[asked.subscriber.bare] >= MAX_EACH:
-            log.warning("too_many_of_one", broker=place.broker, subscriber=asked.subscriber.bare, noise=asked.subscriber.bare)
+        elif self._each[subscriber.bare] >= MAX_EACH:
+            log.warning("too_many_of_one", broker=place.broker, subscriber=subscriber.bare, noise=subscriber.bare)
+            self.behind(place.broker)
+        elif not self._same(place) and not self._paced(asked):
             self.behind(place.broker)
         else:
-            self._take(asked, place)
+            self._take(_Question(asked, self.chance.elapsed()), place)
 
-    def _take(self, asked: SubscriptionAsked, place: Place) -> None:
+    def reconsider(self, case: Case) -> None:
+        """Decide again what waits for people: policy has changed, and may answer it without them."""
+        place = case.request.place
+        if place is not None and place not in self._in_hand and (place.broker, place.node) in self.askings:
+            asked = SubscriptionAsked(place.broker, place.node, read_subscriber(place.subscriber), place.subid)
+            self._take(_Question(asked, self.chance.elapsed(), again=True), place)
+
+    def _paced(self, asked: SubscriptionAsked) -> bool:
         try:
-            self._waiting.put_nowait((asked, self.chance.elapsed()))
-        except asyncio.QueueFull:
-            log.warning("too_many_questions", broker=place.broker, waiting=MAX_WAITING, noise=place.broker)
-            self.behind(place.broker, full=True)
-        else:
-            self._in_hand.add(place)
-            self._each[asked.subscriber.bare] += 1
+            self.rates.take(asked.subscriber.bare, asked.subscriber.domain)
+        except RateLimited:
+            return False
+        return True
+
+    def _take(self, question: _Question, place: Place) -> None:
+        subscriber = question.asked.subscriber
+        self._in_hand.add(place)
+        self._each[subscriber.bare] += 1
+        gone = self._waiting.put(question, subscriber.domain, subscriber.bare)
+        if gone is not None:
+            log.warning("too_many_questions", broker=gone.asked.broker, waiting=MAX_WAITING, noise=gone.asked.broker)
+            self._let_go(gone.asked)
+            self.behind(gone.asked.broker, full=True)
 
     def _let_go(self, asked: SubscriptionAsked) -> None:
         self._in_hand.discard(place_of(asked))
         self._each[asked.subscriber.bare] -= 1
-        self._each += Counter()  # which forgets whoever has none left
+        if self._each[asked.subscriber.bare] <= 0:
+            del self._each[asked.subscriber.bare]
 
     async def run(self) -> None:
         """Answer questions until cancelled."""
@@ -101,101 +137,66 @@ class Intake:
     async def _work(self) -> None:
         me = asyncio.current_task()
         while me is not None and not self._closing:
-            asked, arrived = await self._waiting.get()
+            question = await self._waiting.get()
             self._busy.add(me)
             try:
-                await self._told(asked, arrived)
+                await self._told(question)
             finally:
                 self._busy.discard(me)
-                self._let_go(asked)
+                self._let_go(question.asked)
 
-    async def _told(self, asked: SubscriptionAsked, arrived: float) -> None:
+    async def _told(self, question: _Question) -> None:
         """Answer, or say why not; a question that could not be answered now is looked for again."""
+        asked = question.asked
         try:
-            await self._answer(asked, arrived)
+            await self._answer(question)
         except Unavailable as error:
             log.warning("left_undone", broker=asked.broker, topic=asked.node, reason=error.message, mend=error.mend, noise=asked.broker)
             self.behind(asked.broker)
         except ClearinghouseError as error:
-            _tell_refused(asked.broker, asked.node, error)
+            tell_refused(asked.broker, asked.node, error)
         except Exception:  # one question must not stop the others
             log.exception("failed", broker=asked.broker, topic=asked.node, noise=asked.subscriber.bare)
             self.behind(asked.broker)
 
-    async def _answer(self, asked: SubscriptionAsked, arrived: float) -> None:
-        earlier = await self._earlier(place_of(asked))
-        if earlier is not None:
-            await self.finish(earlier)
+    async def _answer(self, question: _Question) -> None:
+        place = place_of(question.asked)
+        if self._waits(place) and not question.again:
             return
-        request = request_of(asked, self.askings[asked.broker, asked.node], self.chance.new_id())
-        decision = await clear(request, self.desk, now=self.chance.now())
+        earlier = self._earlier(place)
+        if earlier is not None:
+            await self.effects.finish(earlier)
+            return
+        request = request_of(question.asked, self.askings[place.broker, place.node], self.chance.new_id())
+        if question.again and self.bench.ruled(request).outcome is Outcome.PENDING:
+            return
+        decision = await self._decided(request, question.arrived)
         if decision.outcome is Outcome.UNANSWERED:
-            self.behind(asked.broker)
-        await self._settle(decision, timedelta(seconds=self.chance.elapsed() - arrived))
+            self.behind(place.broker)
+        if is_owed(decision):
+            await self.effects.settle(decision, timedelta(seconds=self.chance.elapsed() - question.arrived))
 
-    async def _earlier(self, place: Place) -> Recorded | None:
-        """Return the decision that answers this very question already.
+    def _same(self, place: Place) -> bool:
+        """Say whether a question about *place* is answered already, and so costs next to nothing."""
+        return self._waits(place) or self._earlier(place) is not None
 
-        Without a name of its own (``subid``) a question may be a new one, unless the last answer was to wait.
+    def _waits(self, place: Place) -> bool:
+        """Say whether a question waits for people, who see what would be stated today.
+
+        Whatever policy comes to say about it meanwhile is found by the review of every new snapshot.
         """
-        found = await self.store.ruled(place)
-        same = found is not None and (bool(place.subid) or found.decision.outcome is Outcome.PENDING)
-        return found if found is not None and same and self.holds(found) else None
+        case = self.books.case_at(place)
+        return case is not None and same_facts(case.request, self.askings[place.broker, place.node])
 
-    def holds(self, recorded: Recorded) -> bool:
-        """Say whether a decision is what would be decided now: same policy, same facts, no date passed (rule R20)."""
-        decision, place = recorded.decision, recorded.decision.request.place
-        now = max(self.chance.now(), self.store.highest_time or decision.at)
-        asking = None if place is None else self.askings.get((place.broker, place.node))
-        if asking is None or not agrees(recorded, asking, self.desk.community) or decision.outcome is Outcome.UNANSWERED:
-            return False
-        lasting = all(now < end for end in (decision.ends, recorded.stable_until) if end is not None)
-        return lasting and decision.version == self.desk.snapshot.version
+    def _earlier(self, place: Place) -> Ruled | None:
+        """Return the decision that answers this very question already."""
+        found = self.effects.memory.at(place)
+        return found if found is not None and self.effects.holds(found) else None
 
-    async def finish(self, recorded: Recorded) -> None:
-        """Carry out a decision that was made before; raises `ClockBehind` while nobody knows whether it still holds."""
-        check_clock(self.store.highest_time, self.chance.now())
-        await self.desk.enforcer.carry_out(enforcement_of(recorded.decision))
-        if recorded.effect is Effect.OWED:
-            await self._settle(recorded.decision, None)
-
-    async def catch_up(self, brokers: frozenset[str]) -> None:
-        """Carry out what is owed at *brokers*; one decision that cannot be carried out keeps no other from it.
-
-        Raises `BrokerUnavailable` and `StoreUnavailable`, after which the rest is still owed.
-        """
-        for recorded in await self.store.owed():
-            place = recorded.decision.request.place
-            if place is None or place.broker not in brokers or place in self._in_hand:
-                continue
-            try:
-                await self._carry_out_late(recorded, place)
-            except ClockBehind as error:
-                log.warning("owed_until_the_clock_is_right", broker=place.broker, reason=error.message, mend=error.mend)
-                self.behind(place.broker)
-                return
-            except Unavailable:
-                raise
-            except ClearinghouseError as error:
-                _tell_refused(place.broker, place.node, error)
-            except Exception:  # one decision must not stop the others
-                log.exception(
-                    "failed", id=recorded.decision.id, broker=place.broker, topic=place.node, noise=place.subscriber.partition("/")[0]
-                )
-
-    async def _carry_out_late(self, recorded: Recorded, place: Place) -> None:
-        """Carry out one decision, or drop it where policy has overtaken it: then it is decided anew."""
-        if self.holds(recorded):
-            await self.finish(recorded)
-            log.info("carried_out_late", id=recorded.decision.id, broker=place.broker, topic=place.node)
-        else:
-            await self.store.settle(recorded.decision.id, Effect.DROPPED, at=self.chance.now())
-            log.info("overtaken", id=recorded.decision.id, broker=place.broker, topic=place.node)
-
-    async def _settle(self, decision: Decision, latency: timedelta | None) -> None:
-        if Recorded.of(decision).effect is Effect.OWED:
-            await self.store.settle(decision.id, Effect.DONE, at=self.chance.now(), latency=latency)
-
-
-def _tell_refused(broker: str, topic: str, error: ClearinghouseError) -> None:
-    log.error("not_carried_out", broker=broker, topic=topic, reason=error.message, mend=error.mend, noise=broker)
+    async def _decided(self, request: Request, arrived: float) -> Decision:
+        """Have a request decided, recorded, and carried out."""
+        self.ledger.expect(request.id, arrived)
+        try:
+            return await self.bench.cleared(request)
+        finally:
+            self.ledger.forget(request.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +13,6 @@ import structlog
 from clearinghouse.errors import ClearinghouseError
 from clearinghouse.keynote import Admissions, Admitted
 from clearinghouse.settings import Settings
-from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.folders import Folders, Look
 from clearinghouse.storage.holdings import Holdings, Loader
 from clearinghouse.storage.store import Event, Store
@@ -39,10 +38,10 @@ MAX_TOLD: Final = 50
 """Refusals that are told one by one at one time; the rest are counted."""
 
 
-def loader_for(settings: Settings) -> Loader:
-    """Return a loader that judges as the settings say."""
+def loader_for(settings: Settings, desk: str = "") -> Loader:
+    """Return a loader that judges as the settings say; *desk* is the principal that signs approvals, if one does."""
     admissions = Admissions(allow_legacy=settings.allow_legacy_signatures)
-    return Loader(admissions, settings.limits, settings.shared_keys)
+    return Loader(admissions, settings.limits, settings.shared_keys, desk)
 
 
 def folders_of(settings: Settings) -> Folders:
@@ -52,20 +51,20 @@ def folders_of(settings: Settings) -> Folders:
 
 @dataclass(slots=True)
 class PolicyKeeper:
-    """Keeps ``holdings`` what the folders say; ``adopted`` is told each time that they have changed.
+    """Keeps ``holdings`` what the folders say; ``adopt`` makes them count, and returns the version that decisions name then.
 
-    What is new is archived and noted in the store first, so that every decision names a snapshot which
-    can be looked at again.
+    It archives what is new first, so that every decision names a snapshot which can be looked at again.
     """
 
     folders: Folders
     loader: Loader
     store: Store
     now: Callable[[], datetime]
-    adopted: Callable[[Holdings], None]
+    adopt: Callable[[Holdings], Awaitable[str]]
     holdings: Holdings = field(default_factory=Holdings)
     reload: asyncio.Event = field(default_factory=asyncio.Event)
     _seen: Look = ()
+    _version: str = ""
 
     async def load(self) -> None:
         """Load the folders as they are when they have settled; raises `StoreUnavailable`, and then everything stays as it was."""
@@ -104,12 +103,11 @@ class PolicyKeeper:
     async def _adopt(self, look: Look) -> None:
         before = self.holdings
         after = await asyncio.to_thread(self._read, look, before)
-        now = self.now()
-        await self.store.archive(Archive.of(after), at=now)
+        version = await self.adopt(after)
         if before.snapshot.version != after.snapshot.version or set(map(str, before.problems)) != set(map(str, after.problems)):
-            await self.store.note(Event(now, "policy-changed", changes(before, after)))
-        self.holdings, self._seen = after, look
-        self.adopted(after)
+            versions = {"before": self._version or before.snapshot.version, "after": version}
+            await self.store.note(Event(self.now(), "policy-changed", versions | changes(before, after)))
+        self.holdings, self._seen, self._version = after, look, version
         _tell(before, after)
 
     def _read(self, look: Look, before: Holdings) -> Holdings:
@@ -138,8 +136,6 @@ def changes(before: Holdings, after: Holdings) -> dict[str, Any]:
     """Return what an event says about a change of policy: what came, what went, what was refused."""
     old, new = ({each.name: each for each in holdings.admitted()} for holdings in (before, after))
     return {
-        "before": before.snapshot.version,
-        "after": after.snapshot.version,
         "added": _named(each for name, each in new.items() if name not in old),
         "removed": _named(each for name, each in old.items() if name not in new),
         "refused": [str(each) for each in after.problems][:MAX_NAMED],

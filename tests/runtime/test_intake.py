@@ -20,6 +20,8 @@ from clearinghouse.runtime import Service
 from clearinghouse.runtime.brokers import Seat
 from clearinghouse.runtime.intake import MAX_EACH
 from clearinghouse.runtime.questions import agrees
+from clearinghouse.runtime.ruled import Ruled
+from clearinghouse.storage.changes import Change, Decided
 from clearinghouse.storage.sql_store import SqlStore, open_store
 from clearinghouse.storage.store import Effect, Event
 from tests.runtime.house import ANN, EVE, SETTINGS, TOPIC, House, until
@@ -128,8 +130,8 @@ async def test_a_decision_by_another_engine_is_made_again(house: House) -> None:
     [found] = await house.recorded()
     async with house.open() as service:
         asking = service.intake.askings[BROKER, TOPIC]
-        assert agrees(found, asking, "csirt-net")
-        assert not agrees(replace(found, engine="0.0"), asking, "csirt-net")
+        assert agrees(Ruled.recorded(found), asking, "csirt-net")
+        assert not agrees(Ruled.recorded(replace(found, engine="0.0")), asking, "csirt-net")
 
 
 # -- what nobody meant to raise ------------------------------------------------------------------------
@@ -164,14 +166,14 @@ async def test_an_exception_while_ruling_is_no_answer_and_stops_nobody_even_afte
 
 
 async def test_an_exception_beside_the_ruling_stops_nobody(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = SqlStore.record
+    real = SqlStore.write
 
-    async def record(store: SqlStore, decision: Decision) -> None:
-        if decision.request.observed["jid"] == EVE:
+    async def write(store: SqlStore, *changes: Change) -> None:
+        if any(isinstance(each, Decided) and each.decision.request.observed["jid"] == EVE for each in changes):
             raise ValueError("a mistake of ours")
-        await real(store, decision)
+        await real(store, *changes)
 
-    monkeypatch.setattr(SqlStore, "record", record)
+    monkeypatch.setattr(SqlStore, "write", write)
     with capture_logs() as told:
         async with house.open() as service, house.platform(EVE) as eve, house.platform(ANN) as ann:
             await eve.subscribe(TOPIC)
@@ -208,7 +210,7 @@ async def test_what_one_asks_beyond_its_share_is_answered_all_the_same(house: Ho
 
 async def test_who_asks_twice_does_not_make_us_try_sooner(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     sooner: list[bool] = []
-    monkeypatch.setattr(Seat, "fall_behind", lambda _, *, full=False: sooner.append(full))
+    monkeypatch.setattr(Seat, "fall_behind", lambda _, *, full=False, **__: sooner.append(full))
     async with house.open() as service:
         sooner.clear()
         service.intake.ask(question(ANN))

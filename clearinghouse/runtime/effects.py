@@ -1,0 +1,116 @@
+"""Decisions that were made are carried out, now or later; one that policy has overtaken is not (rules R17 and R20)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+
+from clearinghouse.clearing.clear import ClockBehind, Desk, check_clock
+from clearinghouse.clearing.decision import Decision, Outcome, Reason
+from clearinghouse.clearing.enforcement import enforcement_of
+from clearinghouse.clearing.request import Place
+from clearinghouse.errors import ClearinghouseError, Unavailable
+from clearinghouse.runtime.books import Books
+from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.questions import Asking, agrees
+from clearinghouse.runtime.ruled import Memory, Ruled
+from clearinghouse.storage.changes import Change, EndCarriedOut, GrantEnded, Settled
+from clearinghouse.storage.store import Effect, Store
+
+log = structlog.get_logger(__name__)
+
+
+class Behind(Protocol):
+    """Is told where something was left undone; *full* if for no other reason than that our hands were."""
+
+    def __call__(self, broker: str, *, full: bool = False) -> None:
+        """Look for it soon."""
+
+
+@dataclass(slots=True)
+class Effects:
+    """Carries out what was decided, and writes down that it was; ``behind`` is told where that has to be tried again."""
+
+    desk: Desk
+    books: Books
+    store: Store
+    askings: Mapping[tuple[str, str], Asking]
+    chance: Chance
+    behind: Behind
+    memory: Memory
+
+    def holds(self, ruled: Ruled) -> bool:
+        """Say whether a decision is what would be decided now: same policy, same facts, no date passed (rule R20)."""
+        decision, place = ruled.decision, ruled.decision.request.place
+        now = max(self.chance.now(), self.store.highest_time or decision.at)
+        asking = None if place is None else self.askings.get((place.broker, place.node))
+        if asking is None or not agrees(ruled, asking, self.desk.community) or decision.outcome is Outcome.UNANSWERED:
+            return False
+        lasting = all(now < end for end in (decision.ends, ruled.stable_until) if end is not None)
+        return lasting and decision.version == self.desk.snapshot.version
+
+    async def finish(self, ruled: Ruled) -> None:
+        """Carry out a decision that was made before; raises `ClockBehind` while nobody knows whether it still holds."""
+        check_clock(self.store.highest_time, self.chance.now())
+        await self.desk.enforcer.carry_out(enforcement_of(ruled.decision))
+        if ruled.owed:
+            await self.settle(ruled.decision, None)
+
+    async def settle(self, decision: Decision, latency: timedelta | None) -> None:
+        """Write down that *decision* was carried out; *latency* is the time from its question until then."""
+        await self.books.write(Settled(decision.id, Effect.DONE, self.chance.now(), latency))
+
+    async def catch_up(self, brokers: frozenset[str], in_hand: Collection[Place]) -> None:
+        """Carry out what is owed at *brokers*; one decision that cannot be carried out keeps no other from it.
+
+        The places *in_hand* are being answered.  Raises `BrokerUnavailable` and `StoreUnavailable`, after which the
+        rest is still owed.
+        """
+        for recorded in await self.store.owed():
+            place = recorded.decision.request.place
+            if place is None or place.broker not in brokers or place in in_hand:
+                continue
+            try:
+                await self._late(Ruled.recorded(recorded), place)
+            except ClockBehind as error:
+                log.warning("owed_until_the_clock_is_right", broker=place.broker, reason=error.message, mend=error.mend)
+                self.behind(place.broker)
+                return
+
+    async def _late(self, ruled: Ruled, place: Place) -> None:
+        try:
+            await self._carry_out_late(ruled, place)
+        except Unavailable:
+            raise
+        except ClearinghouseError as error:
+            tell_refused(place.broker, place.node, error)
+        except Exception:  # one decision must not stop the others
+            log.exception("failed", id=ruled.decision.id, broker=place.broker, topic=place.node, noise=place.subscriber.partition("/")[0])
+
+    async def _carry_out_late(self, ruled: Ruled, place: Place) -> None:
+        """Carry out one decision, or drop it where policy has overtaken it: then it is decided anew."""
+        if self.holds(ruled):
+            await self.finish(ruled)
+            log.info("carried_out_late", id=ruled.decision.id, broker=place.broker, topic=place.node)
+        else:
+            await self.drop(ruled.decision)
+            log.info("overtaken", id=ruled.decision.id, broker=place.broker, topic=place.node)
+
+    async def drop(self, decision: Decision) -> None:
+        """Never carry out *decision*: what it granted is over, and as far as we know nobody ever had it."""
+        now = self.chance.now()
+        changes: list[Change] = [Settled(decision.id, Effect.DROPPED, now)]
+        grant = self.books.grants.get(decision.id)
+        if grant is not None and grant.ended is None:
+            why = Reason("overtaken", "policy changed before the broker was told of it")
+            changes += [GrantEnded(replace(grant, ended=now, why=why)), EndCarriedOut((grant.id,), now)]
+        await self.books.write(*changes)
+
+
+def tell_refused(broker: str, topic: str, error: ClearinghouseError) -> None:
+    """Tell the operator what a broker or the settings will not let us do."""
+    log.error("not_carried_out", broker=broker, topic=topic, reason=error.message, mend=error.mend, noise=broker)

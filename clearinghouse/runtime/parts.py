@@ -1,0 +1,215 @@
+"""The parts of a service, and what each of them knows of the others."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+import structlog
+
+from clearinghouse import __version__
+from clearinghouse.clearing.cases import LASTING
+from clearinghouse.clearing.clear import Desk
+from clearinghouse.clearing.decision import Reason
+from clearinghouse.clearing.enforcement import WHITELIST
+from clearinghouse.clearing.request import Request, sender_of
+from clearinghouse.clearing.snapshot import licensed
+from clearinghouse.keynote import Admissions
+from clearinghouse.runtime.beliefs import Beliefs
+from clearinghouse.runtime.books import Books
+from clearinghouse.runtime.brokers import BrokerEnforcer, MakeLink, Register, Seat, owners_in, plans_in
+from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.effects import Effects
+from clearinghouse.runtime.intake import Intake
+from clearinghouse.runtime.ledger import TellingLedger
+from clearinghouse.runtime.logkeeper import LogKeeper
+from clearinghouse.runtime.memberships import Memberships
+from clearinghouse.runtime.policy import PolicyKeeper, folders_of, loader_for
+from clearinghouse.runtime.questions import Asking, asking_in
+from clearinghouse.runtime.rates import Pace, Rates
+from clearinghouse.runtime.reconcile import Reconciler
+from clearinghouse.runtime.roles import writers
+from clearinghouse.runtime.ruled import Memory
+from clearinghouse.runtime.ruling import Bench
+from clearinghouse.runtime.sunset import Sunset
+from clearinghouse.settings import Settings
+from clearinghouse.signer.client import Signers
+from clearinghouse.storage.changes import GrantEnded
+from clearinghouse.storage.holdings import Holdings
+from clearinghouse.storage.store import Event, Store
+
+log = structlog.get_logger(__name__)
+
+MAX_RECALLED: Final = 1_000
+"""Decisions that are looked at when the service starts, so that a form which comes again finds its answer."""
+
+
+@dataclass(slots=True)
+class Service:
+    """A clearinghouse at work; made by `running`."""
+
+    settings: Settings
+    store: Store
+    books: Books
+    signers: Signers
+    chance: Chance
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
+    seats: list[Seat] = field(default_factory=list)
+    register: Register = field(init=False)
+    desk: Desk = field(init=False)
+    memory: Memory = field(init=False)
+    bench: Bench = field(init=False)
+    effects: Effects = field(init=False)
+    intake: Intake = field(init=False)
+    rates: Rates = field(init=False)
+    beliefs: Beliefs = field(init=False)
+    policy: PolicyKeeper = field(init=False)
+    sunset: Sunset = field(init=False)
+    reconciler: Reconciler = field(init=False)
+    memberships: Memberships = field(init=False)
+    logkeeper: LogKeeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings, books, chance = self.settings, self.books, self.chance
+        self.register = Register(plans_in(settings))
+        self._take_over_topics()
+        self.memory = Memory(settings.community)
+        books.heard.append(self.memory.hear)
+        ledger = TellingLedger(self.store, books, settings.desk.wait, chance.elapsed)
+        self.desk = _desk(settings, ledger, chance)
+        self.bench = Bench(self.desk, books, chance)
+        askings = self.register.askings
+        self.effects = Effects(self.desk, books, self.store, askings, chance, self.fall_behind, self.memory)
+        self.rates = _rates(settings, chance)
+        self.intake = Intake(self.bench, books, ledger, self.effects, askings, self.rates, self.fall_behind, chance)
+        principal = self.signers.desk.principal if self.signers.desk else ""
+        loader = loader_for(settings, principal)
+        self.beliefs = Beliefs(self.desk, books, self.store, loader, chance, principal, [self._believe])
+        self.policy = PolicyKeeper(folders_of(settings), loader, self.store, chance.now, self._adopt, reload=self.reload)
+        self.reconciler = Reconciler(self.bench, books, self.memory, chance, self.intake.in_hand.__contains__)
+        self.memberships = Memberships(self.bench, books, chance, settings.platforms, self._licensed)
+        keeping = settings.ledger
+        self.logkeeper = LogKeeper(settings.community, self.store, self.signers.log, chance, keeping.checkpoint_every, keeping.retention)
+
+    # -- at the start
+
+    async def recall(self) -> None:
+        """Remember what was decided lately, and what is owed."""
+        self.memory.recall(await self.store.decisions(MAX_RECALLED))
+        self.memory.recall(await self.store.owed())
+
+    def sit_down(self, make_link: MakeLink) -> None:
+        """Make a link for each component; nothing connects yet."""
+        for plan in plans_in(self.settings):
+            link = make_link(plan, self.intake.ask)
+            greetings = (self._set_writers, self.memberships.keep)
+            self.seats.append(Seat(plan, link, self.register, greetings, self._catch_up, self._compare))
+        owners = owners_in(self.seats)
+        self.desk.enforcer = BrokerEnforcer(owners, partial(self.fall_behind, doubt=True))
+        self.sunset = Sunset(self.books, owners, self._look_again, self._mend, self._reachable, self.chance)
+
+    async def ready(self) -> None:
+        """Return once every broker knows its topics and what was left undone is done."""
+        for seat in self.seats:
+            await seat.link.ready.wait()
+
+    async def note(self, kind: str) -> None:
+        """Keep an event of the service's own life."""
+        await self.store.note(Event(self.chance.now(), kind, {"version": __version__, "community": self.settings.community}))
+
+    # -- what the parts tell each other
+
+    def fall_behind(self, broker: str, *, full: bool = False, doubt: bool = False) -> None:
+        """Note that something was left undone at *broker* (see `Seat.fall_behind`)."""
+        for seat in self.seats:
+            if broker in seat.brokers:
+                seat.fall_behind(full=full, doubt=doubt)
+
+    def take_over(self, asking: Asking) -> None:
+        """Rule over one more topic, which a platform had us make."""
+        self.register.add(asking)
+        for seat in self.seats:
+            if asking.topic.broker in seat.brokers:
+                seat.believe()
+
+    def _take_over_topics(self) -> None:
+        """Rule over every topic about which something was granted, be it in the settings or not."""
+        brokers = {each.jid for each in self.settings.broker}
+        for grant in self.books.held():
+            if grant.broker in brokers and grant.request.operation in LASTING:
+                self.register.add(asking_in(grant.request))
+
+    async def _adopt(self, holdings: Holdings) -> str:
+        await self.beliefs.follow(holdings)
+        return self.desk.snapshot.version
+
+    def _believe(self) -> None:
+        """Look again at everything that another snapshot may answer in another way."""
+        for seat in self.seats:
+            if seat.link.ready.is_set():
+                seat.fall_behind()
+        for case in tuple(self.books.cases.values()):
+            if case.open:
+                self.intake.reconsider(case)
+
+    def _licensed(self) -> list[str]:
+        return [name for each in self.policy.holdings.admitted() for name in licensed(each)]
+
+    def _reachable(self, broker: str) -> bool:
+        return any(broker in seat.brokers and seat.link.ready.is_set() for seat in self.seats)
+
+    async def _catch_up(self, brokers: frozenset[str]) -> None:
+        await self.effects.catch_up(brokers, self.intake.in_hand)
+
+    async def _compare(self, seat: Seat) -> None:
+        await self.reconciler.compare(seat)
+        self.sunset.overturn()
+
+    async def _set_writers(self, seat: Seat) -> None:
+        for asking in seat.askings:
+            topic = asking.topic
+            if topic.access_model != WHITELIST:
+                held = self.books.held(broker=topic.broker, node=topic.node)
+                await seat.owner.set_publishers(topic, writers(asking.publishers, held))
+
+    async def _mend(self, broker: str, node: str) -> None:
+        """Make the affiliations at one node what the books say."""
+        asking = self.register.askings.get((broker, node))
+        seat = next((each for each in self.seats if broker in each.brokers), None)
+        if asking is None or seat is None:
+            return
+        if asking.topic.access_model == WHITELIST:
+            await self.memberships.equal(seat, asking)
+        else:
+            await self.reconciler.repair(seat.owner, asking)
+
+    async def _look_again(self, now: datetime) -> None:
+        why = Reason("validity", "its time is over")
+        await self.books.write(*(GrantEnded(replace(each, ended=now, why=why)) for each in self.books.due(now)))
+
+
+def _desk(settings: Settings, ledger: TellingLedger, chance: Chance) -> Desk:
+    return Desk(
+        settings.community,
+        Holdings().snapshot,
+        ledger,
+        BrokerEnforcer({}),
+        chance.new_id,
+        settings.levels,
+        settings.grant_cap,
+        settings.limits,
+        Admissions(allow_legacy=settings.allow_legacy_signatures),
+        failed=_tell_failed,
+    )
+
+
+def _rates(settings: Settings, chance: Chance) -> Rates:
+    found = settings.rates
+    return Rates(Pace(found.each_per_second, found.each_burst), Pace(found.domain_per_second, found.domain_burst), chance.elapsed)
+
+
+def _tell_failed(request: Request, error: Exception) -> None:
+    log.error("failed", operation=request.operation, exc_info=error, noise=sender_of(request))
