@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from clearinghouse.clearing.dsse import CHECKPOINT, opened
 from clearinghouse.clearing.wire import canonical, check_members, read_canonical, read_object
@@ -55,11 +55,16 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One entry with its leaf's hash, and what opens its commitment unless that was erased."""
+    """One entry with the hash that was kept of its leaf, and what opens its commitment unless that was erased."""
 
     entry: Entry
     hashed: bytes
     opening: Opening | None
+
+    @classmethod
+    def of(cls, entry: Entry, opening: Opening | None) -> Self:
+        """Return the page of an entry whose leaf is hashed now."""
+        return cls(entry, leaf_hash(leaf(entry)), opening)
 
     @property
     def unchanged(self) -> bool:
@@ -90,10 +95,10 @@ class Binder:
         yield _line({"format": FORMAT, "origin": self.last.origin, "size": self.last.size})
         yield from self._signed(0)
 
-    def bind(self, entry: Entry, opening: Opening | None) -> Iterator[bytes]:
-        """Yield the line of *entry*, and the checkpoints that cover the log up to it."""
-        yield entry_line(entry, opening)
-        yield from self._signed(entry.number + 1)
+    def bind(self, page: Page) -> Iterator[bytes]:
+        """Yield the line of an entry, and the checkpoints that cover the log up to it."""
+        yield page_line(page)
+        yield from self._signed(page.entry.number + 1)
 
     def _signed(self, size: int) -> Iterator[bytes]:
         while self._waiting and self._waiting[-1][0] == size:
@@ -107,12 +112,12 @@ def bound(entries: Iterable[tuple[Entry, Opening | None]], checkpoints: Iterable
     for entry, opening in entries:
         if entry.number >= binder.last.size:
             return
-        yield from binder.bind(entry, opening)
+        yield from binder.bind(Page.of(entry, opening))
 
 
-def entry_line(entry: Entry, opening: Opening | None) -> bytes:
-    """Return the line of one entry."""
-    return _line({"entry": members(entry), "leaf": leaf_hash(leaf(entry)).hex(), **opening_members(opening)})
+def page_line(page: Page) -> bytes:
+    """Return the line of one entry, with the hash that was kept: where it is another one now, the check says where."""
+    return _line({"entry": members(page.entry), "leaf": page.hashed.hex(), **opening_members(page.opening)})
 
 
 def checkpoint_line(sealed: bytes) -> bytes:

@@ -138,8 +138,11 @@ def open_receipt(raw: bytes, principal: str) -> tuple[Receipt, Checkpoint]:
 
 
 def opening_members(opening: Opening | None) -> dict[str, str]:
-    """Return the members that tell a record and its salt; none once they are erased."""
-    return {} if opening is None else {"record": opening.record.decode("ascii"), "salt": opening.salt.hex()}
+    """Return the members that tell a record and its salt; none once they are erased.
+
+    Bytes that no record has, from a store that somebody changed, are escaped: they are told, and open nothing.
+    """
+    return {} if opening is None else {"record": opening.record.decode("ascii", "backslashreplace"), "salt": opening.salt.hex()}
 
 
 def opening_in(found: dict[str, Any]) -> Opening | None:

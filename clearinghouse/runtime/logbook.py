@@ -9,7 +9,7 @@ from clearinghouse.clearing.dsse import CHECKPOINT, opened
 from clearinghouse.clearing.people import NoSuchThing
 from clearinghouse.clearing.vocabulary import shown
 from clearinghouse.errors import Unavailable
-from clearinghouse.ledger.book import Binder
+from clearinghouse.ledger.book import Binder, Page
 from clearinghouse.ledger.checkpoint import Checkpoint, Receipt, read_checkpoint
 from clearinghouse.ledger.entry import Entry, Opening
 from clearinghouse.ledger.merkle import inclusion_proof
@@ -31,6 +31,10 @@ class Kept(Protocol):
     @property
     def entry(self) -> Entry:
         """What is in the tree."""
+
+    @property
+    def leaf_hash(self) -> bytes:
+        """32 bytes."""
 
     @property
     def salt(self) -> bytes | None:
@@ -79,7 +83,7 @@ async def write_export(store: LogStore, write: Callable[[bytes], object], *, chu
     for line in binder.header():
         write(line)
     async for kept in _pages(store, 0, binder.last.size, chunk):
-        for line in binder.bind(kept.entry, opening_of(kept)):
+        for line in binder.bind(Page(kept.entry, kept.leaf_hash, opening_of(kept))):
             write(line)
     return binder.last
 

@@ -14,7 +14,8 @@ from clearinghouse.cli.logbook import fresh, tell_entries
 from clearinghouse.errors import BadSettings
 from clearinghouse.ledger.book import NothingSigned
 from clearinghouse.ledger.checkpoint import Receipt, open_receipt, receipt_bytes
-from clearinghouse.ledger.entry import Entry
+from clearinghouse.ledger.entry import Entry, leaf
+from clearinghouse.ledger.merkle import leaf_hash
 from clearinghouse.runtime.logbook import NotSignedYet, latest, receipt_of, write_export
 from clearinghouse.storage.store import Recorded
 from tests.cli.conftest import Command
@@ -27,6 +28,7 @@ KEY = ("--log-key", LOG.principal)
 @dataclass(frozen=True, slots=True)
 class Kept:
     entry: Entry
+    leaf_hash: bytes
     salt: bytes | None
     record: bytes | None
 
@@ -61,7 +63,7 @@ class MemoryLog:
 
 def kept(row: Row) -> Kept:
     entry, opening = row
-    return Kept(entry, opening.salt if opening else None, opening.record if opening else None)
+    return Kept(entry, leaf_hash(leaf(entry)), opening.salt if opening else None, opening.record if opening else None)
 
 
 @pytest.fixture

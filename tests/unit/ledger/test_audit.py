@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clearinghouse.ledger.audit import MAX_PROBLEMS, Report, verify
-from clearinghouse.ledger.book import MAX_LINE_BYTES, Binder, NothingSigned, bound, checkpoint_line, entry_line
+from clearinghouse.ledger.book import MAX_LINE_BYTES, Binder, NothingSigned, Page, bound, checkpoint_line, page_line
 from clearinghouse.ledger.entry import Opening
 from tests.unit.ledger.logs import LOG, OTHER, checkpoint, export, row, rows
 
@@ -102,7 +102,7 @@ def test_entries_twice_or_in_another_order_are_named() -> None:
 
 
 def test_another_entry_in_good_form_is_found_at_the_next_checkpoint() -> None:
-    forged = entry_line(*row(3, about="another"))
+    forged = page_line(Page.of(*row(3, about="another")))
     report = check(*WHOLE.lines[:5], forged, *WHOLE.lines[6:])
     assert found(report) == [("wrong-root", "checkpoint 2")]
     assert "entries 0 to 4" in report.problems[0].text
@@ -202,7 +202,7 @@ def test_lines_are_judged_as_they_come() -> None:
         yield from binder.header()
         for number, each in enumerate(LOG_ROWS):
             asked.append(number)
-            yield from binder.bind(*each)
+            yield from binder.bind(Page.of(*each))
 
     source = lines()
     assert list(islice(source, 3))
