@@ -13,11 +13,25 @@ from typer.core import TyperGroup
 from typing_extensions import override
 
 from clearinghouse import __version__
-from clearinghouse.cli import asking, checking, conformance, init, inspecting, keys, logs, records, scenario, serve, signing, writing
+from clearinghouse.cli import (
+    asking,
+    checking,
+    conformance,
+    init,
+    inspecting,
+    keys,
+    logs,
+    records,
+    scenario,
+    serve,
+    server_module,
+    signing,
+    writing,
+)
 from clearinghouse.cli.output import Located, Unwritable, clean, fail, say
 from clearinghouse.errors import BadSettings, ClearinghouseError
 
-_MODULES = (init, serve, records, logs, keys, signing, checking, inspecting, asking, writing, scenario, conformance)
+_MODULES = (init, serve, server_module, records, logs, keys, signing, checking, inspecting, asking, writing, scenario, conformance)
 """Each has ``register(app)``; a further module with commands is one more name here."""
 
 _INTERRUPTED = 130
