@@ -208,3 +208,30 @@ def test_lines_are_judged_as_they_come() -> None:
     assert list(islice(source, 3))
     assert asked == [0, 1]
     assert replace(check(*lines()), problems=()).size == 12
+
+
+HOSTILE = (
+    b"",
+    b"\n",
+    b"{}\n",
+    b"[" * 5_000 + b"\n",
+    b'{"entry":' * 2_000 + b"\n",
+    b'{"entry":{},"leaf":""}\n',
+    b'{"checkpoint":{}}\n',
+    b"\xff\n",
+)
+
+
+@given(st.lists(st.one_of(st.sampled_from(WHOLE.lines), st.sampled_from(HOSTILE), st.binary(max_size=80)), max_size=24))
+def test_any_lines_at_all_give_a_report_and_only_the_log_itself_holds(lines: list[bytes]) -> None:
+    needless = {WHOLE.lines[1], WHOLE.lines[7]}  # checkpoints before the last one
+    if check(*lines).ok:
+        assert [each for each in lines if each not in needless] == [each for each in WHOLE.lines if each not in needless]
+
+
+@given(st.permutations(range(len(WHOLE.lines))), st.integers(1, 3))
+def test_no_other_order_holds(order: list[int], swaps: int) -> None:
+    lines = list(WHOLE.lines)
+    for one, other in zip(order[:swaps], order[swaps : 2 * swaps], strict=True):
+        lines[one], lines[other] = lines[other], lines[one]
+    assert not check(*lines).ok
