@@ -39,6 +39,12 @@ def prosody() -> Iterator[Prosody]:
     yield from lasting(Prosody(HOSTING))
 
 
+@pytest.fixture(params=["ejabberd", "prosody"])
+def server(request: pytest.FixtureRequest) -> Server:
+    found: Server = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture(params=["memory", pytest.param("ejabberd", marks=pytest.mark.servers), pytest.param("prosody", marks=pytest.mark.servers)])
 def world(request: pytest.FixtureRequest) -> World:
     return MemoryWorld() if request.param == "memory" else ServerWorld(request.getfixturevalue(request.param))

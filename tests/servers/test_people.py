@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,6 @@ from slixmpp import Iq
 
 from clearinghouse.clearing.cases import CaseState
 from clearinghouse.demo.platforms import Client
-from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT, Server
 from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.doors.xmpp.component import Component
@@ -26,7 +25,7 @@ from clearinghouse.grid.reception import PlatformAsked
 from clearinghouse.grid.requests import write_request
 from clearinghouse.grid.stanzas import StanzaRefused
 from clearinghouse.grid.topics import Topic
-from tests.servers.worlds import BROKER, HOSTING, OPERATOR, PASSWORD, PEOPLE, SECRET, US
+from tests.servers.worlds import BROKER, OPERATOR, PASSWORD, SECRET, US
 from tests.unit.doors.paper import PaperOffice, PaperReception, case_of, grant_of
 
 pytestmark = pytest.mark.servers
@@ -34,22 +33,6 @@ pytestmark = pytest.mark.servers
 PLATFORM = "analyst@csirt.example"
 STRANGER = "outsider@csirt.example"
 TOPICS = tuple(Topic(BROKER, f"topic-{number:03}", IODEF, f"Topic {number}") for number in range(250))
-
-
-@pytest.fixture(scope="module", params=["ejabberd", "prosody"])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    if request.param == "ejabberd":
-        yield request.getfixturevalue("ejabberd")
-        return
-    with asyncio.Runner() as runner:
-        started = Prosody(HOSTING)
-        runner.run(started.__aenter__())
-        try:
-            for jid in PEOPLE:
-                runner.run(started.register(jid, PASSWORD))
-            yield started
-        finally:
-            runner.run(started.__aexit__(None, None, None))
 
 
 @pytest.fixture
