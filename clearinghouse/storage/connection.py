@@ -19,8 +19,6 @@ from clearinghouse.storage.statements import ADVANCE
 CACHED: Final = 128
 """Prepared statements that are kept: each of 20 in 4 sizes, and what begins and ends a transaction."""
 
-_DAMAGED = "restore the store from a backup"
-
 
 @dataclass(slots=True)
 class WritingConnection:
@@ -75,7 +73,7 @@ class WritingConnection:
         edge = Edge.of(roots, [hashed for (hashed,) in rest])
         kept = self.raw.execute("SELECT size, hashes FROM edge").fetchone()
         if kept is None or (kept[0], split(kept[1])) != (edge.tree.size, list(edge.tree.hashes)):
-            raise StoreUnavailable(f"the log in the store `{self.path}` is damaged at its end", mend=_DAMAGED)
+            raise database.damaged(self.path)
         highest = self.raw.execute("SELECT highest FROM clock").fetchone()
         return Durable(edge, highest and datetime.fromisoformat(highest[0]))
 

@@ -95,6 +95,11 @@ def unavailable(path: Path, error: BaseException | None) -> StoreUnavailable:
     return StoreUnavailable(f"the store `{path}` cannot be used ({error})", mend=mend)
 
 
+def damaged(path: Path) -> StoreUnavailable:
+    """Return what an operator must know about a log whose edge is not that of its last entries."""
+    return StoreUnavailable(f"the log in the store `{path}` is damaged at its end", mend="restore the store from a backup")
+
+
 @contextmanager
 def claimed(path: Path) -> Iterator[tuple[int, int]]:
     """Hold the store at *path* for one service alone, made if need be; gives the `identity` of its file.
@@ -170,7 +175,7 @@ def check_ours(path: Path) -> None:
 def migrate(connection: Connection, path: Path) -> None:
     """Bring the database to today's layout; raises `StoreUnavailable` for one that is newer than we are."""
     try:
-        command.upgrade(_config(connection), "head")
+        command.upgrade(alembic_config(connection), "head")
     except CommandError as error:
         mend = "run the version of the clearinghouse that wrote it, or a later one"
         raise StoreUnavailable(f"the layout of the store `{path}` is unknown ({error})", mend=mend) from None
@@ -179,11 +184,12 @@ def migrate(connection: Connection, path: Path) -> None:
 def check_layout(connection: Connection, path: Path) -> None:
     """Raise unless the database has today's layout."""
     current = MigrationContext.configure(connection).get_current_revision()
-    if current != ScriptDirectory.from_config(_config(connection)).get_current_head():
+    if current != ScriptDirectory.from_config(alembic_config(connection)).get_current_head():
         raise StoreUnavailable(f"the layout of the store `{path}` is not today's", mend="start the service once: it brings it up to date")
 
 
-def _config(connection: Connection) -> Config:
+def alembic_config(connection: Connection) -> Config:
+    """Return what Alembic needs to change the layout on *connection*."""
     attributes: dict[str, Any] = {"connection": connection}
     config = Config(attributes=attributes)
     config.set_main_option("script_location", "clearinghouse.storage:migrations")

@@ -19,7 +19,7 @@ from clearinghouse.storage import erasing
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.batch import Durable
 from clearinghouse.storage.changes import EnvelopeSeen
-from clearinghouse.storage.database import errors_of
+from clearinghouse.storage.database import damaged, errors_of
 from clearinghouse.storage.edge import TILE, Edge, split
 from clearinghouse.storage.lasting import case_in, grant_in, revocation_in
 from clearinghouse.storage.rows import entry_in, recorded_in
@@ -147,8 +147,10 @@ class Reader:
 
     async def durable(self) -> Durable:
         """Return where the log and the clock stand, without the leaves that a writer needs."""
-        [row] = await self._rows(select(edge.c.size, edge.c.hashes, select(clock.c.highest).scalar_subquery().label("highest")))
-        return Durable(Edge(Frontier(row.size, tuple(split(row.hashes)))), row.highest)
+        query = select(edge.c.size, edge.c.hashes, select(clock.c.highest).scalar_subquery().label("highest"))
+        for row in await self._rows(query):
+            return Durable(Edge(Frontier(row.size, tuple(split(row.hashes)))), row.highest)
+        raise damaged(self.path)
 
     async def count_decisions(self) -> int:
         """Return how many decisions there are."""

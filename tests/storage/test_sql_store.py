@@ -7,22 +7,22 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, event, text
+from sqlalchemy import event
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.testing import capture_logs
 
 from clearinghouse.errors import BadSettings, StoreUnavailable, UnsafeFile
 from clearinghouse.storage import database
-from clearinghouse.storage.schema import metadata
+from clearinghouse.storage.batch import Batch, Step
+from clearinghouse.storage.connection import WritingConnection
 from clearinghouse.storage.sql_store import SqlStore, open_store, read_store
 from clearinghouse.storage.store import Effect
+from clearinghouse.storage.writer import Target
 from tests.storage.conftest import Decisions, put
 from tests.world import NOON
 
@@ -48,6 +48,37 @@ asyncio.run(main())
 """
 
 
+class Counting:
+    """Writes where another one writes, and counts the batches."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.batches = 0
+
+    def write(self, batch: Batch) -> None:
+        self.batches += 1
+        self.target.write(batch)
+
+    def erase(self, steps: Sequence[Step]) -> None:
+        self.target.erase(steps)
+
+    def close(self) -> None:
+        self.target.close()
+
+
+class Mistaken(Counting):
+    """Fails as code does that has a mistake."""
+
+    def write(self, batch: Batch) -> None:
+        del batch
+        raise ValueError("a mistake of ours")
+
+
+def connection_of(store: SqlStore) -> WritingConnection:
+    assert isinstance(store.writer.target, WritingConnection)
+    return store.writer.target
+
+
 async def test_what_was_recorded_survives(path: Path, decide: Decisions) -> None:
     made = decide.granted()
     async with open_store(path) as store:
@@ -70,18 +101,18 @@ async def test_what_was_recorded_survives_the_death_of_the_process(path: Path) -
 
 
 async def test_every_commit_waits_for_the_disk(path: Path) -> None:
-    async with open_store(path) as store, store.engine.connect() as connection:
-        assert (await connection.execute(text("PRAGMA synchronous"))).scalar() == 2  # FULL
-        assert (await connection.execute(text("PRAGMA journal_mode"))).scalar() == "wal"
+    async with open_store(path) as store:
+        raw = connection_of(store).raw
+        pragmas = {name: raw.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode", "secure_delete")}
+    assert pragmas == {"synchronous": 2, "journal_mode": "wal", "secure_delete": 1}  # 2 is FULL
 
 
 async def test_many_that_come_together_share_their_commits(path: Path, decide: Decisions) -> None:
     async with open_store(path) as store:
-        commits: list[Connection] = []
-        event.listen(store.writer.engine.sync_engine, "commit", commits.append)
+        counting = store.writer.target = Counting(connection_of(store))
         made = [decide.granted() for _ in range(100)]
         await asyncio.gather(*(store.record(each) for each in made))
-        assert len(commits) <= 2
+        assert counting.batches <= 2
         assert {each.decision.id for each in await store.decisions(200)} == {each.id for each in made}
 
 
@@ -139,8 +170,7 @@ async def test_a_locked_store_is_unavailable_until_it_is_free(path: Path, decide
 
 async def test_a_full_disk_is_told(path: Path, decide: Decisions) -> None:
     async with open_store(path) as store:
-        async with store.writer.engine.connect() as connection:
-            await connection.execute(text("PRAGMA max_page_count = 1"))  # cut to what is used now
+        connection_of(store).raw.execute("PRAGMA max_page_count = 1")  # cut to what is used now
         writes = asyncio.gather(*(store.record(decide.granted()) for _ in range(100)))
         with pytest.raises(StoreUnavailable) as caught:
             await writes
@@ -149,8 +179,7 @@ async def test_a_full_disk_is_told(path: Path, decide: Decisions) -> None:
 
 async def test_a_store_that_may_only_be_read_is_told(path: Path, decide: Decisions) -> None:
     async with open_store(path) as store:
-        async with store.engine.connect() as connection:
-            await connection.execute(text("PRAGMA query_only = 1"))
+        connection_of(store).raw.execute("PRAGMA query_only = 1")
         error = await refused(store, decide)
         assert error.mend == "let us write the file and its directory"
 
@@ -177,26 +206,33 @@ async def test_a_driver_that_gives_no_connection_is_told(path: Path, decide: Dec
         event.listen(store.engine.sync_engine, "begin", exhausted)
         with pytest.raises(StoreUnavailable, match="no connection was free"):
             await store.decisions(1)
-        with pytest.raises(StoreUnavailable, match="no connection was free"):
-            await store.record(decide.granted())
-        event.remove(store.engine.sync_engine, "begin", exhausted)
         await store.record(decide.granted())
+        event.remove(store.engine.sync_engine, "begin", exhausted)
         assert len(await store.decisions(5)) == 1
 
 
 async def test_the_writer_outlives_every_exception(path: Path, decide: Decisions) -> None:
     async with open_store(path) as store:
-
-        def mistaken(_: object) -> None:
-            raise ValueError("a mistake of ours")
-
-        event.listen(store.writer.engine.sync_engine, "begin", mistaken)
+        sound = connection_of(store)
+        store.writer.target = Mistaken(sound)
         with capture_logs() as told:
             error = await refused(store, decide)
         assert error.message == "writing to the store failed (ValueError)"
         assert [each["event"] for each in told] == ["store_failed"]
-        event.remove(store.writer.engine.sync_engine, "begin", mistaken)
+        store.writer.target = sound
         await store.record(decide.granted())
+
+
+async def test_what_cannot_be_written_befalls_nobody_else(path: Path, decide: Decisions) -> None:
+    lost: list[int] = []
+    async with open_store(path, lost=lost.append) as store:
+        first, made = decide.granted(), [decide.granted() for _ in range(5)]
+        await store.record(first)
+        done = await asyncio.gather(*(store.record(each) for each in (*made, first)), return_exceptions=True)
+        assert [type(each) for each in done] == [type(None)] * 5 + [StoreUnavailable]
+        assert "UNIQUE constraint failed: decisions.id" in str(done[-1])
+        assert {each.decision.id for each in await store.decisions(9)} == {each.id for each in (first, *made)}
+        assert (store.log_size, lost) == (6, [1])
 
 
 async def test_a_store_that_is_taken_away_or_replaced_while_it_is_in_use_is_told(path: Path, decide: Decisions) -> None:
@@ -271,28 +307,3 @@ async def test_whoever_looks_writes_nothing_and_makes_nothing(path: Path, decide
         [found] = await reader.decisions(1)
         with pytest.raises(StoreUnavailable):
             await reader.settle(found.decision.id, Effect.DONE, at=NOON)
-
-
-# -- its layout ----------------------------------------------------------------------------------------
-
-
-async def test_the_migrations_make_what_the_code_expects(path: Path) -> None:
-    def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
-
-    async with open_store(path) as store, store.engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
-
-
-async def test_a_store_of_a_later_version_is_left_alone(path: Path) -> None:
-    async with open_store(path):
-        pass
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("UPDATE alembic_version SET version_num = '9999'")
-        other.commit()
-    with pytest.raises(StoreUnavailable, match="run the version of the clearinghouse that wrote it"):
-        async with open_store(path):
-            pass
-    with pytest.raises(StoreUnavailable, match="is not today's"):
-        async with read_store(path):
-            pass
