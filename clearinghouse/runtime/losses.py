@@ -67,6 +67,10 @@ class Comparison:
             await self._breathe()
         return Compared(tuple(losing), tuple(winning), max(0, len(pairs) - MAX_PAIRS))
 
+    def voucher_of(self, node: str) -> str:
+        """Return the host on whose word the names rest of those who ask for *node*; empty for no topic of ours (rule R10)."""
+        return next((asking.voucher for (_, name), asking in self.askings.items() if name == node), "")
+
     def _judge(self, snapshot: Snapshot) -> Judge:
         return Judge(self.books, replace(self.rights, desk=replace(self.rights.desk, snapshot=snapshot)))
 

@@ -16,17 +16,19 @@ from typing import ClassVar, Final
 
 import structlog
 
-from clearinghouse.clearing.cases import Case, CaseChange, CaseClosed, CaseState, Grant
+from clearinghouse.clearing.cases import Case, CaseChange, CaseClosed, CaseState, Grant, RevocationKind
 from clearinghouse.clearing.clear import check_clock
 from clearinghouse.clearing.consequences import consequences
 from clearinghouse.clearing.decision import Decision, Outcome, Reason, refuse
+from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.vocabulary import lowest_of
 from clearinghouse.errors import PeerError, Unavailable
 from clearinghouse.runtime.books import Books, Crossed
 from clearinghouse.runtime.carrying import Carrier
 from clearinghouse.runtime.casework import Casework
+from clearinghouse.runtime.endings import CLOCK, POLICY, endings
 from clearinghouse.runtime.judging import NO_LONGER, Holds, Judge, Judgement, Lost, Unsure
-from clearinghouse.storage.changes import CaseMoved, Change, Decided, GrantEnded, Settled
+from clearinghouse.storage.changes import CaseMoved, Change, Decided, GrantEnded, Revoked, Settled
 from clearinghouse.storage.store import Effect
 
 log = structlog.get_logger(__name__)
@@ -36,10 +38,6 @@ SLICE_SECONDS: Final = 0.005
 
 BATCH: Final = 200
 """Ends in one transaction; each is an entry of the log of about 1 kB."""
-
-POLICY: Final = "policy"
-CLOCK: Final = "clock"
-"""Who closed a case, where nobody did."""
 
 RETRY_SECONDS: Final = 5.0
 """Between a review that could not be finished, because the store or the clock failed, and the next try."""
@@ -101,12 +99,27 @@ class Review:
             await self._cases([self.books.cases[each] for each in late & self.books.cases.keys()], None)
 
     def _hear(self, change: Change) -> None:
-        """Note what was decided from another snapshot than there is now: a review may have passed its place already."""
-        if isinstance(change, Decided) and change.decision.version != self._version:
-            late = {each.id for each in (change.opens, change.gives) if each is not None}
-            if late:
-                self._late |= late
-                self._wake.set()
+        """Note what a review that is under way may have passed already: decided from another snapshot, or barred since."""
+        late: set[str] = set()
+        match change:
+            case Decided(decision, opens=opens, gives=gives):
+                given = [each for each in (opens, gives) if each is not None]
+                if decision.version != self._version or any(self._barred(each.request) for each in given):
+                    late = {each.id for each in given}
+            case Revoked(revocation) if revocation.kind is RevocationKind.HOLDER and revocation.lifted is None:
+                jid, _, node = revocation.name.partition(" ")
+                late = {each.id for each in self.books.cases.values() if (each.subject, each.topic) == (jid, node)}
+                late |= {each.id for each in self.books.held(jid=jid, node=node)}
+            case GrantEnded():
+                self.overturn()
+            case _:
+                pass
+        if late:
+            self._late |= late
+            self._wake.set()
+
+    def _barred(self, request: Request) -> bool:
+        return self.books.barred(request.observed.get("jid", ""), request.observed.get("topic", "")) is not None
 
     async def everything(self) -> bool:
         """Review all grants and cases; say whether one snapshot was all that it saw: a newer one begins anew, and says no."""
@@ -191,20 +204,11 @@ class Review:
         """Write down all that is over at once; where some of it crossed with somebody else, one by one."""
         if not lost:
             return
-        each = [tuple(self._ended(grant, over)) for grant, over in lost]
+        over, now = list(lost), self.judge.rights.chance.now()
         lost.clear()
-        if not await self._wrote([change for changes in each for change in changes]):
-            for changes in each:
-                await self._wrote(changes)
-        self.overturn()
-
-    def _ended(self, grant: Grant, over: Lost) -> Iterable[Change]:
-        now = self.judge.rights.chance.now()
-        yield GrantEnded(replace(grant, ended=now, why=over.why, affiliation=over.affiliation))
-        for case in self.books.approved(grant.request):
-            expired = now >= case.expires
-            change = CaseChange.EXPIRE if expired else CaseChange.WITHDRAW
-            yield CaseMoved(case.moved(change, at=now, by=CLOCK if expired else POLICY, why=over.why.text), change, now)
+        if not await self._wrote(tuple(endings(self.books, over, at=now))):
+            for each in over:
+                await self._wrote(tuple(endings(self.books, [each], at=now)))
 
     async def _wrote(self, changes: Sequence[Change]) -> bool:
         """Write *changes*, unless somebody else was faster: then what they did stands."""
