@@ -8,26 +8,15 @@ from itertools import product
 import pytest
 
 from clearinghouse.clearing.people import KeptCredential
-from clearinghouse.doors.xmpp.chat import Chat
 from clearinghouse.doors.xmpp.steps import ACT, SHOW, TAKE
-from clearinghouse.doors.xmpp.talks import MAX_TALKS, MAX_TALKS_EACH, TALK_SECONDS
 from clearinghouse.errors import StoreUnavailable
-from clearinghouse.grid.commands import COMMAND, FIRST, NEXT, Action, Command, Stage, actions_of
+from clearinghouse.grid.commands import FIRST, NEXT, Action, Command, Stage, actions_of
 from clearinghouse.grid.dialogs import MAX_CHOICES
-from tests.unit.doors.client import ANN, US, Client, Counter, command
-from tests.unit.doors.paper import PaperOffice, PaperReception, case_of, grant_of
+from tests.unit.doors.client import command
+from tests.unit.doors.paper import PaperOffice, case_of, grant_of
+from tests.unit.doors.people import ASKER, House
 
-ASKER = "analyst@csirt.example"
 KEY = "ed25519-hex:" + "ab" * 32
-
-
-class House:
-    def __init__(self, office: PaperOffice | None = None) -> None:
-        self.office = office or PaperOffice()
-        self.reception = PaperReception(self.office, {ANN: "ann", "bob@example.net": "bob"})
-        self.counter = Counter(self.reception)
-        self.ann = Client(self.counter)
-        self.bob = Client(self.counter, "bob@example.net/desk")
 
 
 # -- the table ----------------------------------------------------------------------------------------
@@ -298,92 +287,3 @@ async def test_what_cannot_be_explained_is_said() -> None:
     house = House()
     page = await house.ann.go(await house.ann.start("explain"), "complete", {"name": "77"})
     assert (page.status, page.notes) == ("completed", [("error", "nothing has this id: look at the list")])
-
-
-# -- sessions -----------------------------------------------------------------------------------------
-
-
-async def test_session_belongs_to_one_client_and_one_command() -> None:
-    house = House()
-    page = await house.ann.start("explain")
-    for client, node in ((house.bob, "explain"), (Client(house.counter, f"{ANN}/desk"), "explain"), (house.ann, "revoke")):
-        assert await client.refused(command(node, "cancel", page.session)) == ("bad-request", "bad-sessionid")
-    assert (await house.ann.go(page, "cancel")).status == "canceled"
-    assert await house.ann.refused(command("explain", "cancel", page.session)) == ("bad-request", "bad-sessionid")
-
-
-@pytest.mark.parametrize("session", ["", "1", "x" * 100_000, "\u202e", "F" * 32])
-async def test_session_that_never_was(session: str) -> None:
-    house = House()
-    assert await house.ann.refused(command("pending", "next", session)) == ("bad-request", "bad-sessionid")
-
-
-async def test_unknown_action_and_command() -> None:
-    house = House()
-    assert await house.ann.refused(command("pending", "explode")) == ("bad-request", "malformed-action")
-    assert await house.ann.refused(command("format-disk", "execute")) == ("item-not-found", "no-such-thing")
-
-
-async def test_two_forms_and_huge_forms_are_refused() -> None:
-    house = House()
-    page = await house.ann.start("add-credential")
-    twice = command("add-credential", "next", page.session, {"text": "a"})
-    twice.append(twice[0])
-    for bad in (twice, *(command("add-credential", "next", page.session, {"text": text}) for text in (["x"] * 1_025, "x" * 16_385))):
-        assert await house.ann.refused(bad) == ("bad-request", "bad-payload")
-
-
-async def test_sessions_end_by_themselves() -> None:
-    house = House()
-    now = 0.0
-    house.counter.exchange.counter.chat = Chat(lambda: now)
-    page = await house.ann.start("explain")
-    now = TALK_SECONDS
-    assert await house.ann.refused(command("explain", "cancel", page.session)) == ("not-allowed", "session-expired")
-
-
-async def test_oldest_session_of_a_person_makes_room_for_the_next() -> None:
-    house = House()
-    pages = [await house.ann.start("explain") for _ in range(MAX_TALKS_EACH + 1)]
-    assert await house.ann.refused(command("explain", "cancel", pages[0].session)) == ("bad-request", "bad-sessionid")
-    for page in pages[1:]:
-        assert (await house.ann.go(page, "cancel")).status == "canceled"
-
-
-async def test_sessions_are_bounded_and_old_ones_make_room() -> None:
-    house = House()
-    now = 0.0
-    house.counter.exchange.counter.chat = Chat(lambda: now)
-    house.reception.people |= {f"p{number}@example.net": "p" for number in range(MAX_TALKS + 1)}
-    clients = [Client(house.counter, f"p{number}@example.net/x") for number in range(MAX_TALKS + 1)]
-    for client in clients[:-1]:
-        await client.start("explain")
-    assert await clients[-1].refused(command("explain", "execute")) == ("resource-constraint", "too-many-sessions")
-    assert len(house.counter.exchange.counter.chat.talks) == MAX_TALKS
-    now = TALK_SECONDS
-    await clients[-1].start("explain")
-    assert len(house.counter.exchange.counter.chat.talks) == 1
-
-
-# -- strangers ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "stranger", ["eve@evil.example/x", "ann@evil.example/x", "ann2@example.net/x", "example.net", "Ann@\u0455xample.net/x"]
-)
-async def test_strangers_hear_of_no_commands(stranger: str) -> None:
-    house = House()
-    house.office.open(case_of(ASKER))
-    for name in (*Command, "other"):
-        assert await house.counter.refused(stranger, "set", command(name, "execute")) == ("service-unavailable", "", "")
-
-
-async def test_commands_are_at_our_own_address_only() -> None:
-    house = House()
-    asked = command("explain", "execute")
-    assert await house.counter.refused(house.ann.jid, "set", asked, to=f"x@{US}") == ("service-unavailable", "", "")
-    assert await house.counter.refused(house.ann.jid, "get", asked) == ("service-unavailable", "", "")
-
-
-async def test_answer_to_a_command_is_a_command() -> None:
-    assert (await House().ann.start("explain")).command.tag == COMMAND
