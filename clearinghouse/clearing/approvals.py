@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import combinations, islice
+from typing import Final
 
 from clearinghouse.clearing.cases import Approval, Case
 from clearinghouse.clearing.desk_texts import DeskText, NoDeskText, check, pins_of, requesters_of
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.request import LOCAL_USER, Request
 from clearinghouse.clearing.vocabulary import EVERYTHING, Door
-from clearinghouse.keynote import Proof
-from clearinghouse.keynote.licensees import principals
+from clearinghouse.keynote import Admitted, Proof
+from clearinghouse.keynote.context import Context
+from clearinghouse.keynote.licensees import Quorum, principals
 from clearinghouse.keynote.octets import to_octets
 from clearinghouse.keynote.principals import is_key, normalise
 
 __all__ = ["NoDeskText", "about", "approve_request", "asked_by", "check_desk_text", "contributes", "counted", "desk_text", "reaches"]
+
+
+MAX_CROWDS: Final = 256
+"""Sets of approvers tried for one assertion; 2-of-60, the largest consortium policy known to us, has 59 for each of them."""
 
 
 def counted(case: Case, approvals: Iterable[Approval], requester_people: Collection[str]) -> tuple[Approval, ...]:
@@ -91,15 +98,36 @@ def reaches(who: Speaker, of: Request | None) -> bool:
 
 
 def contributes(proof: Proof, names: Iterable[str]) -> bool:
-    """Say whether some assertion that *names* reach would count them, though others may have to approve as well.
+    """Say whether some assertion would count *names*, though others may have to approve as well.
 
     *proof* is of the `approve` query with their approval; whoever does not contribute has no right to approve.
     """
-    ours = {normalise(to_octets(name)) for name in names}
-    return any(
-        each.level > 0 and each.assertion.trusted_by is not None and not ours.isdisjoint(principals(each.assertion.trusted_by))
-        for each in proof.reached
-    )
+    ours = frozenset(normalise(to_octets(name)) for name in names)
+    reached = (each for each in proof.reached if not ours.isdisjoint(_licensees(each.assertion)))
+    return any(each.level > 0 or _holds_for_more(proof.context, each.assertion, ours) for each in reached)
+
+
+def _licensees(assertion: Admitted) -> Iterator[str]:
+    return iter(()) if assertion.trusted_by is None else principals(assertion.trusted_by)
+
+
+def _holds_for_more(context: Context, assertion: Admitted, ours: frozenset[str]) -> bool:
+    """Say whether *assertion* holds once enough others ask as well: it may test that several do so in person (rule R13)."""
+    for crowd in islice(_crowds(assertion, ours), MAX_CROWDS):
+        more = Context(tuple(sorted(crowd)), context.action, context.scale, context.limits, context.budget)
+        context.budget.spend(assertion.cost)
+        if assertion.function is None or assertion.function(more, assertion.constants) > 0:
+            return True
+    return False
+
+
+def _crowds(assertion: Admitted, ours: frozenset[str]) -> Iterator[frozenset[str]]:
+    """Yield who might ask together: everybody who is licensed, and for K-of each smallest number of them."""
+    named = frozenset(_licensees(assertion))
+    yield named
+    if isinstance(assertion.trusted_by, Quorum):
+        others = sorted(named - ours)
+        yield from (ours & named | {*some} for some in combinations(others, min(len(others), assertion.trusted_by.k - 1)))
 
 
 # -- what the desk signs ------------------------------------------------------------------------------

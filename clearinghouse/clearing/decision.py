@@ -86,7 +86,7 @@ def decide(
         return Decision(identity, request, Outcome.REFUSED, lowest(proof), proven.flaw, version, now, None, proof)
     outcome = outcome_of(proof)
     until = certain_end(facts, proven, now=now, cap=cap) if outcome is Outcome.GRANTED else None
-    missing = _missing(proof, explains) if outcome is Outcome.REFUSED else ()
+    missing = _missing(proven, explains) if outcome is Outcome.REFUSED else ()
     reason = reason_of(outcome, proof, missing)
     ends = until and grant_end(until, proven)
     return Decision(identity, request, outcome, proof.value, reason, version, now, ends, proof, missing or (), until)
@@ -129,13 +129,15 @@ def _work(proof: Proof) -> int:
     return _EXPLAINED_EACH * min(CONSIDERED, loaded) + _EXPLAINING * handed_in
 
 
-def _missing(proof: Proof, explains: Callable[[int], bool]) -> tuple[Missing, ...] | None:
-    """Return what stronger values would need; explaining has a budget of its own for each assertion."""
-    context = proof.context
+def _missing(proven: Proven, explains: Callable[[int], bool]) -> tuple[Missing, ...] | None:
+    """Return what stronger values would need, or to be left to people; explaining has a budget of its own for each assertion."""
+    proof, context = proven.proof, proven.proof.context
     bounded = Context(context.requesters, context.action, context.scale, context.limits, Budget(_EXPLAINING))
     with suppress(BudgetExhausted, TooLarge):
         if explains(_work(proof)):
-            return Proof(proof.held, bounded, proof.settled, proof.level).missing
+            found = Proof(proof.held, bounded, proof.settled, proof.level).missing
+            to_ask = tuple(each for each in found if each.value == ASK) if proven.approvable else ()
+            return to_ask or found
     return None
 
 

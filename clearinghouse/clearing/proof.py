@@ -54,7 +54,10 @@ def prove(
     group, query = facts.operation.group, _Query(facts, snapshot, values, budget)
     own = _handed_in(credentials, snapshot, admissions, budget, limits) if credentials else _NONE
     first = query.soundest(_overlaid(snapshot, snapshot.assertions(group), own))
-    if not snapshot.desk or first.flaw is not None or first.proof.value != ASK:
+    if not snapshot.desk:
+        return first
+    first = replace(first, approvable=True)
+    if first.flaw is not None or first.proof.value != ASK:
         return first
     signed = _signed(approvals[:MAX_APPROVALS], snapshot.desk, admissions, budget) if approvals else _NONE
     more = _Handed((*own.admitted, *signed.admitted), (*own.refused, *signed.refused))

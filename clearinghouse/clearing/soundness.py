@@ -49,13 +49,15 @@ class Proven:
     """A proof; ``flaw`` says why it must not count, and is ``None`` for a sound one.
 
     ``first`` is the proof of the first of two queries, where there were two; ``approved_until`` is when the
-    first of the approvals ends that carry the second (rule R2).
+    first of the approvals ends that carry the second (rule R2).  ``approvable`` says whether people could lift
+    an `ask`: what is missing for more than that is theirs to give.
     """
 
     proof: Proof
     flaw: Reason | None
     first: Proof | None = None
     approved_until: datetime | None = None
+    approvable: bool = False
 
 
 def soundest(query: Callable[[Less], Proof], flaw_of: Callable[[Proof], Reason | None]) -> Proven:

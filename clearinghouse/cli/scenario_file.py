@@ -29,7 +29,8 @@ class Asked(_Table):
 
     ``requesters`` are names of the file's principals, or principals written out.  ``without``
     names attributes that are left out of all three tables.  ``credentials`` are files or
-    directories whose assertions the requester hands in.
+    directories whose assertions the requester hands in; ``approvals`` are those of which our own desk
+    has signed each for exactly this request.
     """
 
     operation: str
@@ -41,6 +42,7 @@ class Asked(_Table):
     claims: dict[str, str] = Field(default_factory=dict)
     without: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()
+    approvals: tuple[str, ...] = ()
     validity: int | None = None
 
 
@@ -80,13 +82,18 @@ class Scenario(_Table):
 
 
 class ScenarioFile(_Table):
-    """A file of scenarios about one community; relative paths start at the file's own directory."""
+    """A file of scenarios about one community; relative paths start at the file's own directory.
+
+    ``desk`` is the principal that signs approvals, by its name or written out: without one, what it has signed
+    is a credential like any other.
+    """
 
     note: str
     community: str
     policies: str = "."
     principals: dict[str, str] = Field(default_factory=dict)
     levels: tuple[str, ...] = ("deny", "allow")
+    desk: str = ""
     scenarios: tuple[Scenario, ...] = Field(min_length=1)
 
 

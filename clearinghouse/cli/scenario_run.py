@@ -16,7 +16,7 @@ from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.clearing.vocabulary import GROUPS
 from clearinghouse.cli.scenario_file import Asked, Scenario, ScenarioFile, Store, Want, read_scenarios
 from clearinghouse.errors import BadPolicy, BadSettings
-from clearinghouse.keynote import Admissions, Refused, split_assertions
+from clearinghouse.keynote import Admissions, split_assertions
 from clearinghouse.storage.folders import CREDENTIALS, SUFFIX, FileRead
 from clearinghouse.storage.holdings import Holdings, Loader
 
@@ -61,9 +61,14 @@ def _request(base: Path, asked: Asked, file: ScenarioFile) -> Request:
         observed=observed,
         known=known,
         claims=claims,
-        credentials=tuple(raw for path in _files(base, asked.credentials) for _, raw in split_assertions(path.read_bytes())),
+        credentials=_texts(base, asked.credentials),
+        approvals=_texts(base, asked.approvals),
         validity=asked.validity,
     )
+
+
+def _texts(base: Path, names: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(raw for path in _files(base, names) for _, raw in split_assertions(path.read_bytes()))
 
 
 def _without(names: tuple[str, ...], attributes: Mapping[str, str]) -> dict[str, str]:
@@ -99,18 +104,17 @@ def _snapshot(base: Path, file: ScenarioFile, store: Store) -> Snapshot:
     if not policies:
         raise BadSettings(f"`{base / file.policies}` holds no policies", mend=f"put them into folders named {', '.join(GROUPS)}")
     credentials = [(CREDENTIALS, path) for path in _files(base, store.credentials)]
-    held = _held(base, [*policies, *credentials])
-    refused = [Refused(each.file, index, each.error) for index, each in enumerate(held.problems)]
+    held = _held(base, [*policies, *credentials], _principal(file.desk, file) if file.desk else "")
     withdrawn = [each.id for each in _held(base, [(CREDENTIALS, path) for path in _files(base, store.withdrawn)]).credentials]
     revoked = [_principal(name, file) for name in store.revoked]
-    return Snapshot.of(held.policies, held.credentials, refused=refused, withdrawn=withdrawn, revoked=revoked)
+    return held.believing(withdrawn=withdrawn, revoked=revoked).snapshot
 
 
-def _held(base: Path, files: list[tuple[str, Path]]) -> Holdings:
+def _held(base: Path, files: list[tuple[str, Path]], desk: str = "") -> Holdings:
     """Return what *files* hold; a policy that may not be loaded leaves nothing to be tested."""
     read = [FileRead(_shown(path, base), group, path.read_bytes()) for group, path in files]
     groups = {each.name: each.group for each in read}
-    held = Loader(_admissions).load(read, Holdings())
+    held = Loader(_admissions, desk=desk).load(read, Holdings())
     for problem in held.problems:
         if groups[problem.file] != CREDENTIALS:
             raise BadPolicy(str(problem))

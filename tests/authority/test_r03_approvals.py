@@ -138,6 +138,26 @@ def test_r03_who_counts_only_together_with_others_contributes(sim: Community, ca
         assert contributes(decision.proof, [who(name)]) is may
 
 
+IN_PERSON = {
+    "two at least": '_ACTION_AUTHORIZERS ~= "^[^,]+,.+$"',
+    "these two": f'_ACTION_AUTHORIZERS == "{",".join(sorted(map(who, ("olga", "oleg"))))}"',
+}
+
+
+@pytest.mark.parametrize("where", IN_PERSON.values(), ids=IN_PERSON.keys())
+def test_r03_the_first_of_two_contributes_where_two_must_ask_in_person(sim: Community, case: Case, where: str) -> None:
+    """Rule R13 wants thresholds to test who asks; the first to approve is alone, and no stranger for that."""
+    sim.policy("2-of({olga}, {oleg}, {root})", f"{TOPIC} && {where}", operation="approve")
+    first = together(sim, case, by_key("olga"))
+    assert first.value == "deny"
+    assert first.proof is not None
+    assert contributes(first.proof, [who("olga")])
+    assert together(sim, case, by_key("olga"), by_key("oleg")).value == "allow"
+    elsewhere = sim.ask(replace(approve_request(case, (by_key("olga"),), "q"), claims={"subject": ANN, "topic": "lunch"}))
+    assert elsewhere.proof is not None
+    assert not contributes(elsewhere.proof, [who("olga")])
+
+
 def test_r03_the_query_is_made_again_on_every_snapshot(sim: Community, case: Case) -> None:
     """What an approval rests on can go, and the approval goes with it."""
     sim.policy("boss", TOPIC, operation="approve")

@@ -10,11 +10,12 @@ import pytest
 
 from clearinghouse.cli.scenario_run import Result, run_file
 from clearinghouse.demo.keys import demonstration_key
-from clearinghouse.keynote import split_assertions
+from clearinghouse.keynote import admit, split_assertions
 from clearinghouse.keynote.keys import DEMO_MARK, is_demo, read_key_file
+from clearinghouse.keynote.licensees import Nobody, met
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "policies").rglob("scenarios.toml"))
+FILES = sorted((ROOT / "policies").rglob("*scenarios.toml"))
 COMMUNITIES = {"demo", "federation-levels", "paper-section-3", "paper-section-4", "paper-section-5"}
 
 
@@ -24,7 +25,7 @@ def results(path: Path) -> list[Result]:
 
 
 CASES = [(path, number) for path in FILES for number in range(1, len(results(path)) + 1)]
-NAMES = [f"{path.parent.name}-{number}: {results(path)[number - 1].scenario.note}" for path, number in CASES]
+NAMES = [f"{path.parent.name}-{path.stem}-{number}: {results(path)[number - 1].scenario.note}" for path, number in CASES]
 
 
 @pytest.mark.parametrize("path,number", CASES, ids=NAMES)
@@ -36,7 +37,7 @@ def test_every_community_has_scenarios() -> None:
     assert {path.parent.name for path in FILES} == COMMUNITIES
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_community_shows_what_is_granted_and_what_is_not(path: Path) -> None:
     outcomes = {result.decision.outcome.value for result in results(path)}
     assert {"granted", "refused"} <= outcomes
@@ -76,14 +77,30 @@ def weighed() -> set[tuple[str, int]]:
 
 def test_every_assertion_is_weighed_in_a_scenario() -> None:
     handed_in = {place(name, "") for path in FILES for result in results(path) for name in _handed_in(path, result)}
-    assert assertions() - weighed() - handed_in == set()
+    unseen = {place(name, "") for path in FILES for result in results(path) for name in _unseen(path, result)}
+    assert assertions() - weighed() - handed_in - unseen == set()
 
 
 def _handed_in(path: Path, result: Result) -> list[str]:
     """Return the files of credentials that came with a request, which a proof knows by number only."""
-    names = [path.parent / name for name in result.scenario.request.credentials]
-    files = [file for name in names for file in (sorted(name.glob("*.kn")) if name.is_dir() else [name])]
-    return [file.resolve().relative_to(ROOT).as_posix() for file in files]
+    return [_named(file) for file in _files(path, result.scenario.request.credentials)]
+
+
+def _unseen(path: Path, result: Result) -> list[str]:
+    """Return the files with what the desk has signed for a requester who was refused without it (rule R2)."""
+    desk, asking = demonstration_key("Desk").principal, {*result.decision.request.requesters}
+    if result.decision.outcome.value != "refused":
+        return []
+    held = {file: admit(file.read_bytes(), policy=True) for file in _files(path, result.scenario.store.credentials)}
+    return [_named(file) for file, each in held.items() if each.authorizer == desk and met(each.trusted_by or Nobody(), asking)]
+
+
+def _files(path: Path, names: tuple[str, ...]) -> list[Path]:
+    return [file for each in (path.parent / name for name in names) for file in (sorted(each.glob("*.kn")) if each.is_dir() else [each])]
+
+
+def _named(file: Path) -> str:
+    return file.resolve().relative_to(ROOT).as_posix()
 
 
 # -- credentials and their keys -----------------------------------------------------------------------
