@@ -24,7 +24,7 @@ from clearinghouse.clearing.request import Place
 from clearinghouse.doors.xmpp.component import LONGEST_WAIT_SECONDS, Component, back_off
 from clearinghouse.doors.xmpp.exchange import Exchange, Hearer
 from clearinghouse.doors.xmpp.session import Account
-from clearinghouse.enforcers.broker import NothingPending, TopicOwner
+from clearinghouse.enforcers.broker import TopicOwner
 from clearinghouse.errors import BrokerUnavailable, ClearinghouseError, Unavailable
 from clearinghouse.runtime.questions import Asking
 from clearinghouse.settings import Broker, Settings, Topic, read_secret
@@ -182,6 +182,13 @@ class Seat:
             log.error("catching_up_refused", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
         return True
 
+    async def compare_often(self, seconds: float) -> None:
+        """Compare what the brokers have with what we know again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            await self.link.ready.wait()
+            self.fall_behind(doubt=True)
+
     async def _set_up(self) -> None:
         self.believe()
         await self.owner.ensure_topics(each.topic for each in self.askings)
@@ -193,24 +200,14 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class BrokerEnforcer:
-    """Implements `clearinghouse.clearing.clear.Enforcer`: tells each broker what was decided about its topics.
-
-    ``missed`` hears of a broker that had no such request: it was taken back, or somebody else has answered it.
-    """
+    """Implements `clearinghouse.clearing.clear.Enforcer`: tells each broker what was decided about its topics."""
 
     owners: Mapping[str, TopicOwner]
-    missed: Callable[[str], None] = lambda _: None
 
     async def carry_out(self, enforcement: Enforcement) -> None:
-        """Make the enforcement true at the broker; raises `BrokerUnavailable`."""
+        """Make the enforcement true at the broker; raises what `TopicOwner.carry_out` raises."""
         match enforcement:
-            case ApproveSubscription(place, decision) | RefuseSubscription(place, decision):
-                try:
-                    await self._owner(place).carry_out(enforcement)
-                except NothingPending as error:
-                    log.info("nothing_pending", id=decision, reason=error.message, noise=place.subscriber.partition("/")[0])
-                    self.missed(place.broker)
-            case AdmitMember(place) | AdmitPublisher(place) | CreateTopic(place):
+            case ApproveSubscription(place) | RefuseSubscription(place) | AdmitMember(place) | AdmitPublisher(place) | CreateTopic(place):
                 await self._owner(place).carry_out(enforcement)
             case LeavePending() | Nothing():
                 pass

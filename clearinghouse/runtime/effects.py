@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -13,8 +13,9 @@ from clearinghouse.clearing.clear import ClockBehind, Desk, check_clock
 from clearinghouse.clearing.decision import Decision, Outcome, Reason
 from clearinghouse.clearing.enforcement import enforcement_of
 from clearinghouse.clearing.request import Place
+from clearinghouse.enforcers.broker import NothingPending
 from clearinghouse.errors import ClearinghouseError, Unavailable
-from clearinghouse.runtime.books import Books
+from clearinghouse.runtime.books import Books, Crossed
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.questions import Asking, agrees
 from clearinghouse.runtime.ruled import Memory, Ruled
@@ -23,11 +24,17 @@ from clearinghouse.storage.store import Effect, Store
 
 log = structlog.get_logger(__name__)
 
+OVERTAKEN: Final = Reason("overtaken", "policy changed before the broker was told of it")
+"""Why a grant is over that nobody ever had."""
+
 
 class Behind(Protocol):
-    """Is told where something was left undone; *full* if for no other reason than that our hands were."""
+    """Is told where something was left undone; *full* if for no other reason than that our hands were.
 
-    def __call__(self, broker: str, *, full: bool = False) -> None:
+    With *doubt*, what the broker has may not be what we know.
+    """
+
+    def __call__(self, broker: str, *, full: bool = False, doubt: bool = False) -> None:
         """Look for it soon."""
 
 
@@ -56,13 +63,30 @@ class Effects:
     async def finish(self, ruled: Ruled) -> None:
         """Carry out a decision that was made before; raises `ClockBehind` while nobody knows whether it still holds."""
         check_clock(self.store.highest_time, self.chance.now())
-        await self.desk.enforcer.carry_out(enforcement_of(ruled.decision))
+        try:
+            await self.desk.enforcer.carry_out(enforcement_of(ruled.decision))
+        except NothingPending as error:
+            self._doubt(ruled.decision, error)
         if ruled.owed:
             await self.settle(ruled.decision, None)
 
     async def settle(self, decision: Decision, latency: timedelta | None) -> None:
         """Write down that *decision* was carried out; *latency* is the time from its question until then."""
         await self.books.write(Settled(decision.id, Effect.DONE, self.chance.now(), latency))
+
+    async def missed(self, place: Place, error: NothingPending) -> None:
+        """The broker knew of no such request when it heard what was decided about *place* just now."""
+        ruled = self.memory.at(place)
+        if ruled is not None:
+            self._doubt(ruled.decision, error)
+            await self.settle(ruled.decision, None)
+
+    def _doubt(self, decision: Decision, error: NothingPending) -> None:
+        """Have a broker looked at that had no such request: it was taken back, or answered by us before a crash, or by another."""
+        place = decision.request.place
+        if place is not None:
+            log.info("nothing_pending", id=decision.id, reason=error.message, noise=place.subscriber.partition("/")[0])
+            self.behind(place.broker, doubt=True)
 
     async def catch_up(self, brokers: frozenset[str], in_hand: Collection[Place]) -> None:
         """Carry out what is owed at *brokers*; one decision that cannot be carried out keeps no other from it.
@@ -102,13 +126,18 @@ class Effects:
 
     async def drop(self, decision: Decision) -> None:
         """Never carry out *decision*: what it granted is over, and as far as we know nobody ever had it."""
-        now = self.chance.now()
-        changes: list[Change] = [Settled(decision.id, Effect.DROPPED, now)]
-        grant = self.books.grants.get(decision.id)
+        try:
+            await self.books.write(*self._dropped(decision))
+        except Crossed:  # a review was faster in ending what it granted
+            await self.books.write(*self._dropped(decision))
+
+    def _dropped(self, decision: Decision) -> Iterator[Change]:
+        now, grant = self.chance.now(), self.books.grants.get(decision.id)
+        yield Settled(decision.id, Effect.DROPPED, now)
         if grant is not None and grant.ended is None:
-            why = Reason("overtaken", "policy changed before the broker was told of it")
-            changes += [GrantEnded(replace(grant, ended=now, why=why)), EndCarriedOut((grant.id,), now)]
-        await self.books.write(*changes)
+            yield GrantEnded(replace(grant, ended=now, why=OVERTAKEN))
+        if grant is not None:
+            yield EndCarriedOut((grant.id,), now)
 
 
 def tell_refused(broker: str, topic: str, error: ClearinghouseError) -> None:

@@ -12,11 +12,10 @@ from typing import Final
 
 import structlog
 
-from clearinghouse.clearing.cases import Case
 from clearinghouse.clearing.decision import Decision, Outcome
 from clearinghouse.clearing.request import Place, Request
 from clearinghouse.clearing.senders import RateLimited
-from clearinghouse.doors.xmpp.addresses import read_subscriber
+from clearinghouse.enforcers.broker import NothingPending
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.grid.topics import SubscriptionAsked
 from clearinghouse.runtime.books import Books
@@ -44,11 +43,10 @@ the disk together wait once."""
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What was asked, and when; *again* asks about a case that waits for people already."""
+    """What was asked, and when, in seconds that never go back."""
 
     asked: SubscriptionAsked
     arrived: float
-    again: bool = False
 
 
 @dataclass(slots=True)
@@ -91,13 +89,6 @@ class Intake:
             self.behind(place.broker)
         else:
             self._take(_Question(asked, self.chance.elapsed()), place)
-
-    def reconsider(self, case: Case) -> None:
-        """Decide again what waits for people: policy has changed, and may answer it without them."""
-        place = case.request.place
-        if place is not None and place not in self._in_hand and (place.broker, place.node) in self.askings:
-            asked = SubscriptionAsked(place.broker, place.node, read_subscriber(place.subscriber), place.subid)
-            self._take(_Question(asked, self.chance.elapsed(), again=True), place)
 
     def _paced(self, asked: SubscriptionAsked) -> bool:
         try:
@@ -161,16 +152,18 @@ class Intake:
 
     async def _answer(self, question: _Question) -> None:
         place = place_of(question.asked)
-        if self._waits(place) and not question.again:
+        if self._waits(place):
             return
         earlier = self._earlier(place)
         if earlier is not None:
             await self.effects.finish(earlier)
             return
         request = request_of(question.asked, self.askings[place.broker, place.node], self.chance.new_id())
-        if question.again and self.bench.ruled(request).outcome is Outcome.PENDING:
+        try:
+            decision = await self._decided(request, question.arrived)
+        except NothingPending as error:
+            await self.effects.missed(place, error)
             return
-        decision = await self._decided(request, question.arrived)
         if decision.outcome is Outcome.UNANSWERED:
             self.behind(place.broker)
         if is_owed(decision):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -13,7 +12,6 @@ import structlog
 from clearinghouse import __version__
 from clearinghouse.clearing.cases import LASTING
 from clearinghouse.clearing.clear import Desk
-from clearinghouse.clearing.decision import Reason
 from clearinghouse.clearing.enforcement import WHITELIST
 from clearinghouse.clearing.request import Request, sender_of
 from clearinghouse.clearing.snapshot import licensed
@@ -21,9 +19,12 @@ from clearinghouse.keynote import Admissions
 from clearinghouse.runtime.beliefs import Beliefs
 from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.brokers import BrokerEnforcer, MakeLink, Register, Seat, owners_in, plans_in
+from clearinghouse.runtime.carrying import Carrier
+from clearinghouse.runtime.casework import Casework
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.effects import Effects
 from clearinghouse.runtime.intake import Intake
+from clearinghouse.runtime.judging import Judge
 from clearinghouse.runtime.ledger import TellingLedger
 from clearinghouse.runtime.logkeeper import LogKeeper
 from clearinghouse.runtime.memberships import Memberships
@@ -31,13 +32,15 @@ from clearinghouse.runtime.policy import PolicyKeeper, folders_of, loader_for
 from clearinghouse.runtime.questions import Asking, asking_in
 from clearinghouse.runtime.rates import Pace, Rates
 from clearinghouse.runtime.reconcile import Reconciler
+from clearinghouse.runtime.review import Review
+from clearinghouse.runtime.rights import Rights
 from clearinghouse.runtime.roles import writers
 from clearinghouse.runtime.ruled import Memory
 from clearinghouse.runtime.ruling import Bench
+from clearinghouse.runtime.speakers import requester_people
 from clearinghouse.runtime.sunset import Sunset
 from clearinghouse.settings import Settings
 from clearinghouse.signer.client import Signers
-from clearinghouse.storage.changes import GrantEnded
 from clearinghouse.storage.holdings import Holdings
 from clearinghouse.storage.store import Event, Store
 
@@ -68,6 +71,10 @@ class Service:
     beliefs: Beliefs = field(init=False)
     policy: PolicyKeeper = field(init=False)
     sunset: Sunset = field(init=False)
+    rights: Rights = field(init=False)
+    carrier: Carrier = field(init=False)
+    casework: Casework = field(init=False)
+    review: Review = field(init=False)
     reconciler: Reconciler = field(init=False)
     memberships: Memberships = field(init=False)
     logkeeper: LogKeeper = field(init=False)
@@ -89,6 +96,10 @@ class Service:
         loader = loader_for(settings, principal)
         self.beliefs = Beliefs(self.desk, books, self.store, loader, chance, principal, [self._believe])
         self.policy = PolicyKeeper(folders_of(settings), loader, self.store, chance.now, self._adopt, reload=self.reload)
+        self.rights = Rights(self.desk, chance, partial(requester_people, settings))
+        self.carrier = Carrier(self.desk, books, chance, self.fall_behind)
+        self.casework = Casework(books, self.rights, self.carrier, settings.desk.approval_period, self.signers.desk)
+        self.review = Review(books, Judge(books, self.rights), self.carrier, self.casework, self._overturn)
         self.reconciler = Reconciler(self.bench, books, self.memory, chance, self.intake.in_hand.__contains__)
         self.memberships = Memberships(self.bench, books, chance, settings.platforms, self._licensed)
         keeping = settings.ledger
@@ -105,11 +116,10 @@ class Service:
         """Make a link for each component; nothing connects yet."""
         for plan in plans_in(self.settings):
             link = make_link(plan, self.intake.ask)
-            greetings = (self._set_writers, self.memberships.keep)
-            self.seats.append(Seat(plan, link, self.register, greetings, self._catch_up, self._compare))
+            self.seats.append(Seat(plan, link, self.register, [self._set_writers], self._catch_up, self._compare))
         owners = owners_in(self.seats)
-        self.desk.enforcer = BrokerEnforcer(owners, partial(self.fall_behind, doubt=True))
-        self.sunset = Sunset(self.books, owners, self._look_again, self._mend, self._reachable, self.chance)
+        self.desk.enforcer = BrokerEnforcer(owners)
+        self.sunset = Sunset(self.books, owners, self.review.look_again, self._mend, self._reachable, self.memory.owes, self.chance)
 
     async def ready(self) -> None:
         """Return once every broker knows its topics and what was left undone is done."""
@@ -148,12 +158,13 @@ class Service:
 
     def _believe(self) -> None:
         """Look again at everything that another snapshot may answer in another way."""
+        self.review.wake()
         for seat in self.seats:
             if seat.link.ready.is_set():
-                seat.fall_behind()
-        for case in tuple(self.books.cases.values()):
-            if case.open:
-                self.intake.reconsider(case)
+                seat.fall_behind(doubt=True)
+
+    def _overturn(self) -> None:
+        self.sunset.overturn()
 
     def _licensed(self) -> list[str]:
         return [name for each in self.policy.holdings.admitted() for name in licensed(each)]
@@ -165,6 +176,7 @@ class Service:
         await self.effects.catch_up(brokers, self.intake.in_hand)
 
     async def _compare(self, seat: Seat) -> None:
+        await self.memberships.keep(seat)
         await self.reconciler.compare(seat)
         self.sunset.overturn()
 
@@ -185,10 +197,6 @@ class Service:
             await self.memberships.equal(seat, asking)
         else:
             await self.reconciler.repair(seat.owner, asking)
-
-    async def _look_again(self, now: datetime) -> None:
-        why = Reason("validity", "its time is over")
-        await self.books.write(*(GrantEnded(replace(each, ended=now, why=why)) for each in self.books.due(now)))
 
 
 def _desk(settings: Settings, ledger: TellingLedger, chance: Chance) -> Desk:

@@ -96,16 +96,6 @@ class Reconciler:
                 topic = asking.topic
                 log.warning("not_compared", broker=topic.broker, topic=topic.node, reason=error.message, mend=error.mend)
 
-    async def run(self, seat: Seat, seconds: float) -> None:
-        """Compare again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(seconds)
-            await seat.link.ready.wait()
-            try:
-                await self.compare(seat)
-            except Unavailable as error:
-                log.warning("comparing_failed", reason=error.message, mend=error.mend)
-
     async def _compare(self, owner: TopicOwner, asking: Asking) -> None:
         check_clock(self.bench.desk.ledger.highest_time, self.chance.now())
         topic = asking.topic

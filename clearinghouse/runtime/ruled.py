@@ -82,6 +82,10 @@ class Memory:
         """Say whether the broker has still to hear an answer about *place*."""
         return place in self._owed
 
+    def owes(self, identity: str) -> bool:
+        """Say whether the decision with this id has still to be carried out."""
+        return identity in self._places
+
     def _keep(self, ruled: Ruled) -> None:
         place = ruled.decision.request.place
         if place is None or ruled.decision.outcome is Outcome.UNANSWERED:

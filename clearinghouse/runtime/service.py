@@ -79,8 +79,9 @@ def _start(service: Service, tasks: asyncio.TaskGroup) -> Callable[[], Awaitable
     every = service.settings.reconcile.every.total_seconds()
     links = [tasks.create_task(each.link.run(), name=f"link-{each.plan.component}") for each in service.seats]
     keeping = [tasks.create_task(each.keep_up(), name=f"keep-up-{each.plan.component}") for each in service.seats]
-    keeping += [tasks.create_task(service.reconciler.run(each, every), name=f"compare-{each.plan.component}") for each in service.seats]
+    keeping += [tasks.create_task(each.compare_often(every), name=f"compare-{each.plan.component}") for each in service.seats]
     keeping += [tasks.create_task(service.sunset.run(), name="sunset"), tasks.create_task(service.logkeeper.erase(), name="retention")]
+    keeping.append(tasks.create_task(service.review.run(), name="review"))
     watching = [tasks.create_task(service.policy.watch(), name="policy"), tasks.create_task(_say_when_ready(service))]
     answering = tasks.create_task(service.intake.run(), name="intake")
     signing_log = tasks.create_task(service.logkeeper.run(), name="log")

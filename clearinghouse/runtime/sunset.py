@@ -46,7 +46,8 @@ class Sunset:
 
     ``look_again`` rules anew on what is due at a time, and writes down which of it goes on and which is over.
     ``mend`` makes the affiliations at a node what the books say; more than subscriptions may have ended.
-    ``reachable`` says whether a broker's link is up.
+    ``reachable`` says whether a broker's link is up.  Of a grant that is ``owed``, the broker has not heard yet: it is
+    given up by whoever would have told, and until then there is nothing to end.
     """
 
     books: Books
@@ -54,6 +55,7 @@ class Sunset:
     look_again: Callable[[datetime], Awaitable[None]]
     mend: Callable[[str, str], Awaitable[None]]
     reachable: Callable[[str], bool]
+    owed: Callable[[str], bool]
     chance: Chance
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _not_before: dict[str, float] = field(default_factory=dict)
@@ -88,7 +90,8 @@ class Sunset:
         """Tell every broker that can be reached what is over there, each node in one pass."""
         nodes: dict[_Node, list[Grant]] = defaultdict(list)
         for grant in self.books.owed_ends():
-            nodes[grant.broker, grant.topic].append(grant)
+            if not self.owed(grant.id):
+                nodes[grant.broker, grant.topic].append(grant)
         for (broker, node), grants in nodes.items():
             if self.reachable(broker) and self.chance.elapsed() >= self._not_before.get(broker, 0.0):
                 await self._told(broker, node, grants)
