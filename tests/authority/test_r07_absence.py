@@ -75,7 +75,7 @@ def test_r07_an_empty_parameter_is_neither_all_nor_nothing(operation: str) -> No
         assert decision.reason.code == "malformed-request"
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_r07_leaving_out_any_attribute_never_raises_a_value_in_the_examples(path: Path) -> None:
     for result in granted(path):
         proof, asked = result.decision.proof, result.decision.request
