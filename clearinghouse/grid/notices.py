@@ -12,10 +12,9 @@ from xml.etree.ElementTree import Element, SubElement
 
 from clearinghouse.clearing.cases import Case, CaseState, Grant
 from clearinghouse.clearing.decision import Decision, Outcome
-from clearinghouse.clearing.vocabulary import shown
 from clearinghouse.grid.namespaces import CLIENT
 from clearinghouse.grid.stanzas import MESSAGE
-from clearinghouse.grid.texts import NAMED_CHARACTERS, counted, lines_of, moment
+from clearinghouse.grid.texts import NAMED_CHARACTERS, asks, counted, lines_of, moment, named
 
 NOTICES_PER_MINUTE: Final = 10
 """Messages to one address in a minute; more than that nobody reads one by one."""
@@ -36,7 +35,7 @@ _OVER: Final = {
 
 def case_waits(case: Case, us: str) -> str:
     """Return what an approver reads when *case* has opened; *us* is where the commands are."""
-    head = f"a request waits for you: {shown(case.subject)} {shown(case.request.operation)} {shown(case.topic)}"
+    head = f"a request waits for you: {asks(case.subject, case.request.operation, case.topic)}"
     how = f"decide with the command `pending` of {us}, or with `clearinghouse approve {case.id[:NAMED_CHARACTERS]}` (or deny)"
     return "\n".join([head, *case.summary().split("\n"), f"waits until: {moment(case.expires)}", how])
 
@@ -44,12 +43,12 @@ def case_waits(case: Case, us: str) -> str:
 def case_closed(case: Case) -> str:
     """Return what a requester reads when people have decided against it, or nobody has; never why (rule R22)."""
     outcome = _OVER.get(case.state, f"is {case.state}")
-    return f"your request to {shown(case.request.operation)} {shown(case.topic)} {outcome}\ndecision: {case.id}"
+    return f"your request to {named(case.request.operation)} `{named(case.topic)}` {outcome}\ndecision: {case.id}"
 
 
 def ruled(decision: Decision) -> str:
     """Return what a requester reads when its request was ruled on: the outcome and the id, and no reason (rule R22)."""
-    asked = f"your request to {shown(decision.request.operation)} {shown(decision.request.observed.get('topic', ''))}"
+    asked = f"your request to {named(decision.request.operation)} `{named(decision.request.observed.get('topic', ''))}`"
     lines = [f"{asked} {_said(decision.outcome)}", f"decision: {decision.id}"]
     if (until := decision.until or decision.ends) is not None:
         lines.append(f"holds until: {moment(until)}")
@@ -58,8 +57,8 @@ def ruled(decision: Decision) -> str:
 
 def grant_ended(grant: Grant) -> str:
     """Return what a holder reads when its grant is over: that, and the code of the reason."""
-    why = f" ({shown(grant.why.code)})" if grant.why else ""
-    return f"your grant to {shown(grant.request.operation)} {shown(grant.topic)} has ended{why}\ndecision: {grant.id}"
+    why = f" ({named(grant.why.code)})" if grant.why else ""
+    return f"your grant to {named(grant.request.operation)} `{named(grant.topic)}` has ended{why}\ndecision: {grant.id}"
 
 
 def held_back(number: int) -> str:

@@ -8,7 +8,6 @@ from typing import Final
 
 from clearinghouse.clearing.cases import Case, Grant, Revocation, RevocationKind
 from clearinghouse.clearing.people import Changed, KeptCredential, Ruling
-from clearinghouse.clearing.vocabulary import shown
 from clearinghouse.errors import ClearinghouseError
 from clearinghouse.grid.commands import Note, Screen
 from clearinghouse.grid.dialogs import MAX_CHOICES, Choice, Field, Kind, fixed, hidden, text
@@ -21,6 +20,7 @@ from clearinghouse.grid.texts import (
     grant_line,
     grant_lines,
     lines_of,
+    named,
     revocation_line,
     ruling_lines,
     span,
@@ -68,7 +68,7 @@ def case(found: Case) -> Screen:
         "Read what is asked for, then approve or deny it.",
         (
             *fixed(found.summary().split("\n")),
-            *fixed([f"approved so far by: {', '.join(shown(each.person) for each in found.approvals) or 'nobody'}"]),
+            *fixed([f"approved so far by: {', '.join(named(each.person) for each in found.approvals) or 'nobody'}"]),
             hidden(CHOICE, found.id),
             hidden(SHOWN, found.digest()),
             Field(Kind.CHOICE, DECISION, "Decision", options=(Choice(APPROVE, "approve"), Choice(DENY, "deny")), required=True),
@@ -165,7 +165,7 @@ def ruled(ruling: Ruling) -> Screen:
 
 def changed(found: Changed) -> Screen:
     """Return what was changed."""
-    return told("Done", changed_lines(found), Note("info", f"{', '.join(shown(name[:NAMED_CHARACTERS]) for name in found.names)}: done"))
+    return told("Done", changed_lines(found), Note("info", f"{', '.join(named(name[:NAMED_CHARACTERS]) for name in found.names)}: done"))
 
 
 def told(title: str, lines: Iterable[str], *notes: Note) -> Screen:
@@ -202,4 +202,4 @@ def _preview(title: str, instructions: str, would: Changed) -> Screen:
 
 
 def _origin(kept: KeptCredential) -> str:
-    return f"{shown(kept.source)}{f', by {shown(kept.by)}' if kept.by else ''}"
+    return f"{named(kept.source)}{f', by {named(kept.by)}' if kept.by else ''}"

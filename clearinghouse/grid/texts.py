@@ -9,10 +9,13 @@ from typing import Final
 from clearinghouse.clearing.cases import Case, Grant, Revocation
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.people import Changed, Party, Ruling
-from clearinghouse.clearing.vocabulary import shown
+from clearinghouse.keynote import principals
 
 MAX_LINE_CHARACTERS: Final = 1_024
 """Characters of one line; a principal that is a key of RSA-4096 in hex has 1,100, and its beginning tells as much."""
+
+MAX_NAME_CHARACTERS: Final = 256
+"""Characters of one name among others on a line: as many as a node or a title may have, and twice as many as a key."""
 
 MAX_LINES: Final = 200
 """Lines of one text.  With lines as long as they may be it still fits a stanza of 256 kB, escaped for XML."""
@@ -28,6 +31,11 @@ def plain(text: str, at_most: int = MAX_LINE_CHARACTERS) -> str:
     """
     cut = text if len(text) <= at_most else text[:at_most] + "…"
     return cut if cut.isprintable() else "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in cut)
+
+
+def named(text: str) -> str:
+    """Return a name that somebody else gave, as it is safe between backticks: those are escaped too (rule R4)."""
+    return principals.shown(text.encode("utf-8", "replace").decode("latin-1"), MAX_NAME_CHARACTERS)
 
 
 def lines_of(text: str) -> list[str]:
@@ -62,33 +70,33 @@ def counted(number: int, what: str) -> str:
 
 def case_line(case: Case) -> str:
     """Return a case as one choice among others."""
-    return f"{case.id[:NAMED_CHARACTERS]}: {_asks(case.subject, case.request.operation, case.topic)}, since {moment(case.opened)}"
+    return f"{case.id[:NAMED_CHARACTERS]}: {asks(case.subject, case.request.operation, case.topic)}, since {moment(case.opened)}"
 
 
 def grant_line(grant: Grant) -> str:
     """Return a grant as one choice among others."""
     until = f"ended {moment(grant.ended)}" if grant.ended else f"until {moment(grant.until)}"
-    return f"{grant.id[:NAMED_CHARACTERS]}: {_asks(grant.holder, grant.request.operation, grant.topic)}, {until}"
+    return f"{grant.id[:NAMED_CHARACTERS]}: {asks(grant.holder, grant.request.operation, grant.topic)}, {until}"
 
 
 def grant_lines(grant: Grant) -> Iterator[str]:
     """Yield what is known of a grant, one fact a line."""
     yield f"grant: {grant.id}"
-    yield f"holder: {shown(grant.holder)}"
-    yield f"operation: {shown(grant.request.operation)}"
-    yield f"topic: {shown(grant.topic)} at {shown(grant.broker)}"
+    yield f"holder: {named(grant.holder)}"
+    yield f"operation: {named(grant.request.operation)}"
+    yield f"topic: `{named(grant.topic)}` at {named(grant.broker)}"
     yield f"since: {moment(grant.since)}"
     yield f"ends for certain: {moment(grant.until)}"
     if grant.case:
         yield f"approved in case: {grant.case}"
     if grant.ended:
-        yield f"ended: {moment(grant.ended)}{f' ({shown(grant.why.text)})' if grant.why else ''}"
+        yield f"ended: {moment(grant.ended)}{f' ({named(grant.why.text)})' if grant.why else ''}"
 
 
 def revocation_line(revocation: Revocation) -> str:
     """Return a revocation, and whether it was lifted."""
     lifted = f", lifted {moment(revocation.lifted)}" if revocation.lifted else ""
-    return f"{moment(revocation.at)}: {revocation.kind} {shown(revocation.name)} by {shown(revocation.by)}{lifted}"
+    return f"{moment(revocation.at)}: {revocation.kind} `{named(revocation.name)}` by {named(revocation.by)}{lifted}"
 
 
 def ruling_lines(ruling: Ruling) -> Iterator[str]:
@@ -112,7 +120,7 @@ def decision_lines(decision: Decision) -> Iterator[str]:
 
 def changed_lines(changed: Changed) -> Iterator[str]:
     """Yield who loses and who wins, complete up to `MAX_LINES` of each."""
-    yield f"{'changed' if changed.done else 'would change'}: {', '.join(map(shown, changed.names)) or 'nothing'}"
+    yield f"{'changed' if changed.done else 'would change'}: {', '.join(map(named, changed.names)) or 'nothing'}"
     yield from _parties("loses", changed.losing)
     yield from _parties("wins", changed.winning)
     if changed.unchecked:
@@ -120,14 +128,15 @@ def changed_lines(changed: Changed) -> Iterator[str]:
 
 
 def _parties(verb: str, parties: Iterable[Party]) -> Iterator[str]:
-    found = [f"{verb}: {_asks(each.jid, each.operation, each.topic)}: {_change(each)}" for each in parties]
+    found = [f"{verb}: {asks(each.jid, each.operation, each.topic)}: {_change(each)}" for each in parties]
     yield from cut_short(found, f"of whom each {verb}") or [f"nobody {verb} anything"]
 
 
 def _change(party: Party) -> str:
     reason = f" ({plain(party.reason)})" if party.reason else ""
-    return f"{shown(party.before)}, then {shown(party.after)}{reason}"
+    return f"{named(party.before)}, then {named(party.after)}{reason}"
 
 
-def _asks(jid: str, operation: str, topic: str) -> str:
-    return f"{shown(jid)} {shown(operation)} {shown(topic)}"
+def asks(jid: str, operation: str, topic: str) -> str:
+    """Return who wants, has or loses what; the topic stands between backticks, since a node's name may be a sentence."""
+    return f"{named(jid)} {named(operation)} `{named(topic)}`"

@@ -127,7 +127,7 @@ async def test_person_approves_in_an_ordinary_client(server: Server, component: 
         listed = await talk.start("pending")
         assert (listed["status"], listed["actions"]) == ("executing", {"next"})
         options = listed["form"].get_fields()["choice"]["options"]
-        assert options[0]["label"].split(": ", 1)[1].startswith("analyst@csirt.example subscribe incidents, since")
+        assert options[0]["label"].split(": ", 1)[1].startswith("analyst@csirt.example subscribe `incidents`, since")
         shown = await talk.go(adhoc.continue_command, choice=case.id)
         assert shown["actions"] == {"prev", "complete"}
         fields = shown["form"].get_fields()
@@ -189,4 +189,4 @@ async def test_people_are_told_and_not_too_often(server: Server, component: Comp
             bodies = [(await person.inbox.get()).findtext(f"{{{CLIENT}}}body", "") for _ in range(notices.NOTICES_PER_MINUTE)]
         await person.ask(US, "get", Element("{http://jabber.org/protocol/disco#info}query"))
         assert person.inbox.empty()
-    assert bodies[3].startswith("a request waits for you: u3@csirt.example subscribe a\\u202e<b>\ncase: ")
+    assert bodies[3].startswith("a request waits for you: u3@csirt.example subscribe `a\\u202e<b>`\ncase: ")

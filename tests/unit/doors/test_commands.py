@@ -63,8 +63,8 @@ async def test_person_approves_what_was_shown() -> None:
     assert (listed.status, listed.actions, listed.default) == ("executing", ["next"], "next")
     labels = listed.options("choice")
     assert [label.partition(" ")[2] for label in labels] == [
-        "analyst@csirt.example subscribe incidents, since 2026-11-20 12:00:00 UTC",
-        "other@csirt.example subscribe incidents, since 2026-11-20 12:00:00 UTC",
+        "analyst@csirt.example subscribe `incidents`, since 2026-11-20 12:00:00 UTC",
+        "other@csirt.example subscribe `incidents`, since 2026-11-20 12:00:00 UTC",
     ]
     page = await house.ann.go(listed, "next", {"choice": case.id})
     assert (page.actions, page.default) == (["prev", "complete"], "complete")
@@ -219,11 +219,11 @@ async def test_person_ends_a_grant() -> None:
     case = case_of(ASKER)
     house.office.held[case.id] = grant_of(case)
     listed = await house.ann.start("grants")
-    assert next(iter(listed.options("choice"))).endswith("analyst@csirt.example subscribe incidents, until 2027-02-18 12:00:00 UTC")
+    assert next(iter(listed.options("choice"))).endswith("analyst@csirt.example subscribe `incidents`, until 2027-02-18 12:00:00 UTC")
     page = await house.ann.go(listed, "next", {"choice": case.id})
     assert "holder: analyst@csirt.example" in page.text
     done = await house.ann.go(page, "complete", {"may-ask-again": "true", "reason": "moved"})
-    assert f"loses: {ASKER} subscribe incidents: allow, then deny (revoked)" in done.text
+    assert f"loses: {ASKER} subscribe `incidents`: allow, then deny (revoked)" in done.text
     assert house.office.done == [("end", "ann", case.id, "moved", "True")]
 
 
@@ -233,8 +233,8 @@ async def test_revocation_says_first_who_loses_and_may_need_a_key() -> None:
     house.office.held[case.id] = grant_of(case)
     page = await house.ann.go(await house.ann.start("revoke"), "next", {"kind": "below", "name": KEY, "reason": "lost"})
     assert page.text == [
-        f"would change: {KEY[:64]}…",
-        f"loses: {ASKER} subscribe incidents: allow, then deny (revoked)",
+        f"would change: {KEY}",
+        f"loses: {ASKER} subscribe `incidents`: allow, then deny (revoked)",
         "nobody wins anything",
     ]
     done = await house.ann.go(page, "complete")
@@ -253,7 +253,7 @@ async def test_credential_is_pasted_seen_and_withdrawn() -> None:
     house = House()
     pasted = ["KeyNote-Version: 2", "Authorizer: x", "\tLicensees: y"]
     page = await house.ann.go(await house.ann.start("add-credential"), "next", {"text": pasted})
-    assert page.text[1:] == ["nobody loses anything", "wins: a@b.example subscribe incidents: deny, then allow"]
+    assert page.text[1:] == ["nobody loses anything", "wins: a@b.example subscribe `incidents`: deny, then allow"]
     assert (await house.ann.go(page, "complete")).status == "completed"
     kept = next(iter(house.office.kept.values()))
     assert kept.raw.decode().splitlines() == pasted

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearinghouse.clearing.people import KeptCredential
+from clearinghouse.grid.commands import COMMAND, Command
+from clearinghouse.grid.forms import write_form
 from clearinghouse.grid.namespaces import CLEARINGHOUSE, CLIENT, COMMANDS, DATA_FORMS, DISCO_INFO, DISCO_ITEMS, IODEF, RSM, STANZA_ERRORS
 from clearinghouse.grid.topics import Topic
 from tests.unit.doors.client import ANN, US, Counter
@@ -43,6 +45,12 @@ def element(tag: str, attributes: dict[str, str], text: str, children: list[Elem
     return made
 
 
+def _command(node: str, fields: list[tuple[str, str]], session: str = "") -> Element:
+    """Return a step; of fields with the same name the last counts."""
+    attributes = {"node": node, "action": "execute"} | ({"sessionid": session} if session else {})
+    return element(COMMAND, attributes, "", [write_form("submit", "urn:x", dict(fields))] if fields else [])
+
+
 TREES = st.recursive(
     st.builds(element, st.sampled_from(TAGS), st.dictionaries(st.sampled_from(NAMES), WORDS, max_size=5), WORDS, st.just([])),
     lambda inner: st.builds(
@@ -53,6 +61,16 @@ TREES = st.recursive(
         st.lists(inner, max_size=4),
     ),
     max_leaves=12,
+)
+COMMANDS_IN_A_ROW = st.builds(
+    lambda node, fields: [("set", [step]) for step in (_command(node, []), _command(node, fields, "1"), _command(node, fields, "1"))],
+    st.sampled_from([each.value for each in Command]),
+    st.dictionaries(st.sampled_from(["choice", "other", "decision", "text", "name", "kind", "reason", "period"]), WORDS).map(
+        lambda found: [
+            *{"other": "case1", "decision": "approve", "name": "ed25519-hex:1", "kind": "below", "text": "Authorizer:"}.items(),
+            *found.items(),
+        ]
+    ),
 )
 QUESTIONS = st.tuples(st.sampled_from(["get", "set"]), st.lists(TREES, max_size=2))
 
@@ -69,8 +87,17 @@ async def ask_all(counter: Counter, sender: str, questions: list[tuple[str, list
     for number, (kind, payloads) in enumerate(questions):
         iq = Element(f"{{{CLIENT}}}iq", {"from": sender, "to": US, "id": f"h{number}", "type": kind})
         iq.extend(payloads)
+        _go_on(counter, payloads)
         counter.exchange.receive(iq)
         await counter.exchange.counter.close()
+
+
+def _go_on(counter: Counter, payloads: list[Element]) -> None:
+    """Let commands with a session go on with the one that was begun last."""
+    begun = counter.written[-1].find(COMMAND) if counter.written else None
+    for payload in payloads:
+        if payload.tag == COMMAND and "sessionid" in payload.attrib and begun is not None:
+            payload.attrib |= {"sessionid": begun.get("sessionid", ""), "node": begun.get("node", "")}
 
 
 def answers(sender: str, questions: list[tuple[str, list[Element]]]) -> list[Element]:
@@ -84,6 +111,12 @@ def answers(sender: str, questions: list[tuple[str, list[Element]]]) -> list[Ele
 @settings(max_examples=150, deadline=None)
 @given(st.lists(QUESTIONS, min_size=1, max_size=4))
 def test_people_get_one_answer_to_each_question(questions: list[tuple[str, list[Element]]]) -> None:
+    answers(f"{ANN}/x", questions)
+
+
+@settings(max_examples=150, deadline=None)
+@given(COMMANDS_IN_A_ROW)
+def test_people_can_fill_in_whatever_they_like(questions: list[tuple[str, list[Element]]]) -> None:
     answers(f"{ANN}/x", questions)
 
 

@@ -19,7 +19,7 @@ HOSTILE = "in\u202ecidents\n`case: 1`\x00\x1b[2J<b>"
 def test_approver_reads_each_fact_on_a_line_and_how_to_decide() -> None:
     case = case_of("analyst@csirt.example", identity="0123456789abcdef")
     lines = notices.case_waits(case, "ch.example.net").split("\n")
-    assert lines[0] == "a request waits for you: analyst@csirt.example subscribe incidents"
+    assert lines[0] == "a request waits for you: analyst@csirt.example subscribe `incidents`"
     assert lines[1:-2] == case.summary().split("\n")
     assert lines[-2:] == [
         "waits until: 2026-12-20 12:00:00 UTC",
@@ -31,11 +31,11 @@ def test_requester_hears_the_outcome_and_the_id_and_no_reason() -> None:
     case = case_of("analyst@csirt.example")
     granted, refused = decision_on(case), decision_on(case, Outcome.REFUSED)
     assert notices.ruled(granted).split("\n") == [
-        "your request to subscribe incidents was granted",
+        "your request to subscribe `incidents` was granted",
         f"decision: {granted.id}",
         "holds until: 2026-11-21 12:00:00 UTC",
     ]
-    assert notices.ruled(refused).split("\n") == ["your request to subscribe incidents was denied", f"decision: {refused.id}"]
+    assert notices.ruled(refused).split("\n") == ["your request to subscribe `incidents` was denied", f"decision: {refused.id}"]
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_requester_hears_the_outcome_and_the_id_and_no_reason() -> None:
 )
 def test_requester_hears_how_its_case_ended_and_not_why(change: CaseChange, said: str) -> None:
     case = case_of("analyst@csirt.example", identity="c1").moved(change, at=NOON, by="ann", why="we do not like them")
-    assert notices.case_closed(case) == f"your request to subscribe incidents {said}\ndecision: c1"
+    assert notices.case_closed(case) == f"your request to subscribe `incidents` {said}\ndecision: c1"
 
 
 def test_holder_hears_that_a_grant_has_ended_and_the_code() -> None:
     grant = replace(grant_of(case_of("a@b.example", identity="g1")), ended=NOON, why=Reason("revoked", "by ann"))
-    assert notices.grant_ended(grant) == "your grant to subscribe incidents has ended (revoked)\ndecision: g1"
+    assert notices.grant_ended(grant) == "your grant to subscribe `incidents` has ended (revoked)\ndecision: g1"
 
 
 def test_hostile_names_make_no_lines_of_their_own() -> None:

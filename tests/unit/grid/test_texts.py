@@ -48,5 +48,5 @@ def test_losers_are_complete_up_to_a_limit_and_then_counted() -> None:
     losing = tuple(Party(f"u{number}@b.example", "subscribe", "t", "allow", "deny", "") for number in range(MAX_LINES + 3))
     lines = list(changed_lines(Changed(("a\nb",), losing, (), done=False, version="1")))
     assert lines[0].startswith("would change: a\\")
-    assert lines[1] == "loses: u0@b.example subscribe t: allow, then deny"
+    assert lines[1] == "loses: u0@b.example subscribe `t`: allow, then deny"
     assert lines[-2:] == ["... and 3 more of whom each loses", "nobody wins anything"]
