@@ -52,6 +52,24 @@ def configure(*, as_json: bool = False, stream: TextIO | None = None, level: int
     )
 
 
+# -- counters -----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Counters:
+    """What must stay at nought: ``decisions_lost`` were made and could not be made durable, so nobody was told of them.
+
+    Each is asked again by recovery, and decided again.
+    """
+
+    decisions_lost: int = 0
+
+    def lose(self, count: int) -> None:
+        """Count decisions that could not be made durable."""
+        self.decisions_lost += count
+        structlog.get_logger(__name__).error("decisions_lost", count=count, together=self.decisions_lost)
+
+
 # -- decisions ----------------------------------------------------------------------------------------
 
 

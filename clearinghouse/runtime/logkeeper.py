@@ -61,6 +61,11 @@ class LogKeeper:
     _last: _Signed | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    @property
+    def signed(self) -> int:
+        """How many entries the last signature covers; 0 where nothing was signed since the start."""
+        return 0 if self._last is None else self._last.size
+
     async def run(self) -> None:
         """Sign what has grown, until cancelled."""
         while self.signer is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 import structlog
@@ -18,31 +17,29 @@ from clearinghouse.clearing.snapshot import licensed
 from clearinghouse.keynote import Admissions
 from clearinghouse.runtime.beliefs import Beliefs
 from clearinghouse.runtime.books import Books
-from clearinghouse.runtime.brokers import BrokerEnforcer, MakeLink, Register, Seat, owners_in, plans_in
-from clearinghouse.runtime.carrying import Carrier
-from clearinghouse.runtime.casework import Casework
+from clearinghouse.runtime.brokers import BrokerEnforcer, LinkPlan, MakeLink, Register, Seat, owners_in, plans_in
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.effects import Effects
+from clearinghouse.runtime.heralds import Herald, Station
 from clearinghouse.runtime.intake import Intake
-from clearinghouse.runtime.judging import Judge
 from clearinghouse.runtime.ledger import TellingLedger
 from clearinghouse.runtime.logkeeper import LogKeeper
 from clearinghouse.runtime.memberships import Memberships
+from clearinghouse.runtime.office import Hall
 from clearinghouse.runtime.policy import PolicyKeeper, folders_of, loader_for
 from clearinghouse.runtime.questions import Asking, asking_in
 from clearinghouse.runtime.rates import Pace, Rates
+from clearinghouse.runtime.reception import FrontDesk
 from clearinghouse.runtime.reconcile import Reconciler
-from clearinghouse.runtime.review import Review
-from clearinghouse.runtime.rights import Rights
 from clearinghouse.runtime.roles import writers
 from clearinghouse.runtime.ruled import Memory
 from clearinghouse.runtime.ruling import Bench
-from clearinghouse.runtime.speakers import requester_people
 from clearinghouse.runtime.sunset import Sunset
 from clearinghouse.settings import Settings
 from clearinghouse.signer.client import Signers
 from clearinghouse.storage.holdings import Holdings
 from clearinghouse.storage.store import Event, Store
+from clearinghouse.telemetry import Counters
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +56,7 @@ class Service:
     books: Books
     signers: Signers
     chance: Chance
+    counters: Counters = field(default_factory=Counters)
     reload: asyncio.Event = field(default_factory=asyncio.Event)
     seats: list[Seat] = field(default_factory=list)
     register: Register = field(init=False)
@@ -71,10 +69,9 @@ class Service:
     beliefs: Beliefs = field(init=False)
     policy: PolicyKeeper = field(init=False)
     sunset: Sunset = field(init=False)
-    rights: Rights = field(init=False)
-    carrier: Carrier = field(init=False)
-    casework: Casework = field(init=False)
-    review: Review = field(init=False)
+    hall: Hall = field(init=False)
+    herald: Herald = field(init=False)
+    doors: list[FrontDesk] = field(default_factory=list)
     reconciler: Reconciler = field(init=False)
     memberships: Memberships = field(init=False)
     logkeeper: LogKeeper = field(init=False)
@@ -96,10 +93,19 @@ class Service:
         loader = loader_for(settings, principal)
         self.beliefs = Beliefs(self.desk, books, self.store, loader, chance, principal, [self._believe])
         self.policy = PolicyKeeper(folders_of(settings), loader, self.store, chance.now, self._adopt, reload=self.reload)
-        self.rights = Rights(self.desk, chance, partial(requester_people, settings))
-        self.carrier = Carrier(self.desk, books, chance, self.fall_behind)
-        self.casework = Casework(books, self.rights, self.carrier, settings.desk.approval_period, self.signers.desk)
-        self.review = Review(books, Judge(books, self.rights), self.carrier, self.casework, self._overturn)
+        self.hall = Hall.furnished(
+            settings,
+            self.desk,
+            books,
+            self.beliefs,
+            chance,
+            signer=self.signers.desk,
+            askings=askings,
+            overturn=self._overturn,
+            behind=self.fall_behind,
+        )
+        self.herald = Herald(self.hall.rights, settings.person, self._station)
+        books.heard.append(self.herald.hear)
         self.reconciler = Reconciler(self.bench, books, self.memory, chance, self.intake.in_hand.__contains__)
         self.memberships = Memberships(self.bench, books, chance, settings.platforms, self._licensed)
         keeping = settings.ledger
@@ -117,9 +123,11 @@ class Service:
         for plan in plans_in(self.settings):
             link = make_link(plan, self.intake.ask)
             self.seats.append(Seat(plan, link, self.register, [self._set_writers], self._catch_up, self._compare))
+            self.doors.append(self._front_desk(plan))
+            link.exchange.reception = self.doors[-1]
         owners = owners_in(self.seats)
         self.desk.enforcer = BrokerEnforcer(owners)
-        self.sunset = Sunset(self.books, owners, self.review.look_again, self._mend, self._reachable, self.memory.owes, self.chance)
+        self.sunset = Sunset(self.books, owners, self.hall.review.look_again, self._mend, self._reachable, self.memory.owes, self.chance)
 
     async def ready(self) -> None:
         """Return once every broker knows its topics and what was left undone is done."""
@@ -129,6 +137,25 @@ class Service:
     async def note(self, kind: str) -> None:
         """Keep an event of the service's own life."""
         await self.store.note(Event(self.chance.now(), kind, {"version": __version__, "community": self.settings.community}))
+
+    def status(self) -> dict[str, object]:
+        """Return how the service is, for people and programs."""
+        books = self.books
+        return {
+            "version": __version__,
+            "community": self.settings.community,
+            "snapshot": self.desk.snapshot.version,
+            "brokers": {broker: seat.link.ready.is_set() for seat in self.seats for broker in sorted(seat.brokers)},
+            "topics": len(self.register.askings),
+            "waiting": len(self.intake.in_hand),
+            "cases": sum(each.open for each in books.cases.values()),
+            "grants": len(books.held()),
+            "ends_owed": len(books.owed_ends()),
+            "log_entries": self.store.log_size,
+            "log_signed": self.logkeeper.signed,
+            "decisions_lost": self.counters.decisions_lost,
+            "rate_limited": self.rates.limited,
+        }
 
     # -- what the parts tell each other
 
@@ -158,10 +185,33 @@ class Service:
 
     def _believe(self) -> None:
         """Look again at everything that another snapshot may answer in another way."""
-        self.review.wake()
         for seat in self.seats:
             if seat.link.ready.is_set():
                 seat.fall_behind(doubt=True)
+
+    def _front_desk(self, plan: LinkPlan) -> FrontDesk:
+        voucher, brokers = plan.brokers[0].voucher, frozenset(each.jid for each in plan.brokers)
+        return FrontDesk(
+            self.hall.office,
+            self.bench,
+            self.books,
+            self.effects,
+            self.register,
+            self.logkeeper,
+            self.rates,
+            self.settings,
+            self.chance,
+            voucher,
+            brokers,
+            self.take_over,
+        )
+
+    def _station(self, broker: str) -> Station | None:
+        """Return through whom we write about what is at *broker*."""
+        for seat in self.seats:
+            if broker in seat.brokers:
+                return Station(seat.plan.component, seat.plan.brokers[0].voucher, seat.link.exchange.notify)
+        return None
 
     def _overturn(self) -> None:
         self.sunset.overturn()

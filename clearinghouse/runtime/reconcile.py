@@ -130,7 +130,7 @@ class Reconciler:
             named = sorted(others)[:MAX_NAMED]
             mend = "make the clearinghouse its only owner: what they approve is ruled on again, but they can do more"
             log.warning("foreign_owner", broker=place[0], topic=place[1], owners=named, mend=mend)
-            await self.books.write(self._noted("foreign-owner", asking, owners=named))
+            await self.books.write(self._noted("foreign-owner", asking, owners=[{"jid": each} for each in named]))
         self._foreign[place] = others
 
     async def _take_leave(self, asking: Asking, gone: tuple[Grant, ...]) -> None:
@@ -182,7 +182,7 @@ class Reconciler:
             return
         await owner.set_affiliations(topic, wrong)
         log.info("affiliations_repaired", broker=topic.broker, topic=topic.node, count=len(wrong))
-        named = dict(list(wrong.items())[:MAX_NAMED])
+        named = [{"jid": jid, "is": role} for jid, role in list(wrong.items())[:MAX_NAMED]]
         await self.books.write(self._noted("affiliations-repaired", asking, count=len(wrong), affiliations=named))
 
     def _noted(self, kind: str, asking: Asking, **detail: object) -> Noted:

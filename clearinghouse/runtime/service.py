@@ -6,11 +6,13 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import structlog
 
+from clearinghouse.doors.control.asking import Asking
+from clearinghouse.doors.control.server import control_door
+from clearinghouse.ledger.records import Mask
 from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.brokers import MakeLink, component_link
 from clearinghouse.runtime.chance import Chance
@@ -19,14 +21,21 @@ from clearinghouse.settings import Settings
 from clearinghouse.signer.client import Signers, signing
 from clearinghouse.storage.sql_store import open_store
 from clearinghouse.storage.store import Store
+from clearinghouse.telemetry import Counters
 
 log = structlog.get_logger(__name__)
 
 FINISH_SECONDS: Final = 10.0
 """How long questions in hand may take when the service ends: a broker that is away answers nothing for so long."""
 
-OpenStore: TypeAlias = Callable[[Path], AbstractAsyncContextManager[Store]]
+OpenStore: TypeAlias = Callable[[Settings, Callable[[int], None]], AbstractAsyncContextManager[Store]]
+"""From the settings, and what is told how many decisions could not be made durable."""
 HaveSigners: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[Signers]]
+
+
+def sql_store(settings: Settings, lost: Callable[[int], None]) -> AbstractAsyncContextManager[Store]:
+    """Return the store of the settings, opened in an SQLite file."""
+    return open_store(settings.store.path, mask=Mask(frozenset(settings.ledger.mask)), lost=lost)
 
 
 @asynccontextmanager
@@ -36,7 +45,7 @@ async def running(
     make_link: MakeLink = component_link,
     chance: Chance | None = None,
     reload: asyncio.Event | None = None,
-    store_at: OpenStore = open_store,
+    store_of: OpenStore = sql_store,
     signers_of: HaveSigners = signing,
 ) -> AsyncIterator[Service]:
     """Run a clearinghouse for as long as the context lasts.
@@ -45,15 +54,16 @@ async def running(
     hand are finished, and the others stay with their brokers, which are asked for them at the next start.
     Setting *reload* loads the folders at once.
     """
-    chance = chance or Chance()
-    async with store_at(settings.store.path) as store, signers_of(settings) as signers:
+    chance, counters = chance or Chance(), Counters()
+    async with store_of(settings, counters.lose) as store, signers_of(settings) as signers:
         books = await Books.opened(store, now=chance.now())
-        service = Service(settings, store, books, signers, chance, reload or asyncio.Event())
+        service = Service(settings, store, books, signers, chance, counters, reload or asyncio.Event())
         service.sit_down(make_link)
         await service.note("started")
         await service.recall()
         await service.policy.load()
-        async with _at_work(service):
+        people = Asking(service.hall.office, service.status)
+        async with control_door(settings.control.socket, people, settings.person_of), _at_work(service):
             yield service
         await service.note("stopped")
 
@@ -81,7 +91,7 @@ def _start(service: Service, tasks: asyncio.TaskGroup) -> Callable[[], Awaitable
     keeping = [tasks.create_task(each.keep_up(), name=f"keep-up-{each.plan.component}") for each in service.seats]
     keeping += [tasks.create_task(each.compare_often(every), name=f"compare-{each.plan.component}") for each in service.seats]
     keeping += [tasks.create_task(service.sunset.run(), name="sunset"), tasks.create_task(service.logkeeper.erase(), name="retention")]
-    keeping.append(tasks.create_task(service.review.run(), name="review"))
+    keeping += [tasks.create_task(service.hall.review.run(), name="review"), tasks.create_task(service.herald.run(), name="herald")]
     watching = [tasks.create_task(service.policy.watch(), name="policy"), tasks.create_task(_say_when_ready(service))]
     answering = tasks.create_task(service.intake.run(), name="intake")
     signing_log = tasks.create_task(service.logkeeper.run(), name="log")
@@ -90,6 +100,8 @@ def _start(service: Service, tasks: asyncio.TaskGroup) -> Callable[[], Awaitable
         _cancel(*watching, *keeping)
         await service.intake.close(FINISH_SECONDS)
         _cancel(answering, *links, signing_log)
+        for each in service.doors:
+            await each.flush()
         await service.logkeeper.finish()
 
     return stop
