@@ -49,11 +49,13 @@ FORMS = {
     Kind.DIGEST: "64 hexadecimal digits",
 }
 DOORS = {
-    Door.BROKER: "a subscription form of a publish-subscribe service",
+    Door.BROKER: "a subscription form of a publish-subscribe service, or a platform's own request about a topic",
     Door.ENVELOPE: "a signed request; its signers are the requesters",
     Door.TABLE: "the builder of level tables",
     Door.STREAM: "a server-to-server stream whose peer is authenticated",
-    Door.OPERATOR: "the command line on the clearinghouse's own host",
+    Door.OPERATOR: "the command line on the clearinghouse's own host, whose kernel says who is there: `unix:user`",
+    Door.CHAT: "a command in a chat client; the component's host vouches for the JID (rule R10)",
+    Door.DESK: "all who have approved one case, asking together (rule R3); each was vouched for where they approved",
 }
 
 
@@ -95,7 +97,7 @@ def _section(operations: list[Operation]) -> str:
     one = operations[0]
     shared = _shared()
     values = ", ".join(f"`{value}`" for value in one.values) if one.values else "`deny`, then the community's levels, in their order"
-    effect = ", ".join(f"(`{name}`)" if name in one.by_requester else f"`{name}`" for name in one.effect)
+    effect = ", ".join(f"(`{name}`)" if name in one.by_requester else f"`{name}`" for name in one.effect) or "the whole clearinghouse"
     names = ", ".join(f"`{operation.name}`" for operation in operations)
     doors = ", ".join(sorted(_here(one)))
     rows = [row for name, row in one.attributes.items() if name not in shared]
