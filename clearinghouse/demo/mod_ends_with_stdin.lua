@@ -3,4 +3,8 @@ module:set_global();
 
 local server = require "net.server";
 
-server.watchfd(0, function () prosody.shutdown("the starter has gone"); end);
+local watch;
+watch = server.watchfd(0, function ()
+	watch:close(); -- it would stay readable for ever
+	prosody.main_thread:run(function () prosody.shutdown("the starter has gone"); end);
+end);
