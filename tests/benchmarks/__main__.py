@@ -19,6 +19,7 @@ from tests.benchmarks.memory import memory
 from tests.benchmarks.policies import policies
 from tests.benchmarks.reading import loading, reading
 from tests.benchmarks.report import Section, as_json, show, show_goals
+from tests.benchmarks.storing import storing
 
 SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "decisions": decisions,
@@ -31,6 +32,7 @@ SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "loading": loading,
     "memory": memory,
     "hostile": hostile,
+    "storing": storing,
 }
 
 
