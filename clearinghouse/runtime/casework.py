@@ -21,10 +21,10 @@ from clearinghouse.clearing.people import AlreadyApproved, NoSuchThing, NotEntit
 from clearinghouse.clearing.vocabulary import lowest_of
 from clearinghouse.clearing.vocabulary import shown as escaped
 from clearinghouse.errors import PeerError, Unavailable
-from clearinghouse.keynote.credential import admit
+from clearinghouse.keynote import Limits, admit
 from clearinghouse.runtime.books import Books, Crossed
 from clearinghouse.runtime.carrying import Carrier
-from clearinghouse.runtime.rights import NotNow, Rights, entitled
+from clearinghouse.runtime.rights import NotNow, Rights, entitled, needs_signature
 from clearinghouse.storage.changes import CaseMoved, Change, Decided
 
 MAX_REASON: Final = 1_000
@@ -78,7 +78,11 @@ class Casework:
     async def found(self, who: Speaker, identity: str) -> Case:
         """Return the one case, open or closed, whose id begins with *identity* and which *who* may see (rule R22)."""
         case = self.books.cases.get(identity) or (await self.books.store.case(identity) if identity else None)
-        if case is None or not self.rights.sees(who, case.request, case.id, case):
+        if case is None:
+            raise no_such("case", identity)
+        if not self.rights.sees(who, case.request, case.id, case):
+            if any(self.rights.sees(each, case.request, case.id, case) for each in self.rights.as_signer(who)):
+                raise needs_signature()
             raise no_such("case", identity)
         return case
 
@@ -140,6 +144,8 @@ class Casework:
             raise NotNow(decision.reason.text, mend="try again in some seconds")
         ours = {each.person for each in given}
         if decision is None or not all(entitled(decision, each) for each in counting if each.person in ours):
+            if any(self.rights.would_count(case, key) for each in speakers for key in self.rights.as_signer(each)):
+                raise needs_signature()
             raise NotEntitled("policy does not let you approve this", mend="ask whoever keeps the policies in `people`")
         return replace(case, approvals=(*case.approvals, *given))
 
@@ -205,12 +211,12 @@ class Casework:
         rights = self.rights
         text = desk_text(case, desk=self.signer.principal, until=until, serial=rights.chance.new_id(), community=rights.desk.community)
         signed = await self.signer.sign_credential(text)
-        admit(signed, learn=False)  # what it returns is looked at before it is believed
+        admit(signed, limits=Limits.local(), learn=False)  # what it returns is looked at before it is believed
         return signed
 
     def _until(self, case: Case) -> datetime:
         periods = (each.period for each in case.approvals if each.period is not None)
-        return self._now() + min(self.longest, *periods)
+        return self._now() + min((self.longest, *periods))
 
     def _desk(self) -> str:
         return "" if self.signer is None else self.signer.principal

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.vocabulary import shown
+from clearinghouse.grid.texts import plain
 from clearinghouse.keynote.principals import short
 from clearinghouse.storage.recorded import Recorded
 
@@ -39,7 +40,7 @@ def _decision(recorded: Recorded) -> Iterator[str]:
         return
     yield f"  {shown(decision.request.operation)} at the {decision.request.door} door, asked by"
     yield from (f"    {shown(short(name))}" for name in decision.request.requesters)
-    yield f"  because {shown(decision.reason.text)} ({decision.reason.code})"
+    yield f"  because {plain(decision.reason.text)} ({decision.reason.code})"
     if decision.ends is not None:
         yield f"  looked at again {decision.ends:{_MOMENT}}"
     yield f"  policy {decision.version[:12]}, engine {recorded.engine}, effect {recorded.effect}"
@@ -58,12 +59,12 @@ def _proof(proof: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"      reads {shown(name)} = {shown(value)}" for name, value in link["reads"].items())
     for missing in proof["missing"]:
         yield f"  for `{shown(missing['value'])}` is missing"
-        yield from (f"    {shown(step['text'])}" for step in missing["steps"])
+        yield from (f"    {plain(step['text'])}" for step in missing["steps"])
     skipped = proof["skipped"]
     if skipped:
         yield "  left out, or gave nothing"
         yield from (
-            f"    {each['id'][:8]} ({shown(each['source'])}): {shown(each['reason'])}, {shown(each['detail'])}"
+            f"    {each['id'][:8]} ({shown(each['source'])}): {shown(each['reason'])}, {plain(each['detail'])}"
             for each in skipped[:MAX_STEPS]
         )
     if len(skipped) > MAX_STEPS:
@@ -76,7 +77,7 @@ def _case(case: Case) -> Iterator[str]:
         word = f", on the word of {shown(each.vouched_by)}" if each.vouched_by else ""
         yield f"  approved by {shown(each.person)} at {each.at:{_MOMENT}}, at the {each.door} door{word}"
     if case.closed is not None:
-        yield f"  {case.state} at {case.closed:{_MOMENT}} by {shown(case.by) or 'nobody'}{': ' + shown(case.why) if case.why else ''}"
+        yield f"  {case.state} at {case.closed:{_MOMENT}} by {shown(case.by) or 'nobody'}{': ' + plain(case.why) if case.why else ''}"
 
 
 def _grant(grant: Grant) -> Iterator[str]:
@@ -85,5 +86,5 @@ def _grant(grant: Grant) -> Iterator[str]:
     if grant.case:
         yield f"  approved in case {grant.case}"
     if grant.ended is not None:
-        why = f" because {shown(grant.why.text)} ({grant.why.code})" if grant.why else ""
+        why = f" because {plain(grant.why.text)} ({grant.why.code})" if grant.why else ""
         yield f"  ended {grant.ended:{_MOMENT}}{why}; {shown(grant.affiliation)} at the node since"

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import ClassVar, Final
 
 from clearinghouse.clearing.cases import Grant, Revocation, RevocationKind
-from clearinghouse.clearing.people import Changed, KeptCredential, NeedsSignature, Party, Speaker
+from clearinghouse.clearing.people import Changed, KeptCredential, Party, Speaker
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.soundness import Reason
 from clearinghouse.clearing.vocabulary import Door, Kind, is_canonical
@@ -27,7 +27,7 @@ from clearinghouse.runtime.casework import bounded, no_such
 from clearinghouse.runtime.endings import endings
 from clearinghouse.runtime.judging import REVOKED, Lost
 from clearinghouse.runtime.losses import Compared, Comparison
-from clearinghouse.runtime.rights import SIGN, Rights
+from clearinghouse.runtime.rights import Rights, needs_signature
 from clearinghouse.storage.changes import Change, CredentialAdded, CredentialWithdrawn, Revoked
 from clearinghouse.storage.store import AT_RUN_TIME
 
@@ -177,7 +177,7 @@ class Governing:
     def check_administers(self, who: Speaker) -> None:
         """Raise `NeedsSignature` for a JID, whatever policy says (rule R10)."""
         if who.door is Door.CHAT:
-            raise NeedsSignature("the word of your server is not enough for this", mend=SIGN)
+            raise needs_signature()
 
     # -- parts
 

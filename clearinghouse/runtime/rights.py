@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from clearinghouse.clearing.approvals import approve_request, asked_by, contributes, counted
+from clearinghouse.clearing.approvals import approve_request, asked_by, contributes, counted, reaches
 from clearinghouse.clearing.cases import Approval, Case
 from clearinghouse.clearing.clear import Desk, rule
 from clearinghouse.clearing.decision import Decision, Outcome
@@ -28,11 +28,15 @@ class NotNow(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Asks the engine what people may do; ``people`` gives the persons behind a request."""
+    """Asks the engine what people may do.
+
+    ``people`` gives the persons behind a request, ``keys`` the keys of the person with a name.
+    """
 
     desk: Desk
     chance: Chance
     people: Callable[[Request], frozenset[str]]
+    keys: Callable[[str], tuple[str, ...]] = lambda _: ()
 
     def ruled(self, request: Request) -> Decision:
         """Rule on *request* for ourselves: at nobody's expense, with nothing recorded."""
@@ -57,14 +61,18 @@ class Rights:
 
     def check_word(self, who: Speaker, of: Request | None) -> None:
         """Raise `NeedsSignature` where *who* is a JID and the effect is elsewhere than at the host that vouches for it (rule R10)."""
-        if who.door is Door.CHAT and (of is None or not who.vouched_by or who.vouched_by != of.observed.get("vouched_by")):
-            raise NeedsSignature("the word of your server is not enough for this", mend=SIGN)
+        if who.door is Door.CHAT and (of is None or not reaches(who, of)):
+            raise needs_signature()
+
+    def as_signer(self, who: Speaker) -> Sequence[Speaker]:
+        """Return who somebody at a chat would be with each of their keys, for saying that a signature would do."""
+        return [Speaker(who.person, (key,), Door.ENVELOPE) for key in self.keys(who.person)] if who.door is Door.CHAT else ()
 
     def sees(self, who: Speaker, request: Request, identity: str, case: Case | None = None) -> bool:
         """Say whether *who* may see this case, grant or decision: by `explain`, or because their approval of *case* would count."""
         if self.may(who, "explain", of=request, thing=identity):
             return True
-        return case is not None and case.open and self._would_count(case, who)
+        return case is not None and case.open and self.would_count(case, who)
 
     def approved(self, case: Case, approvals: Sequence[Approval]) -> tuple[Decision | None, tuple[Approval, ...]]:
         """Return what the `approve` query says to all *approvals* that count, and these; ``None`` where none counts."""
@@ -73,7 +81,8 @@ class Rights:
             return None, ()
         return self.ruled(approve_request(case, counting, self.chance.new_id())), counting
 
-    def _would_count(self, case: Case, who: Speaker) -> bool:
+    def would_count(self, case: Case, who: Speaker) -> bool:
+        """Say whether the approval of *who* would have a part in a yes to *case*."""
         decision, counting = self.approved(case, (approval_of(who, case, self.chance),))
         return decision is not None and entitled(decision, counting[0])
 
@@ -86,3 +95,8 @@ def approval_of(who: Speaker, case: Case, chance: Chance) -> Approval:
 def entitled(decision: Decision, approval: Approval) -> bool:
     """Say whether *approval* has a part in what the `approve` query came to, though others may have to join (2-of)."""
     return decision.outcome is Outcome.GRANTED or (decision.proof is not None and contributes(decision.proof, approval.principals))
+
+
+def needs_signature() -> NeedsSignature:
+    """Return what somebody at a chat is told whose JID is not enough (rule R10)."""
+    return NeedsSignature("the word of your server is not enough for this", mend=SIGN)

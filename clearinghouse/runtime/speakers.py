@@ -44,3 +44,8 @@ def together(speakers: Iterable[Speaker]) -> Speaker:
 def requester_people(settings: Settings, request: Request) -> frozenset[str]:
     """Return the persons behind *request*: none of them may approve it (rule R3)."""
     return frozenset(person_named(settings, each) for each in request.requesters if not each.startswith(_MEMBER))
+
+
+def keys_of(settings: Settings, person: str) -> tuple[str, ...]:
+    """Return the keys of the person with this name; a stranger has none."""
+    return next((each.keys for each in settings.person if each.name == person), ())
