@@ -1,4 +1,4 @@
-"""``python -m clearinghouse.demo``: three platforms ask for incidents, and the clearinghouse decides."""
+"""``python -m clearinghouse.demo``: platforms ask for incidents, the clearinghouse and people decide."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from typing import Annotated
 import typer
 
 from clearinghouse import telemetry
-from clearinghouse.cli.output import BAD, CAUTION, as_json, fail, say
-from clearinghouse.demo import ejabberd
+from clearinghouse.cli.output import BAD, CAUTION, STRONG, as_json, fail, say
+from clearinghouse.demo import ejabberd, prosody
 from clearinghouse.demo.community import Community, example_community
+from clearinghouse.demo.life import FIRST_CHAPTER
 from clearinghouse.demo.story import PEOPLE, NotAsTold, Outcomes, play
-from clearinghouse.demo.telling import Silent, Teller, as_members
-from clearinghouse.demo.worlds import MemoryWorld, World, ejabberd_world
+from clearinghouse.demo.telling import Silent, Teller, as_members, tell_end
+from clearinghouse.demo.worlds import MemoryWorld, World, server_world
 from clearinghouse.errors import ClearinghouseError
 from clearinghouse.runtime.chance import utc_now
 
 NOT_AS_TOLD, INTERRUPTED = 1, 130
+
+_TITLES = {"ejabberd": "an ejabberd", "prosody": "a Prosody"}
 
 Memory = Annotated[bool, typer.Option("--memory", help="Play in memory, without a server.")]
 Json = Annotated[bool, typer.Option("--json", help="Print what came of it as one JSON object.")]
@@ -36,9 +39,10 @@ def main() -> None:
 
 
 def demo(*, memory: Memory = False, json: Json = False) -> None:
-    """Show the clearinghouse at work, at an ejabberd of its own on loopback.
+    """Show the clearinghouse at work, at an ejabberd and a Prosody of its own on loopback.
 
-    An analyst is approved and receives an incident; a stranger and a former member are not.
+    An analyst is approved and receives an incident; a stranger and a former member are not. A consultant waits
+    for a person, who approves her in an ordinary client, and later takes it back.
 
     Exit status: 0 all went as told; 1 something did not; 2 it could not be played.
     """
@@ -71,26 +75,43 @@ def _tell_log(log: io.StringIO) -> None:
 
 async def _played(*, memory: bool, json: bool) -> None:
     _end_on_sigterm()
-    teller = Teller()
-    missing = "" if memory or ejabberd.is_installed() else "the Debian package `ejabberd` is not installed: apt-get install ejabberd"
-    name = "memory" if memory or missing else "ejabberd"
+    names = _worlds(memory=memory, json=json)
+    played = {name: await _play(name, json=json, first=name == names[0]) for name in names}
+    if json:
+        as_json("demo", ok=True, worlds=[as_members(outcomes, name) for name, outcomes in played.items()])
+    else:
+        tell_end(sum(each.seconds for each in played.values()))
+
+
+def _worlds(*, memory: bool, json: bool) -> list[str]:
+    """Return where it is played: at each server that there is, or in memory."""
+    there = {"ejabberd": ejabberd.is_installed(), "prosody": prosody.is_installed()}
+    for name, installed in there.items():
+        if not installed and not memory and not json:
+            say(("caution: ", CAUTION), f"the Debian package `{name}` is not installed: apt-get install {name}")
+    return [name for name, installed in there.items() if installed and not memory] or ["memory"]
+
+
+async def _play(name: str, *, json: bool, first: bool) -> Outcomes:
+    """Play the story in one world; after the first one, only the life of a subscription is told."""
+    teller = Teller("" if first else FIRST_CHAPTER)
     if not json:
-        _begin(name, missing)
+        _begin(name, first=first)
     with example_community(utc_now().date()) as community:
         async with _world(name, community) as world:
-            outcomes: Outcomes = await play(world, community, Silent() if json else teller)
-    if json:
-        as_json("demo", ok=True, **as_members(outcomes, name))
-    else:
+            outcomes = await play(world, community, Silent() if json else teller)
+    if first and not json:
         teller.decisions(outcomes)
-        teller.end(outcomes)
+    return outcomes
 
 
-def _begin(name: str, missing: str) -> None:
-    where = "at an ejabberd of its own on loopback" if name == "ejabberd" else "with a broker in memory: no server, no network"
-    if missing:
-        say(("caution: ", CAUTION), missing)
-    say(f"A clearinghouse decides who may receive incidents, {where}.")
+def _begin(name: str, *, first: bool) -> None:
+    where = "with a broker in memory: no server, no network" if name == "memory" else f"at {_TITLES[name]} of its own on loopback"
+    if first:
+        say(f"A clearinghouse decides who may receive incidents, {where}.")
+    else:
+        say("")
+        say((f"The same life of a subscription, {where}", STRONG))
 
 
 @asynccontextmanager
@@ -98,7 +119,7 @@ async def _world(name: str, community: Community) -> AsyncIterator[World]:
     if name == "memory":
         yield MemoryWorld()
         return
-    async with ejabberd_world(PEOPLE, secret=community.secret) as world:
+    async with server_world(name, PEOPLE, secret=community.secret) as world:
         yield world
 
 

@@ -16,6 +16,7 @@ from clearinghouse.demo.keys import demonstration_key
 from clearinghouse.demo.worlds import BROKER, COMPONENT
 from clearinghouse.errors import BadSettings
 from clearinghouse.grid.namespaces import IODEF
+from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.keynote.signing import sign
 from clearinghouse.settings import Settings, read_settings
 
@@ -25,6 +26,11 @@ CREDENTIALS: Final = ROOT / "credentials" / "demo"
 
 TOPIC: Final = "incidents"
 PROVIDER: Final = "provider@hub.example"
+OPERATOR: Final = "op@hub.example"
+"""Who decides for the hub, from an ordinary client."""
+
+DESK_KEY: Final = demonstration_key("Desk")
+LOG_KEY: Final = demonstration_key("Log")
 
 _FORMER: Final = """\
 Comment: the users of former.example, members until yesterday
@@ -37,6 +43,19 @@ Conditions: operation == "subscribe" && topic == "incidents"
 
 _SETTINGS: Final = """\
 community = "csirt-net"
+
+[desk]
+key_file = "desk.key"
+
+[ledger]
+key_file = "log.key"
+
+[control]
+socket = ""
+
+[[person]]
+name = "operator"
+jids = ["{operator}"]
 
 [[broker]]
 jid = "{broker}"
@@ -64,6 +83,7 @@ class Community:
     def settings(self, host: str, port: int) -> Settings:
         """Write and read the settings, for a component that connects to *host* and *port*."""
         names = {"broker": BROKER, "component": COMPONENT, "topic": TOPIC, "payload_type": IODEF, "provider": PROVIDER}
+        names["operator"] = OPERATOR
         path = self.directory / "clearinghouse.toml"
         path.write_text(_SETTINGS.format(**names, host=host, port=port))
         return read_settings(path)
@@ -81,6 +101,8 @@ def example_community(today: date) -> Iterator[Community]:
                 _copy(folder, community.directory / "policies" / folder.name)
         _copy(CREDENTIALS, community.directory / "credentials")
         (community.directory / "credentials" / "former.kn").write_bytes(expired(today))
+        for file, key in (("desk.key", DESK_KEY), ("log.key", LOG_KEY)):
+            write_key_file(community.directory / file, key)
         secret = community.directory / "secret"
         secret.touch(mode=0o600)
         secret.write_text(community.secret)

@@ -6,6 +6,7 @@ from datetime import datetime
 from xml.etree.ElementTree import Element, SubElement
 
 from clearinghouse.grid.namespaces import IODEF
+from clearinghouse.runtime.chance import utc_now
 
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -23,6 +24,12 @@ def incident(number: str, description: str, *, reporter: str, contact: str, now:
     person = _child(report, "Contact", type="organization", role="creator")
     _child(_child(person, "Email"), "EmailTo", contact)
     return document
+
+
+def report_of(number: str, description: str) -> Element:
+    """Return an incident that the hub reports now."""
+    now = utc_now().replace(microsecond=0)
+    return incident(f"2026-{number}", description, reporter="hub.example", contact="desk@hub.example", now=now)
 
 
 def description_of(document: Element) -> str:

@@ -179,12 +179,18 @@ class Client(ClientXMPP):
 
 
 @asynccontextmanager
+async def client(jid: str, password: str, host: str, port: int) -> AsyncIterator[Client]:
+    """A client *jid* that is logged in at *host* for as long as the context lasts."""
+    made = Client(jid, password)
+    try:
+        await made.open(host, port)
+        yield made
+    finally:
+        await made.close()
+
+
+@asynccontextmanager
 async def client_platform(jid: str, password: str, host: str, port: int, *, broker: str) -> AsyncIterator[Platform]:
     """A platform whose client *jid* is logged in at *host* for as long as the context lasts."""
-    client = Client(jid, password)
-    try:
-        await client.open(host, port)
-        async with platform(client.boundjid.full, client, broker) as made:
-            yield made
-    finally:
-        await client.close()
+    async with client(jid, password, host, port) as link, platform(link.boundjid.full, link, broker) as made:
+        yield made

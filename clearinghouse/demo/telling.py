@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.table import Table
@@ -18,18 +18,28 @@ WIDTH = 31
 
 @dataclass(slots=True)
 class Teller:
-    """Prints each chapter with its number, and a line for everything that happens."""
+    """Prints each chapter with its number, and a line for everything that happens; only chapters *from_* on, if named."""
 
+    from_: str = ""
     chapters: int = 0
+    silent: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.silent = bool(self.from_)
 
     def chapter(self, title: str) -> None:
         """See `Narrator.chapter`."""
+        self.silent = self.silent and title != self.from_
+        if self.silent:
+            return
         self.chapters += 1
         say("")
         say((f"{self.chapters}. {title}", STRONG))
 
     def tell(self, who: str, what: str) -> None:
         """See `Narrator.tell`."""
+        if self.silent:
+            return
         row = Table.grid(padding=(0, 2, 0, 0))
         row.add_column(width=1)
         row.add_column(width=WIDTH)
@@ -46,10 +56,11 @@ class Teller:
             self.chapter(f"Why {decision.request.observed['jid']} was {decision.outcome}: clearinghouse decisions ID")
             tell(each.recorded, each.replayed)
 
-    def end(self, outcomes: Outcomes) -> None:
-        """Say that all went as it should."""
-        say("")
-        say(("Everything went as told", GOOD), f", in {outcomes.seconds:.1f} s.")
+
+def tell_end(seconds: float) -> None:
+    """Say that all went as it should."""
+    say("")
+    say(("Everything went as told", GOOD), f", in {seconds:.1f} s.")
 
 
 class Silent:
@@ -71,8 +82,13 @@ def as_members(outcomes: Outcomes, world: str) -> dict[str, Any]:
             {"jid": each.jid, "subscription": each.state, "milliseconds": round(each.milliseconds, 1), "received": list(each.received)}
             for each in outcomes.platforms
         ],
+        "life": _rounded(asdict(outcomes.life)),
         "decisions": [_decision(each) for each in outcomes.decisions],
     }
+
+
+def _rounded(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 1) if isinstance(value, float) else value for name, value in members.items()}
 
 
 def _decision(explained: Explained) -> dict[str, Any]:

@@ -1,23 +1,26 @@
-"""The two worlds in which the demonstration plays: around an ejabberd on loopback, or in memory.
+"""The worlds in which the demonstration plays: around an ejabberd or a Prosody on loopback, or in memory.
 
-Both give the clearinghouse a link to the broker, and everybody else a platform.  The clearinghouse and
-the platforms are the same in both.
+Each gives the clearinghouse a link to the broker, and everybody else a platform or a client.  The
+clearinghouse, the platforms and the people are the same in all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Protocol
 from uuid import uuid4
 
 from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.memory import MemoryLink, Network, memory_exchange
-from clearinghouse.demo.platforms import Platform, client_platform, platform
-from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT, Hosting
+from clearinghouse.demo.people import Person
+from clearinghouse.demo.platforms import Platform, client, client_platform, platform
+from clearinghouse.demo.prosody import Prosody
+from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT, Hosting, Server
 from clearinghouse.doors.xmpp.exchange import Exchange, Hearer
 from clearinghouse.grid.broker import Broker
 from clearinghouse.runtime.brokers import Link, LinkPlan, MakeLink, component_link
@@ -39,6 +42,9 @@ class World(Protocol):
 
     def platform(self, jid: str) -> AbstractAsyncContextManager[Platform]:
         """The platform of the bare *jid*, logged in."""
+
+    def person(self, jid: str) -> AbstractAsyncContextManager[Person]:
+        """The client of the bare *jid*, logged in."""
 
 
 @dataclass(slots=True)
@@ -76,12 +82,23 @@ class MemoryWorld:
             yield made
         self.network.detach(full)
 
+    @asynccontextmanager
+    async def person(self, jid: str) -> AsyncIterator[Person]:
+        """See `World.person`."""
+        full = f"{jid}/client"
+        yield Person(full, MemoryLink(self.network, full), COMPONENT)
+        self.network.detach(full)
+
+
+SERVERS: Final[Mapping[str, Callable[[Hosting], Server]]] = MappingProxyType({"ejabberd": Ejabberd, "prosody": Prosody})
+"""The servers that can be a world, by name."""
+
 
 @dataclass(slots=True)
-class EjabberdWorld:
-    """A server of its own for the broker and everybody's accounts; made by `ejabberd_world`."""
+class ServerWorld:
+    """A server of its own for the broker and everybody's accounts; made by `server_world`."""
 
-    server: Ejabberd
+    server: Server
     password: str = field(repr=False)
     make_link: MakeLink = component_link
 
@@ -96,12 +113,18 @@ class EjabberdWorld:
         async with client_platform(f"{jid}/desk", self.password, self.server.address, CLIENT_PORT, broker=BROKER) as made:
             yield made
 
+    @asynccontextmanager
+    async def person(self, jid: str) -> AsyncIterator[Person]:
+        """See `World.person`."""
+        async with client(f"{jid}/client", self.password, self.server.address, CLIENT_PORT) as link:
+            yield Person(jid, link, COMPONENT)
+
 
 @asynccontextmanager
-async def ejabberd_world(people: tuple[str, ...], *, secret: str) -> AsyncIterator[EjabberdWorld]:
-    """A world with an account for each of the bare JIDs *people*; the server is gone when it is left."""
+async def server_world(name: str, people: tuple[str, ...], *, secret: str) -> AsyncIterator[ServerWorld]:
+    """A world around the server *name*, with an account for each of the bare JIDs *people*; it is gone when it is left."""
     domains = tuple(dict.fromkeys(("hub.example", *(jid.partition("@")[2] for jid in people))))
-    world = EjabberdWorld(Ejabberd(Hosting(domains, (BROKER,), COMPONENT, secret)), secrets.token_hex(16))
+    world = ServerWorld(SERVERS[name](Hosting(domains, (BROKER,), COMPONENT, secret)), secrets.token_hex(16))
     async with world.server:
         for jid in people:
             await world.server.register(jid, world.password)
