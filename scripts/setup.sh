@@ -66,7 +66,7 @@ explain_missing() {
   else
     say "this is not Debian: install what these names stand for in the way of this system"
   fi
-  say "without ejabberd the demonstration runs in memory, and the tests with real servers are left out"
+  say "without ejabberd and prosody the demonstration runs in memory, and the tests with real servers are left out"
 }
 
 status=0
