@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,8 @@ from clearinghouse.cli.drawing import draw
 from clearinghouse.cli.loading import Loaded, load
 from clearinghouse.cli.options import Attributes, Json, Legacy, Now
 from clearinghouse.cli.output import as_json, clean, error_json, finish, say, tell_error
-from clearinghouse.errors import BadQuery
+from clearinghouse.cli.serve import DEFAULT_CONFIG, Config
+from clearinghouse.errors import BadQuery, BadSettings
 from clearinghouse.keynote import Missing, Proof
 from clearinghouse.keynote.clock import clock_attributes
 from clearinghouse.keynote.octets import from_octets
@@ -29,6 +31,14 @@ Example:
 \b
 Exit status: 0 the strongest value; 1 any other value; 2 bad input, or no
 policy could be loaded; 3 the work for one question was used up.
+"""
+
+_RECORDED = """
+\b
+Example of what was decided:
+  clearinghouse explain 3f2a91c4 --config clearinghouse.toml
+
+\b
 """
 
 Policies = Annotated[list[str], typer.Option("--policy", metavar="FILE", help="Assertions that are trusted; may be repeated.")]
@@ -93,7 +103,7 @@ class Answer:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog=_QUESTION.format(command="query"))(query)
-    app.command(epilog=_QUESTION.format(command="explain"))(explain)
+    app.command(epilog=_RECORDED + _QUESTION.format(command="explain").lstrip().removeprefix("\b\n"))(explain)
 
 
 def query(  # noqa: PLR0913, PLR0917 - each option is a parameter
@@ -144,8 +154,13 @@ def _tell_missing(missing: Missing) -> None:
 
 
 def explain(  # noqa: PLR0913, PLR0917 - each option is a parameter
-    policy: Policies,
-    authorizer: Authorizers,
+    identity: Annotated[str, typer.Argument(metavar="ID", help="A decision, case or grant of the service's, in place of a question.")] = "",
+    policy: Annotated[
+        list[str] | None, typer.Option("--policy", metavar="FILE", help="Assertions that are trusted; may be repeated.")
+    ] = None,
+    authorizer: Annotated[
+        list[str] | None, typer.Option("--authorizer", metavar="PRINCIPAL", help="Who asks: a principal, or a file with one.")
+    ] = None,
     credential: Credentials = None,
     attribute: Attributes = None,
     attributes: File = None,
@@ -153,16 +168,36 @@ def explain(  # noqa: PLR0913, PLR0917 - each option is a parameter
     now: Now = None,
     everything: Annotated[bool, typer.Option("--all", help="Draw also what does not lead to whoever asks.")] = False,
     allow_legacy: Legacy = False,
+    config: Config = DEFAULT_CONFIG,
     json: Json = False,
 ) -> None:
-    """Ask one question, and draw what held and what failed.
+    """Draw what held and what failed, for a question or an ID.
 
     The delegations are drawn from POLICY down to who asks. Each assertion shows who is licensed, and
     the clause that gave its value or the parts of it that failed, with the values of the attributes.
     """
-    answer = Question(policy, credential or [], authorizer, attribute or [], attributes, values, now, allow_legacy).asked()
+    if identity:
+        _explain_recorded(config, identity, question=bool(policy or authorizer or credential or attribute or attributes), json=json)
+        return
+    trusted, asking = _given(policy, "--policy"), _given(authorizer, "--authorizer")
+    answer = Question(trusted, credential or [], asking, attribute or [], attributes, values, now, allow_legacy).asked()
     if json:
         as_json("explain", ok=answer.proof.strongest, value=answer.proof.value, **answer.as_json())
     else:
         draw(answer.proof, answer.loaded, answer.values, everything=everything)
     finish(ok=answer.proof.strongest)
+
+
+def _given(values: list[str] | None, option: str) -> list[str]:
+    """Return what an option says that only a question needs."""
+    if not values:
+        raise BadSettings(f"missing option '{option}'", mend="`clearinghouse explain --help` lists what there is")
+    return values
+
+
+def _explain_recorded(config: Path, identity: str, *, question: bool, json: bool) -> None:
+    if question:
+        raise BadSettings("an id is given, and a question too", mend="give one of them")
+    from clearinghouse.cli import deciding  # noqa: PLC0415 - as in `serve`
+
+    deciding.explain(config, identity, json=json)

@@ -17,10 +17,13 @@ from clearinghouse.cli import (
     asking,
     checking,
     conformance,
+    credentials,
+    desk,
     init,
     inspecting,
     keys,
     logs,
+    people,
     records,
     scenario,
     serve,
@@ -31,7 +34,10 @@ from clearinghouse.cli import (
 from clearinghouse.cli.output import Located, Unwritable, clean, fail, say
 from clearinghouse.errors import BadSettings, ClearinghouseError
 
-_MODULES = (init, serve, server_module, records, logs, keys, signing, checking, inspecting, asking, writing, scenario, conformance)
+_MODULES = (
+    *(init, serve, server_module, desk, people, credentials, records, logs),
+    *(keys, signing, checking, inspecting, asking, writing, scenario, conformance),
+)
 """Each has ``register(app)``; a further module with commands is one more name here."""
 
 _INTERRUPTED = 130

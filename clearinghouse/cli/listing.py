@@ -1,0 +1,125 @@
+"""Cases, grants, parties and the like, as tables and lines for people; every text of others is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from clearinghouse.cli.output import BAD, CAUTION, DIM, GOOD, STRONG, clean, console, mark, say
+from clearinghouse.cli.recorded import ID_SHOWN
+
+Members = Mapping[str, Any]
+
+PARTIES_SHOWN: Final = 50
+"""Rows of who loses or wins what; the rest are counted, and all are in the JSON."""
+
+
+def cases(found: Sequence[Members]) -> None:
+    """Print one row for each case that waits."""
+    if not found:
+        say("nothing waits for anybody")
+        return
+    rows = [
+        (each["id"][:ID_SHOWN], _day(each["opened"]), _minute(each["expires"]), each["subject"], f"{each['operation']} {each['topic']}")
+        for each in found
+    ]
+    _table(("id", "since", "until (UTC)"), ("who", "what"), rows)
+
+
+def grants(found: Sequence[Members]) -> None:
+    """Print one row for each grant."""
+    if not found:
+        say("there are no grants")
+        return
+    rows = [
+        (each["id"][:ID_SHOWN], _day(each["since"]), _minute(each["ended"] or each["ends"]), each["holder"], _granted(each))
+        for each in found
+    ]
+    _table(("id", "since", "until (UTC)"), ("who", "what"), rows)
+
+
+def _granted(grant: Members) -> str:
+    what = f"{grant['operation']} {grant['topic']}"
+    return f"{what} (ended: {grant['why']['text'] if grant['why'] else 'for no reason told'})" if grant["ended"] else what
+
+
+def credentials(found: Sequence[Members]) -> None:
+    """Print one row for each credential."""
+    if not found:
+        say("there are no credentials")
+        return
+    rows = [(each["id"][:ID_SHOWN], each["source"] or "added", each["by"]) for each in found]
+    _table(("id",), ("from", "by"), rows)
+
+
+def revocations(found: Sequence[Members]) -> None:
+    """Print one row for each revocation."""
+    if not found:
+        say("nothing is revoked")
+        return
+    rows = [
+        (each["id"][:ID_SHOWN], _day(each["at"]), each["kind"], each["name"], "lifted" if each["lifted"] else each["reason"], each["by"])
+        for each in found
+    ]
+    _table(("id", "since", "kind"), ("what", "why", "by"), rows)
+
+
+def summary(case: Members) -> None:
+    """Print what an approver has to see, one fact a line."""
+    for line in str(case["summary"]).splitlines():
+        name, _, value = line.partition(": ")
+        say((f"{clean(name)}: ", DIM), clean(value), indent=2)
+
+
+def ruling(found: Members) -> None:
+    """Print what came of an act on a case."""
+    case, decision = found["case"], found["decision"]
+    good = case["state"] == "approved" and (decision is None or decision["outcome"] == "granted")
+    say(mark(good=good) if not found["waits_for"] else ("…", CAUTION), f" case {case['id'][:ID_SHOWN]} is ", (case["state"], STRONG))
+    if found["waits_for"]:
+        say(f"it waits for {clean(found['waits_for'])}", indent=2)
+    if decision is not None:
+        until = f", until {_minute(decision['until'])} UTC" if decision["until"] else ""
+        say(f"decision {decision['id']}: {clean(decision['outcome'])}, {clean(decision['reason']['text'])}{until}", indent=2)
+
+
+def changed(found: Members) -> None:
+    """Print who loses and who wins what, and whether it was done."""
+    _parties("loses", found["losing"], BAD)
+    _parties("wins", found["winning"], GOOD)
+    if not found["losing"] and not found["winning"]:
+        say("nobody loses or wins anything")
+    if found["unchecked"]:
+        say(("caution: ", CAUTION), f"{found['unchecked']} pairs of platform and topic were too many to be looked at")
+    if found["done"]:
+        say(mark(good=True), f" done; policy is {found['version'][:12]} now")
+
+
+def _parties(verb: str, found: Sequence[Members], style: Any) -> None:  # noqa: ANN401 - a style of rich
+    for each in found[:PARTIES_SHOWN]:
+        what = f" {each['operation']} {each['topic']}".rstrip()
+        say((clean(each["jid"]), STRONG), " ", (verb, style), clean(f"{what}: {each['before']} -> {each['after']}, {each['reason']}"))
+    if len(found) > PARTIES_SHOWN:
+        say((f"and {len(found) - PARTIES_SHOWN} more, whom --json names", DIM))
+
+
+def _table(short: Sequence[str], long: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in short:
+        table.add_column(title, no_wrap=True)
+    for title in long:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(clean(each)) for each in row))
+    console().print(table)
+
+
+def _minute(instant: str | None) -> str:
+    return (instant or "")[:16].replace("T", " ")
+
+
+def _day(instant: str) -> str:
+    return instant[:10]
