@@ -17,6 +17,7 @@ from clearinghouse.cli.drawing import draw
 from clearinghouse.cli.loading import Loaded
 from clearinghouse.cli.output import BAD, CAUTION, GOOD, STRONG, as_json, clean, console, mark, say
 from clearinghouse.errors import BadSettings
+from clearinghouse.keynote import Limits, admit
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.principals import short
 from clearinghouse.runtime.replay import Replayed, replay
@@ -100,7 +101,7 @@ def tell(recorded: Recorded, replayed: Replayed | None) -> None:
     say((decision.outcome, STYLES[decision.outcome] + STRONG), f": {_who(decision)}, {_what(decision)}")
     say(f"because {clean(decision.reason.text)} ({decision.reason.code})", indent=2)
     if decision.ends:
-        say(f"holds until {decision.ends:%Y-%m-%d %H:%M:%S} UTC (recorded; nothing ends the subscription at the broker then)", indent=2)
+        say(f"holds until {decision.ends:%Y-%m-%d %H:%M:%S} UTC at the latest; the broker is told then", indent=2)
     after = f" after {recorded.latency.total_seconds() * 1000:.0f} ms" if recorded.latency else ""
     say(f"{EFFECTS[recorded.effect]}{after}", indent=2)
     say(f"policy {decision.version[:12]}, engine {recorded.engine}", indent=2)
@@ -117,9 +118,11 @@ def tell_again(replayed: Replayed) -> None:
         say(mark(good=False), f" proven again today, the answer would be `{clean(replayed.decision.value)}`, {replayed.decision.outcome}")
     if proof is not None:
         say("")
-        group = operation_named(replayed.decision.request.operation).group
-        admitted = (*replayed.holdings.policies.get(group, ()), *replayed.holdings.credentials)
-        loaded = Loaded(replayed.holdings.snapshot.assertions(group), admitted, (), {})
+        request = replayed.decision.request
+        group = operation_named(request.operation).group
+        approvals = tuple(admit(raw, limits=Limits.local(), source="approved by people, for this request") for raw in request.approvals)
+        admitted = (*replayed.holdings.policies.get(group, ()), *replayed.holdings.credentials, *approvals)
+        loaded = Loaded(replayed.holdings.snapshot.approved(group).with_credentials(approvals), admitted, (), {})
         draw(proof, loaded, tuple(map(from_octets, proof.context.scale.names)), everything=False)
 
 

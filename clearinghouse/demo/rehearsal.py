@@ -97,7 +97,7 @@ def _tell(recorded: Recorded) -> None:
     decision = recorded.decision
     say(f"{decision.outcome}: {decision.value}, because {clean(decision.reason.text)}")
     if decision.ends is not None:
-        say(f"holds until {decision.ends:%Y-%m-%d %H:%M} UTC (recorded; nothing ends the subscription at the broker then)")
+        say(f"holds until {decision.ends:%Y-%m-%d %H:%M} UTC at the latest; the broker is told then")
 
 
 async def _deliver(network: Network, topic: Topic, consumer: Platform) -> None:

@@ -63,7 +63,7 @@ def test_one_is_shown_with_its_delegations(house: House) -> None:
     text = run(house, ids(house)[0][:10]).stdout
     assert f"granted: {ANN}, subscribe {TOPIC}" in text
     assert "carried out after" in text
-    assert "(recorded; nothing ends the subscription at the broker then)" in text
+    assert "at the latest; the broker is told then" in text
     assert "POLICY" in text
     assert "xmpp-member:a.example asks" in text
     assert "credentials/a.kn" in text
