@@ -35,8 +35,11 @@ class Finding:
         return {each: getattr(self, each) for each in ("file", "line", "column", "level", "rule", "name", "message", "mend")}
 
 
-def findings(pieces: Iterable[Piece]) -> list[Finding]:
-    """Return every mistake and every advice, in the order of the inputs and, within each, of the lines."""
+def findings(pieces: Iterable[Piece], *, desk: str = "") -> list[Finding]:
+    """Return every mistake and every advice, in the order of the inputs and, within each, of the lines.
+
+    *desk* is the principal that signs approvals, where it is known.
+    """
     found: list[tuple[int, Finding]] = []
     parsed: list[tuple[int, Piece, syntax.Assertion]] = []
     for number, piece in enumerate(pieces):
@@ -46,7 +49,7 @@ def findings(pieces: Iterable[Piece]) -> list[Finding]:
             found += [(number, each) for each in _mistakes(error, piece)]
         else:
             parsed.append((number, piece, tree))
-            found += [(number, _finding(advice, piece)) for advice in lint(tree)]
+            found += [(number, _finding(advice, piece)) for advice in lint(tree, desk=desk)]
     for (number, piece, _), several in zip(parsed, lint_set([tree for _, _, tree in parsed]), strict=True):
         found += [(number, _finding(advice, piece)) for advice in several]
     return [each for _, each in sorted(found, key=lambda item: (item[0], item[1].line, item[1].column, item[1].rule))]

@@ -74,6 +74,7 @@ def _tell_verdicts(verdicts: list[Verdict], unread: list[Located]) -> None:
 def lint(
     files: Sources,
     strict: Annotated[bool, typer.Option("--strict", help="Let notes count as well.")] = False,
+    desk: Annotated[str, typer.Option("--desk", metavar="PRINCIPAL", help="The key that signs approvals.")] = "",
     json: Json = False,
 ) -> None:
     """Say what in assertions may not mean what their author meant.
@@ -83,7 +84,7 @@ def lint(
     inputs = list(pieces(files))
     unread = [each for each in inputs if isinstance(each, Located)]
     assertions = [each for each in inputs if isinstance(each, Piece)]
-    found = findings(assertions)
+    found = findings(assertions, desk=desk)
     ok = not unread and not any(strict or each.level != "note" for each in found)
     if json:
         as_json("lint", ok=ok, findings=[each.as_json() for each in found], errors=[error_json(each) for each in unread])

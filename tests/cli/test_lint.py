@@ -32,6 +32,13 @@ def test_advice_has_place_rule_message_and_mend(run: Command, desk: Path) -> Non
     ]
 
 
+def test_the_key_that_signs_approvals_may_be_named(run: Command, desk: Path) -> None:
+    (desk / "alone.kn").write_text('Authorizer: "POLICY"\nLicensees: "desk"\nConditions: operation == "subscribe" -> "allow";\n')
+    assert run("lint", "alone.kn").status == 0
+    found = run("lint", "alone.kn", "--desk", "desk")
+    assert (found.status, found.out.splitlines()[0]) == (1, "alone.kn:2:1: warning K605 desk-alone")
+
+
 def test_notes_count_only_if_that_is_wanted(run: Command) -> None:
     found = run("lint", "ann.kn")
     assert (found.status, found.out.splitlines()[-1]) == (0, "1 note in 1 assertion")

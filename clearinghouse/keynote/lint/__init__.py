@@ -43,10 +43,11 @@ _CHECKS: tuple[Callable[[Source], Iterator[Advice]], ...] = (
 _ALLOWED = re.compile(r"#[ \t]*lint:[ \t]*allow[ \t]+([A-Za-z0-9, \t-]+)")
 
 
-def lint(assertion: syntax.Assertion) -> tuple[Advice, ...]:
-    """Return what there is to say about one assertion, in the order of its text."""
+def lint(assertion: syntax.Assertion, *, desk: str = "") -> tuple[Advice, ...]:
+    """Return what there is to say about one assertion, in the order of its text; *desk* is the principal that signs approvals."""
     source = _source(assertion)
-    return _sorted(source, (advice for check in _CHECKS for advice in check(source)))
+    found = [advice for check in _CHECKS for advice in check(source)]
+    return _sorted(source, (*found, *(delegation.desk_alone(source, desk) if desk else ())))
 
 
 def lint_set(assertions: Sequence[syntax.Assertion]) -> tuple[tuple[Advice, ...], ...]:

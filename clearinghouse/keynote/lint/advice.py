@@ -87,6 +87,12 @@ _RULES: tuple[Rule, ...] = (
     Rule("K602", "unbounded-delegation", "note", "a credential that its holder may pass on to others"),
     Rule("K603", "threshold-by-proxy", "note", "the members of a threshold may all delegate to one person"),
     Rule("K604", "requester-form", "warning", "`_ACTION_AUTHORIZERS` holds normal forms, sorted, joined by commas"),
+    Rule(
+        "K605",
+        "desk-alone",
+        "warning",
+        "a policy that trusts the desk's key by itself: what it approves outlives the requester's own licence",
+    ),
     Rule("K701", "near-miss", "warning", "two texts compared with one attribute that differ like a slip of the pen"),
     Rule("K801", "reversed", "warning", "a credential whose Authorizer and Licensees seem to be swapped"),
     Rule("K802", "unlicensed", "note", "nothing in this set trusts the authorizer of an assertion"),

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from clearinghouse.keynote import syntax
 from clearinghouse.keynote.clock import DATE, TIME
-from clearinghouse.keynote.context import ACTION_AUTHORIZERS
+from clearinghouse.keynote.context import ACTION_AUTHORIZERS, POLICY
+from clearinghouse.keynote.licensees import Anybody, met, resolve
 from clearinghouse.keynote.lint.advice import Advice
+from clearinghouse.keynote.lint.principals import normal
 from clearinghouse.keynote.lint.source import Source, compared
-from clearinghouse.keynote.principals import is_key
+from clearinghouse.keynote.principals import is_key, short
 from clearinghouse.keynote.syntax import nodes
 from clearinghouse.keynote.texts import fold
 
@@ -58,6 +60,19 @@ def ends(test: syntax.Test, constants: dict[str, str]) -> bool:
         case _:
             parts = compared(test, constants)
             return parts is not None and parts[1].name in {DATE, TIME} and parts[0] in _UPPER
+
+
+def desk_alone(source: Source, desk: str) -> Iterator[Advice]:
+    """K605: the key that signs approvals meets the licensees of a policy by itself (authority rule R2)."""
+
+    def principal(text: syntax.Text) -> str:
+        return normal(fold(text, source.constants) or "")
+
+    trusted = resolve(source.tree.licensees, principal)
+    if source.authorizer == POLICY and not isinstance(trusted, Anybody) and met(trusted, {normal(desk)}):
+        message = f"`{short(desk)}`, which signs approvals, is trusted here without anybody beside it"
+        mend = 'license it beside whoever licenses the requester: `Licensees: "hub" && "desk"`'
+        yield source.advise("desk-alone", source.at("Licensees"), message, mend)
 
 
 def thresholds(source: Source) -> Iterator[Advice]:

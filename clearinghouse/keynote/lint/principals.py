@@ -61,7 +61,7 @@ def useless_fields(source: Source) -> Iterator[Advice]:
         if name == POLICY:
             message = "`POLICY` stands among the licensees, but it never asks for anything"
             yield source.advise("policy-as-licensee", node, message, "name a key or a user; `POLICY` belongs in the Authorizer field")
-        elif authorizer is not None and _normal(name) == _normal(authorizer):
+        elif authorizer is not None and normal(name) == normal(authorizer):
             message = f"`{short(name)}` licenses itself"
             yield source.advise("self-licence", node, message, "remove it; what a key may do comes from those above it")
     for node in nodes(source.tree.licensees):
@@ -70,10 +70,10 @@ def useless_fields(source: Source) -> Iterator[Advice]:
 
 
 def _repeated(source: Source, threshold: syntax.Threshold) -> Iterator[Advice]:
-    names = [_normal(name) for member in threshold.members if (name := fold(member.name, source.constants)) is not None]
+    names = [normal(name) for member in threshold.members if (name := fold(member.name, source.constants)) is not None]
     for name, times in Counter(names).items():
         if times > 1:
-            again = [member for member in threshold.members if _normal(fold(member.name, source.constants) or "") == name][1]
+            again = [member for member in threshold.members if normal(fold(member.name, source.constants) or "") == name][1]
             message = f"`{short(name)}` stands {times} times in `{threshold.k}-of`, and counts {times} times"
             yield source.advise("repeated-member", again, message, "name each principal once")
 
@@ -116,7 +116,8 @@ def _licensees(source: Source) -> Iterator[tuple[syntax.Text, str]]:
             yield node.name, name
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """Return the normal form of a principal, or what cannot be decoded as it is."""
     try:
         return normalise(name)
     except BadPrincipal:

@@ -38,7 +38,7 @@ def advice(text: str) -> list[tuple[int, Advice]]:
     """Return what is said about each assertion of *text*, with the assertion's number."""
     filled = re.sub(r"\{([A-Z0-9_]+)\}", lambda found: NAMES[found.group(1)], text.lstrip("\n"))
     trees = [keynote.parse(raw) for _, raw in keynote.split_assertions(filled.encode())]
-    alone = [(number, each) for number, tree in enumerate(trees, start=1) for each in lint(tree)]
+    alone = [(number, each) for number, tree in enumerate(trees, start=1) for each in lint(tree, desk="desk")]
     return alone + [(number, each) for number, found in enumerate(lint_set(trees), start=1) for each in found]
 
 
