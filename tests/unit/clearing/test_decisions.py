@@ -86,6 +86,17 @@ def test_a_missing_licence_is_told(sim: Community) -> None:
     assert reason.text.startswith("`allow` would need a licence for `xmpp:ann@a.example` from `ed25519-")
 
 
+def test_where_people_can_approve_a_refusal_says_what_it_takes_to_be_asked_about(sim: Community) -> None:
+    """More than that is theirs to give, and no credential that the requester could get."""
+    sim.appoint("desk")
+    sim.policy("hub", INCIDENTS, "ask")
+    sim.policy("{hub} && {desk}", INCIDENTS, "allow")
+    decision = sim.asks("ann@a.example")
+    assert decision.reason.code == "no-licence"
+    assert decision.reason.text.startswith("`ask` would need a licence for `xmpp:ann@a.example` from")
+    assert [each.value for each in decision.missing] == ["ask"]
+
+
 def test_a_failed_condition_is_told(sim: Community) -> None:
     sim.policy("hub", INCIDENTS)
     sim.delegate("hub", "ann@a.example", until="20261101")

@@ -163,3 +163,57 @@ def test_plain_keynote_would_grant_what_is_never_bound() -> None:
     held = sim.ready().snapshot.assertions("topics")
     action = {**request(ASKER).observed, "operation": "subscribe", "topic": "unheard of"}
     assert held.query(authorizers=request(ASKER).requesters, action=action, values=["deny", "allow"]).value == "allow"
+
+
+# -- with a desk -------------------------------------------------------------------------------------------
+
+DESK_PIECES = st.tuples(
+    st.sampled_from(("POLICY", *KEYS, "desk")),
+    st.sampled_from([*KEYS, ASKER, "desk", "{hub} && {desk}", "{hub} || {desk}", "2-of({hub}, {sector}, {desk})"]),
+    st.sampled_from(TESTS),
+    st.sampled_from(["", "ask", "allow"]),
+)
+
+
+def approving(pieces: list[tuple[str, str, str, str]]) -> Community:
+    sim = believing(pieces)
+    sim.appoint("desk")
+    return sim
+
+
+@settings(max_examples=200)
+@given(st.lists(DESK_PIECES, max_size=6))
+def test_without_the_desk_nobody_has_less_than_it_takes_to_be_asked_about(pieces: list[tuple[str, str, str, str]]) -> None:
+    """Rule R2: whatever the desk has signed, it lifts only who has `ask` without it."""
+    without = believing([piece for piece in pieces if piece[0] != "desk"])
+    without.revoke("desk")
+    alone, value = without.asks(ASKER).value, approving(pieces).asks(ASKER).value
+    assert value == alone or (alone, value) == ("ask", "allow")
+
+
+@settings(max_examples=150)
+@given(st.lists(DESK_PIECES, max_size=6), DESK_PIECES)
+def test_with_a_desk_as_well_another_assertion_never_takes_a_grant_away(
+    pieces: list[tuple[str, str, str, str]], more: tuple[str, str, str, str]
+) -> None:
+    before, after = approving(pieces).asks(ASKER), approving([*pieces, more]).asks(ASKER)
+    assert ORDER[after.value] >= ORDER[before.value]
+
+
+@settings(max_examples=150)
+@given(st.lists(DESK_PIECES, max_size=6), st.sampled_from((*KEYS, "desk")), st.booleans())
+def test_with_a_desk_as_well_a_revocation_never_gives_anything(pieces: list[tuple[str, str, str, str]], name: str, below: bool) -> None:  # noqa: FBT001
+    sim = approving(pieces)
+    before = sim.asks(ASKER)
+    (sim.revoke_below if below else sim.revoke)(name)
+    assert ORDER[sim.asks(ASKER).value] <= ORDER[before.value]
+
+
+@settings(max_examples=100)
+@given(st.lists(DESK_PIECES, max_size=6))
+def test_a_grant_never_outlasts_either_of_its_proofs(pieces: list[tuple[str, str, str, str]]) -> None:
+    decision = approving(pieces).asks(ASKER)
+    if decision.outcome is Outcome.GRANTED:
+        assert decision.ends is not None
+        assert decision.until is not None
+        assert NOON < decision.ends <= decision.until

@@ -177,3 +177,37 @@ def test_principals_meet_by_normal_form() -> None:
 def test_an_undecodable_requester_is_an_error_and_no_denial() -> None:
     with pytest.raises(BadPrincipal):
         ask(chain(), "rsa-hex:00")
+
+
+# -- one set over another --------------------------------------------------------------------------------------
+
+
+def test_two_sets_together_hold_what_both_hold_and_share_their_indexes() -> None:
+    ours = Assertions(policies=[policy(f'POLICY < "{A}" && "{B}"')])
+    theirs = Assertions(credentials=[credential(0, f'"{C}"'), credential(1, f'"{C}"')])
+    both = ours.over(theirs)
+    assert ask(both, C).value == "allow"
+    assert ask(ours, C).value == ask(theirs, C).value == "deny"
+    assert ask(both, C).held.layers == (*ask(ours, C).held.layers, *ask(theirs, C).held.layers)
+    assert list(both) == [*ours, *theirs]
+
+
+def test_two_sets_together_lack_what_either_lacks() -> None:
+    gone = credential(0, f'"{C}"')
+    refused = Refused("a file", 0, BadPrincipal("it cannot be decoded"))
+    ours = Assertions(policies=[policy(f'POLICY < "{A}" || "{B}"')], refused=[refused]).without(principals=[B])
+    both = ours.over(Assertions(credentials=[gone, credential(1, f'"{C}"')]).without([gone.id]))
+    assert ask(both, C).value == "deny"
+    assert ask(both, A).value == "allow"
+    assert both.refused == (refused,)
+
+
+def test_a_set_over_an_empty_one_is_itself() -> None:
+    ours = Assertions(policies=[policy(f'POLICY < "{A}"')])
+    assert ours.over(Assertions()) is ours
+
+
+def test_what_came_with_a_request_is_told_from_what_is_believed() -> None:
+    believed = Assertions(policies=[policy(f'POLICY < "{A}"')]).over(Assertions(credentials=[credential(0, f'"{B}"')]))
+    held = ask(believed.with_credentials([credential(1, f'"{C}"')]), C).held
+    assert (len(held.layers), held.loaded) == (3, 2)
