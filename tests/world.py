@@ -273,11 +273,11 @@ class Community:
         """Rule on *asked*: decide, record, carry out."""
         return finish(clear(asked, self.ready(), now=self.now))
 
-    def approval(self, pending: Decision, *, by: str = "desk", **span: float) -> bytes:
-        """Return what the desk signs when people have approved what *pending* left to them: for 90 days, or *span*."""
+    def approval(self, pending: Decision, *, by: str = "desk", days: float = 90) -> bytes:
+        """Return what the desk signs when people have approved what *pending* left to them, for so many *days*."""
         case, _ = consequences(pending)
         assert case is not None
-        text = desk_text(case, desk=who(by), until=self.now + timedelta(**(span or {"days": 90})), serial=f"approval-{pending.id}")
+        text = desk_text(case, desk=who(by), until=self.now + timedelta(days=days), serial=f"approval-{pending.id}")
         return sign(text, key(by), limits=Limits.local())
 
     def ready(self) -> Desk:

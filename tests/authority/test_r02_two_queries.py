@@ -27,10 +27,10 @@ def asking(sim: Community) -> Community:
     return sim
 
 
-def approved(sim: Community, name: str = ANN, **span: float) -> tuple[bytes, ...]:
+def approved(sim: Community, name: str = ANN, days: float = 90) -> tuple[bytes, ...]:
     pending = sim.asks(name)
     assert (pending.outcome, pending.reason.code) == (Outcome.PENDING, "pending")
-    return (sim.approval(pending, **span),)
+    return (sim.approval(pending, days=days),)
 
 
 def authors(decision: Decision) -> set[str]:
@@ -146,11 +146,10 @@ def test_r02_the_desks_word_is_no_audit(sim: Community) -> None:
     sim.appoint("desk")
     sim.policy("hub", host, "ask", operation="whitelist")
     sim.policy("{hub} && {desk}", f"{host} && {audit}", "allow", operation="whitelist")
-    asked = {"credentials": [signed("hub", "ann", host)], "approvals": [signed("desk", "ann", f"{host} && {audit}")]}
-    claims = {"XMPP_TLS_for_s2s": "required"}
-    assert sim.asks("ann", "whitelist", claims=claims, **asked).value == "ask"
-    asked["credentials"] = [signed("hub", "ann", f"{host} && {audit}")]
-    assert sim.asks("ann", "whitelist", claims=claims, **asked).value == "allow"
+    approvals, claims = [signed("desk", "ann", f"{host} && {audit}")], {"XMPP_TLS_for_s2s": "required"}
+    for by_hub, value in ((host, "ask"), (f"{host} && {audit}", "allow")):
+        licence = signed("hub", "ann", by_hub)
+        assert sim.asks("ann", "whitelist", claims=claims, credentials=[licence], approvals=approvals).value == value
 
 
 # -- how long it holds ------------------------------------------------------------------------------------
@@ -175,9 +174,9 @@ def test_r02_it_is_looked_at_again_at_the_minimum_over_both_proofs(sim: Communit
     assert decision.until == NOON + timedelta(days=90)
 
 
-@pytest.mark.parametrize("span, wanted", [({"days": 400}, 90), ({"days": 2}, 2)])
-def test_r02_no_approval_outlives_the_cap(asking: Community, span: dict[str, float], wanted: int) -> None:
-    decision = asking.asks(ANN, approvals=approved(asking, **span))
+@pytest.mark.parametrize("days, wanted", [(400, 90), (2, 2)])
+def test_r02_no_approval_outlives_the_cap(asking: Community, days: int, wanted: int) -> None:
+    decision = asking.asks(ANN, approvals=approved(asking, days=days))
     assert decision.until == NOON + timedelta(days=wanted)
 
 
