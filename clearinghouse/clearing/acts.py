@@ -5,11 +5,11 @@ kind                    members of the body; those in brackets may be left out
 ======================= =======================================================================
 ``approve``             ``case``, ``shown``, ``subject``, ``topic``, [``seconds``]
 ``deny``                ``case``, [``reason``]
-``end-grant``           ``grant``, [``reason``], [``may_ask_again``: ``yes``]
+``end-grant``           ``grant``, [``reason``], [``may-ask-again``: ``yes`` or ``no``]
 ``revoke``              ``what`` (a `RevocationKind`), ``name``, [``reason``]
 ``lift``                ``revocation``
-``credential-add``      ``credential``: its bytes in base64
-``credential-withdraw`` ``id``
+``credential-add``      ``credential``: its text
+``credential-withdraw`` ``credential``: its id
 ======================= =======================================================================
 """
 
@@ -26,8 +26,6 @@ from clearinghouse.clearing.cases import RevocationKind
 from clearinghouse.clearing.dsse import MalformedEnvelope
 from clearinghouse.clearing.vocabulary import shown
 from clearinghouse.errors import TooLarge
-from clearinghouse.keynote import encoding
-from clearinghouse.keynote.encoding import Encoding
 
 MAX_REASON_CHARACTERS: Final = 1_000
 """Characters of a reason; it is shown whole in a chat message and in the log."""
@@ -41,11 +39,11 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "revoke": ("what", "name"),
         "lift": ("revocation",),
         "credential-add": ("credential",),
-        "credential-withdraw": ("id",),
+        "credential-withdraw": ("credential",),
     }
 )
 _OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"approve": ("seconds",), "deny": ("reason",), "end-grant": ("reason", "may_ask_again"), "revoke": ("reason",)}
+    {"approve": ("seconds",), "deny": ("reason",), "end-grant": ("reason", "may-ask-again"), "revoke": ("reason",)}
 )
 
 
@@ -119,15 +117,15 @@ def written_act(act: Act) -> tuple[str, dict[str, str]]:
         case Deny(case, reason):
             found = "deny", {"case": case, "reason": reason}
         case EndGrant(grant, reason, again):
-            found = "end-grant", {"grant": grant, "reason": reason, "may_ask_again": "yes" if again else ""}
+            found = "end-grant", {"grant": grant, "reason": reason, "may-ask-again": "yes" if again else ""}
         case Revoke(what, name, reason):
             found = "revoke", {"what": what.value, "name": name, "reason": reason}
         case Lift(revocation):
             found = "lift", {"revocation": revocation}
         case AddCredential(raw):
-            found = "credential-add", {"credential": encoding.encode(raw, Encoding.BASE64)}
+            found = "credential-add", {"credential": _text(raw)}
         case WithdrawCredential(identity):
-            found = "credential-withdraw", {"id": identity}
+            found = "credential-withdraw", {"credential": identity}
         case _:
             assert_never(act)
     kind, body = found
@@ -161,9 +159,9 @@ def _period(seconds: str | None) -> timedelta | None:
 
 
 def _end_grant(body: Mapping[str, str]) -> EndGrant:
-    again = body.get("may_ask_again", "no")
+    again = body.get("may-ask-again", "no")
     if again not in {"yes", "no"}:
-        raise _malformed("`may_ask_again` is neither `yes` nor `no`", "say one of them")
+        raise _malformed("`may-ask-again` is neither `yes` nor `no`", "say one of them")
     return EndGrant(body["grant"], body.get("reason", ""), again == "yes")
 
 
@@ -175,11 +173,11 @@ def _revoke(body: Mapping[str, str]) -> Revoke:
     return Revoke(what, body["name"], body.get("reason", ""))
 
 
-def _add(body: Mapping[str, str]) -> AddCredential:
+def _text(raw: bytes) -> str:
     try:
-        return AddCredential(encoding.decode(body["credential"], Encoding.BASE64))
-    except ValueError:
-        raise _malformed("`credential` is not base64 in its one spelling", "write the credential's bytes in base64") from None
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise _malformed(f"the credential is not UTF-8 at byte {error.start}", "put its file into the folder of credentials") from None
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, str]], Act]]] = MappingProxyType(
@@ -189,8 +187,8 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, str]], Act]]] = MappingProxy
         "end-grant": _end_grant,
         "revoke": _revoke,
         "lift": lambda body: Lift(body["revocation"]),
-        "credential-add": _add,
-        "credential-withdraw": lambda body: WithdrawCredential(body["id"]),
+        "credential-add": lambda body: AddCredential(body["credential"].encode("utf-8", "surrogatepass")),
+        "credential-withdraw": lambda body: WithdrawCredential(body["credential"]),
     }
 )
 

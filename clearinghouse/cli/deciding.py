@@ -241,11 +241,12 @@ def lift(carrier: Carrier, identity: str, *, json: bool) -> None:
     told = carrier.carries(Lift(identity))
     if told is None:
         _tell_carried("lift", carrier, json=json)
-    elif json or "revocation" not in told:
-        as_json("lift", ok=True, **{name: told[name] for name in told if name != "ok"})
+    elif "revocation" not in told:
+        _tell_outcome("lift", told, json=json)
+    elif json:
+        as_json("lift", ok=True, revocation=told["revocation"])
     else:
-        revocation = told["revocation"]
-        say(f"lifted: {clean(revocation['name'])} may ask again")
+        say(f"lifted: {clean(told['revocation']['name'])} may ask again")
 
 
 def credentials(config: Path, *, json: bool) -> None:

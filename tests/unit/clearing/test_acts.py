@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,8 +19,11 @@ from clearinghouse.clearing.acts import (
 )
 from clearinghouse.clearing.cases import RevocationKind
 from clearinghouse.clearing.dsse import MalformedEnvelope
+from clearinghouse.clearing.envelope import Asked
 from clearinghouse.errors import TooLarge
+from clearinghouse.runtime.petitions import check_body
 
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 ACTS: list[Act] = [
     Approve("3f2a", "00" * 32, "ann@members.example", "incidents"),
     Approve("3f2a", "00" * 32, "ann@members.example", "", timedelta(days=30)),
@@ -30,7 +33,7 @@ ACTS: list[Act] = [
     EndGrant("3f2a"),
     *(Revoke(kind, "name", "lost") for kind in RevocationKind),
     Lift("77"),
-    AddCredential(b"Authorizer: \xff\n"),
+    AddCredential("Authorizer: Zoë\n".encode()),
     WithdrawCredential("ab"),
 ]
 
@@ -49,9 +52,8 @@ def test_what_is_written_reads_back_as_the_same_act(act: Act) -> None:
         ("lift", {"revocation": "77", "reason": "x"}, "has no `reason`"),
         ("approve", {"case": "", "shown": "", "subject": "", "topic": "", "seconds": "0"}, "no length of time"),
         ("approve", {"case": "", "shown": "", "subject": "", "topic": "", "seconds": "9" * 10}, "no length of time"),
-        ("end-grant", {"grant": "3f2a", "may_ask_again": "perhaps"}, "neither `yes` nor `no`"),
+        ("end-grant", {"grant": "3f2a", "may-ask-again": "perhaps"}, "neither `yes` nor `no`"),
         ("revoke", {"what": "everything", "name": "x"}, "nothing is revoked as `everything`"),
-        ("credential-add", {"credential": "QQ"}, "not base64 in its one spelling"),
     ],
 )
 def test_anything_else_is_refused_with_its_reason(kind: str, body: dict[str, str], fact: str) -> None:
@@ -63,3 +65,14 @@ def test_anything_else_is_refused_with_its_reason(kind: str, body: dict[str, str
 def test_a_long_reason_is_refused() -> None:
     with pytest.raises(TooLarge):
         read_act("deny", {"case": "3f2a", "reason": "x" * (MAX_REASON_CHARACTERS + 1)})
+
+
+def test_a_credential_that_is_no_text_is_told_where_it_may_go() -> None:
+    with pytest.raises(MalformedEnvelope, match="not UTF-8 at byte 1: put its file into the folder"):
+        written_act(AddCredential(b"A\xff"))
+
+
+@pytest.mark.parametrize("act", ACTS, ids=str)
+def test_the_office_takes_the_envelopes_that_say_it(act: Act) -> None:
+    kind, body = written_act(act)
+    check_body(Asked(kind, "csirt-net", "n" * 16, NOW, NOW + timedelta(minutes=5), body))
