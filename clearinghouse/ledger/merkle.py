@@ -83,9 +83,17 @@ def inclusion_proof(hashes: Iterable[bytes], index: int, size: int) -> tuple[byt
     PATH(m, D[n]) of RFC 6962, section 2.1.1.  *hashes* are the leaves' hashes from the first on; they are read
     once, and no more than the proof is kept.  Raises ``ValueError`` where there is no such leaf.
     """
+    return _roots(hashes, inclusion_ranges(index, size))
+
+
+def inclusion_ranges(index: int, size: int) -> list[_Range]:
+    """Return the subtrees whose roots `inclusion_proof` gives, for whoever has roots without going through all leaves.
+
+    Each goes from its first leaf to before its last.  Raises ``ValueError`` where there is no leaf *index*.
+    """
     if not 0 <= index < size:
         raise ValueError(f"a tree over {size} leaves has no leaf {index}")
-    return _roots(hashes, list(_beside(index, 0, size)))
+    return list(_beside(index, 0, size))
 
 
 def consistency_proof(hashes: Iterable[bytes], old: int, new: int) -> tuple[bytes, ...]:

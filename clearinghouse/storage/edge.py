@@ -6,11 +6,11 @@ log of a million entries is rebuilt from 4,000 roots and at most 255 leaves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from clearinghouse.ledger.merkle import HASH_BYTES, Frontier
+from clearinghouse.ledger.merkle import HASH_BYTES, Frontier, inclusion_ranges
 
 TILE: Final = 256
 """Leaves of a tile, a power of two: 8 kB in a row, and one row in 256 of what the log costs."""
@@ -45,3 +45,19 @@ class Edge:
 def split(packed: bytes) -> list[bytes]:
     """Return the hashes that stand in *packed*, one after the other."""
     return [packed[at : at + HASH_BYTES] for at in range(0, len(packed), HASH_BYTES)]
+
+
+def path(roots: Sequence[bytes], leaves: Mapping[int, bytes], number: int, size: int) -> tuple[bytes, ...]:
+    """Return the inclusion proof of leaf *number* in the tree over *size* leaves, from the *roots* of its whole tiles.
+
+    *leaves* has the hashes of the leaves in the tile of *number* and after the last whole tile, by their numbers.
+    """
+    return tuple(_root(roots, leaves, first, end) for first, end in inclusion_ranges(number, size))
+
+
+def _root(roots: Sequence[bytes], leaves: Mapping[int, bytes], first: int, end: int) -> bytes:
+    """Return the root over the leaves from *first* to before *end*: part of a tile, or tiles and what follows them."""
+    whole = end // TILE
+    if end - first < TILE or first % TILE:
+        return Frontier().extended(leaves[each] for each in range(first, end)).root()
+    return Edge.of(roots[first // TILE : whole], [leaves[each] for each in range(whole * TILE, end)]).tree.root()

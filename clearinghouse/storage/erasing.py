@@ -15,6 +15,7 @@ from typing import Final
 from clearinghouse.storage.batch import Step
 from clearinghouse.storage.entries import erased_event
 from clearinghouse.storage.recorded import Event
+from clearinghouse.storage.store import FINE
 from clearinghouse.storage.texts import instant
 
 SLICE: Final = 1_000
@@ -45,6 +46,9 @@ _DROPS: Final = (
     "DELETE FROM seen WHERE until < :before",
     f"DELETE FROM snapshots WHERE {_SNAPSHOTS} AND digest NOT IN (SELECT snapshot FROM decisions WHERE erased IS NULL)",  # noqa: S608
 )
+
+_THIN: Final = "DELETE FROM checkpoints WHERE at < :fine AND number NOT IN (SELECT max(number) FROM checkpoints GROUP BY substr(at, 1, 13))"
+"""Leaves the last checkpoint of each hour: 13 characters of an instant tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,9 @@ class Old:
 
     def steps(self, at: datetime) -> Iterator[Step]:
         """Yield the statements that erase it, each a transaction of its own."""
+        yield _THIN, {"fine": instant(at - FINE)}
+        if self.nothing:
+            return
         before: dict[str, object] = {"before": instant(self.before)}
         for part in self.entries.slices():
             yield _FORGET_ENTRIES, before | part

@@ -13,13 +13,13 @@ from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.request import Place
 from clearinghouse.ledger.entry import SALT_BYTES
-from clearinghouse.ledger.merkle import Frontier
+from clearinghouse.ledger.merkle import Frontier, inclusion_proof
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import Change, Decided, Noted, Settled
 from clearinghouse.storage.entries import Draft, Scribe, at_of, erased_event
 from clearinghouse.storage.kept import Kept
 from clearinghouse.storage.recorded import Effect, Event, Recorded
-from clearinghouse.storage.store import KeptEntry, Standing
+from clearinghouse.storage.store import FINE, KeptEntry, Standing
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class MemoryStore:
     _kept: Kept = field(default_factory=Kept)
     _entries: list[KeptEntry] = field(default_factory=list)
     _edge: Frontier = field(default_factory=Frontier)
-    _checkpoints: list[bytes] = field(default_factory=list)
+    _checkpoints: list[tuple[datetime, bytes]] = field(default_factory=list)
     _highest: datetime | None = None
 
     @property
@@ -143,21 +143,28 @@ class MemoryStore:
         """See `Store.leaf_hashes`."""
         return [each.leaf_hash for each in self._entries[:size]]
 
+    async def inclusion(self, number: int, size: int) -> tuple[bytes, ...]:
+        """See `Store.inclusion`."""
+        return inclusion_proof([each.leaf_hash for each in self._entries], number, size)
+
     async def entry_of(self, ref: str) -> KeptEntry | None:
         """See `Store.entry_of`."""
         return next((each for each in self._entries if each.entry.ref == ref), None)
 
     async def keep_checkpoint(self, sealed: bytes, size: int, at: datetime) -> None:  # noqa: ARG002 - told in the seal, too
         """See `Store.keep_checkpoint`."""
-        self._checkpoints.append(sealed)
+        self._checkpoints.append((at, sealed))
+        self._saw(at)
 
     async def checkpoints(self) -> Sequence[bytes]:
         """See `Store.checkpoints`."""
-        return list(self._checkpoints)
+        return [sealed for _, sealed in self._checkpoints]
 
     async def erase(self, before: datetime) -> int:
         """See `Store.erase`."""
         at = self._highest or before
+        last_of_hour = {f"{each:%Y%m%d%H}": each for each, _ in self._checkpoints}.values()
+        self._checkpoints = [each for each in self._checkpoints if each[0] >= at - FINE or each[0] in last_of_hour]
         old = [each for each in self._entries if each.entry.at < before and each.record is not None]
         decisions, snapshots = self._kept.forget(before, at)
         for each in old:

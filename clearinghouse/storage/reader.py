@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Executable, Row, RowMapping, Select, Table, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Executable, Row, RowMapping, Select, Table, false, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clearinghouse.clearing.cases import Case, Grant
@@ -20,7 +20,7 @@ from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.batch import Durable
 from clearinghouse.storage.changes import EnvelopeSeen
 from clearinghouse.storage.database import damaged, errors_of
-from clearinghouse.storage.edge import TILE, Edge, split
+from clearinghouse.storage.edge import TILE, Edge, path, split
 from clearinghouse.storage.lasting import case_in, grant_in, revocation_in
 from clearinghouse.storage.rows import entry_in, recorded_in
 from clearinghouse.storage.schema import (
@@ -134,6 +134,15 @@ class Reader:
         found += (row.leaf_hash for row in await self._rows(select(entries.c.leaf_hash).where(rest).order_by(entries.c.number)))
         return found[:size]
 
+    async def inclusion(self, number: int, size: int) -> tuple[bytes, ...]:
+        """See `Store.inclusion`."""
+        whole = size // TILE
+        roots = await self._rows(select(tiles.c.root).where(tiles.c.number < whole).order_by(tiles.c.number))
+        near = entries.c.number.between(first := number - number % TILE, min(first + TILE, size) - 1)
+        last = entries.c.number.between(whole * TILE, size - 1)
+        rows = await self._rows(select(entries.c.number, entries.c.leaf_hash).where(near | last))
+        return path([row.root for row in roots], {row.number: row.leaf_hash for row in rows}, number, size)
+
     async def entry_of(self, ref: str) -> KeptEntry | None:
         """See `Store.entry_of`."""
         found = await self._all(entry_in, select(entries).where(entries.c.ref == ref).order_by(entries.c.number).limit(1))
@@ -182,8 +191,10 @@ class Reader:
 
 
 def _begins(table: Table, prefix: str) -> ColumnElement[bool]:
-    begins: ColumnElement[bool] = table.c.id.startswith(prefix, autoescape=True)
-    return begins
+    """Return the condition that an id begins with *prefix*, as a range that the index serves."""
+    if not prefix.isascii():
+        return false()
+    return table.c.id.between(prefix, prefix + "\U0010ffff")
 
 
 def _mapping(row: Row[Any]) -> RowMapping:

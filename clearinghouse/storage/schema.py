@@ -131,7 +131,7 @@ grants: Final = Table(
     Column("why_text", String),
     Column("affiliation", String(32), nullable=False),
     Column("told", Instant),  # when the broker was told of the end
-    Index("grants_standing", "id", sqlite_where=text("told IS NULL")),
+    Index("grants_standing", "told", sqlite_where=text("told IS NULL")),
 )
 
 revocations: Final = Table(

@@ -145,10 +145,9 @@ class SqlStore(Reader):
     async def erase(self, before: datetime) -> int:
         """See `Store.erase`; the freed parts of the file are overwritten, its write-ahead log is cut."""
         found = await self.old(before)
-        if found.nothing:
-            return 0
         at = self.highest_time or before
-        await self.note(found.event(at))
+        if not found.nothing:
+            await self.note(found.event(at))
         async with errors_of(self.path):
             await self.writer.erase(list(found.steps(at)))
         return found.entries.count

@@ -125,3 +125,10 @@ async def test_where_nothing_is_old_nothing_is_told(store: Store, decide: Decisi
     await store.erase(LATER)
     size = store.log_size
     assert (await store.erase(NOON), store.log_size) == (0, size)
+
+
+async def test_of_old_checkpoints_the_last_of_each_hour_stays(store: Store) -> None:
+    for minutes in (0, 10, 59, 60, 61, 24 * 60 + 55, 25 * 60, 25 * 60 + 1):
+        await store.keep_checkpoint(str(minutes).encode(), 1, NOON + timedelta(minutes=minutes))
+    assert await store.erase(NOON - DAY) == 0
+    assert await store.checkpoints() == [b"59", b"61", b"1495", b"1500", b"1501"]

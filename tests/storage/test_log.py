@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from clearinghouse.ledger.audit import verify
 from clearinghouse.ledger.entry import Mask, Opening, commit
-from clearinghouse.ledger.merkle import EMPTY_ROOT, Frontier
+from clearinghouse.ledger.merkle import EMPTY_ROOT, Frontier, inclusion_proof
 from clearinghouse.runtime.logbook import write_export
 from clearinghouse.storage.changes import Decided, Revoked
 from clearinghouse.storage.edge import TILE
@@ -123,6 +126,19 @@ async def test_a_log_of_many_tiles_is_one_tree(store: Store) -> None:
             await whole(store)
     assert len(await whole(store)) == store.log_size >= 2 * TILE + 90
     assert await store.leaf_hashes(TILE + 1) == [each.leaf_hash for each in await store.entries(0, TILE)]
+
+
+async def test_every_entry_is_proven_in_every_earlier_log(store: Store) -> None:
+    await store.write(*(Revoked(revocation(each)) for each in range(3 * TILE + 3)))
+    hashes = [each.leaf_hash for each in await whole(store)]
+    chance = random.Random(8)  # noqa: S311 - entries to look at, no secrets
+    sizes = [1, 2, TILE - 1, TILE, TILE + 1, 2 * TILE, 2 * TILE + 3, 3 * TILE, 3 * TILE + 3]
+    for size in sizes:
+        for number in {0, size - 1, *(chance.randrange(size) for _ in range(8))}:
+            assert await store.inclusion(number, size) == inclusion_proof(hashes, number, size)
+    for number, size in ((-1, 3), (3, 3), (0, 0)):
+        with pytest.raises(ValueError, match="has no leaf"):
+            await store.inclusion(number, size)
 
 
 async def test_checkpoints_come_back_oldest_first(store: Store) -> None:

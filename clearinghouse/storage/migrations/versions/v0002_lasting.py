@@ -57,7 +57,7 @@ def _make_grants() -> None:
         sa.Column("affiliation", sa.String(32), nullable=False),
         sa.Column("told", sa.String(32)),
     )
-    op.create_index("grants_standing", "grants", ["id"], sqlite_where=sa.text("told IS NULL"))
+    op.create_index("grants_standing", "grants", ["told"], sqlite_where=sa.text("told IS NULL"))
 
 
 def _make_revocations() -> None:
