@@ -13,6 +13,7 @@ component_ports = { $component_port }
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 authentication = "internal_plain"
+network_settings = { nagle = false } -- an answer is not held back for 40 ms in the hope of a second one
 c2s_stanza_size_limit = $max_stanza_bytes
 
 modules_enabled = { "saslauth", "roster", "disco", "presence", "message", "iq", "offline", "ends_with_stdin" }
