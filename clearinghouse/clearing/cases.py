@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.soundness import Reason
-from clearinghouse.clearing.vocabulary import Door, shown
+from clearinghouse.clearing.vocabulary import Door, shown_whole
 from clearinghouse.errors import PeerError
 
 # -- cases --------------------------------------------------------------------------------------------
@@ -134,8 +134,8 @@ class Case:
         return replace(self, state=after, closed=at, by=by, why=why)
 
     def summary(self) -> str:
-        """Return what an approver is shown, one fact a line; hostile text is escaped (rule R4)."""
-        return "\n".join(f"{name}: {shown(value)}" for name, value in self._facts())
+        """Return what an approver is shown, one fact a line; hostile text is escaped, and shown to its end (rule R4)."""
+        return "\n".join(f"{name}: {shown_whole(value)}" for name, value in self._facts())
 
     def digest(self) -> str:
         """Return the SHA-256 of `summary`, which an approval and the desk's credential name (rule R4)."""

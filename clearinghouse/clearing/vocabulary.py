@@ -111,6 +111,16 @@ def shown(text: str) -> str:
     return principals.shown(text.encode("utf-8", "replace").decode("latin-1"))
 
 
+def shown_whole(text: str) -> str:
+    """Return all of what a stranger wrote, safe to print; letters beyond ASCII, which may look like others, are spelled out as well.
+
+    Somebody who is to decide about it must see where it ends, so nothing is left out as `shown` does.
+    """
+    escaped = principals.shown(text.encode("utf-8", "replace").decode("latin-1"), max(1, len(text)))
+    spelled = text.encode("unicode_escape").decode("ascii").replace("`", "\\x60")
+    return escaped if text.isascii() else f"{escaped} (spelled {spelled})"
+
+
 def domain_of(jid: str) -> str:
     """Return the domain of a bare JID."""
     return jid.rpartition("@")[2]

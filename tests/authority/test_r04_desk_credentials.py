@@ -138,6 +138,21 @@ def test_r04_what_is_shown_is_escaped_and_its_digest_is_of_all_of_it() -> None:
         assert all(line.isprintable() for line in case_of(asking(topic)).summary().split("\n"))
 
 
+def test_r04_what_is_shown_does_not_stop_before_the_end() -> None:
+    """The hole: a name that begins as a member's, and ends elsewhere."""
+    long = f"ann@members.example.{'a' * 50}.evil.example"
+    asked = request(ANN)
+    seen = case_of(replace(asked, observed={**asked.observed, "jid": long})).summary()
+    assert f"jid: {long}" in seen.splitlines()
+    ends = {case_of(asking("n" * 2_000 + end)).digest() for end in ("a", "b")}
+    assert len(ends) == 2
+
+
+def test_r04_letters_that_look_like_others_are_spelled_out() -> None:
+    assert "topic: ınсidents (spelled \\u0131n\\u0441idents)" in case_of(asking("ınсidents")).summary()  # noqa: RUF001 - the point
+    assert "topic: incidents" in case_of(asking("incidents")).summary().splitlines()
+
+
 @pytest.mark.parametrize("operation", [name for name, each in OPERATIONS.items() if "ask" in (each.values or ())])
 def test_r04_every_operation_that_people_decide_can_be_approved(operation: str) -> None:
     asked = request(ANN if Door.BROKER in OPERATIONS[operation].doors() else "ann", operation)
