@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from ipaddress import ip_address
 from clearinghouse.errors import ClearinghouseError
 from clearinghouse.runtime.policy import folders_of, loader_for
 from clearinghouse.settings import Broker, Settings, read_secret
+from clearinghouse.signer.client import signing
 from clearinghouse.storage.database import check_ours
 from clearinghouse.storage.holdings import Holdings
 
@@ -29,10 +31,25 @@ class Check:
 
 
 def looked_at(settings: Settings) -> Check:
-    """Load what *settings* name, as the service would."""
+    """Load what *settings* name, and start what signs, as the service would; not to be called from an event loop."""
     folders = folders_of(settings)
-    holdings = loader_for(settings).load(folders.read(folders.look()), Holdings())
-    return Check(holdings, tuple(_errors(settings)), tuple(_cautions(settings, holdings)))
+    desk, signing_fault = _desk_principal(settings)
+    holdings = loader_for(settings, desk).load(folders.read(folders.look()), Holdings())
+    errors = (*_errors(settings), *((signing_fault,) if signing_fault else ()))
+    return Check(holdings, errors, tuple(_cautions(settings, holdings)))
+
+
+def _desk_principal(settings: Settings) -> tuple[str, ClearinghouseError | None]:
+    """Return the principal that signs approvals, empty for none, and what is wrong with the keys or the signers."""
+
+    async def started() -> str:
+        async with signing(settings) as signers:
+            return signers.desk.principal if signers.desk else ""
+
+    try:
+        return asyncio.run(started()), None
+    except ClearinghouseError as error:
+        return settings.desk.principal or "", error
 
 
 def _errors(settings: Settings) -> Iterator[ClearinghouseError]:
@@ -49,12 +66,34 @@ def _errors(settings: Settings) -> Iterator[ClearinghouseError]:
 
 
 def _cautions(settings: Settings, holdings: Holdings) -> Iterator[str]:
+    yield from _about_the_house(settings, holdings)
+    yield from _about_people(settings, holdings)
+    yield from _about_brokers(settings)
+
+
+def _about_people(settings: Settings, holdings: Holdings) -> Iterator[str]:
+    if not settings.desk.there:
+        yield "there is no key in `[desk]`: what policy leaves to people (`ask`) waits, since no approval can be signed"
+    elif not settings.person:
+        yield "there is no [[person]]: a JID and a key of one person would count as two, and nobody is told what waits"
+    if settings.desk.there and not holdings.policies.get("people"):
+        yield "there are no policies in the group `people`: nobody may approve, revoke or explain"
+    if not settings.ledger.there:
+        yield "there is no key in `[ledger]`: the decision log is kept, and nobody can prove what it said"
+    if settings.control.socket is None:
+        yield "`[control]` names no socket: the command line cannot speak to the service"
+
+
+def _about_the_house(settings: Settings, holdings: Holdings) -> Iterator[str]:
     if not settings.broker:
         yield "there is no [[broker]]: the service would connect nowhere"
     if not holdings.policies.get("topics"):
         yield "there are no policies in the group `topics`: every subscription would be refused"
     if not os.access(settings.store.path.parent, os.W_OK):
         yield f"the store's directory `{settings.store.path.parent}` is absent or cannot be written"
+
+
+def _about_brokers(settings: Settings) -> Iterator[str]:
     for each in settings.broker:
         if not _is_near(each):
             yield f"the link of `{each.component}` to {each.host} is not encrypted (XEP-0114): use loopback or a tunnel"

@@ -13,7 +13,6 @@ from typing import Final
 
 import structlog
 
-from clearinghouse.clearing.clear import check_clock
 from clearinghouse.clearing.decision import Decision, Outcome
 from clearinghouse.clearing.enforcement import WHITELIST
 from clearinghouse.clearing.request import Place
@@ -59,7 +58,6 @@ class Memberships:
         One topic that cannot be kept keeps no other from it; raises `Unavailable` where something has to come back.
         """
         async with self._turn:
-            check_clock(self.bench.desk.ledger.highest_time, self.chance.now())
             for asking in seat.askings:
                 if asking.topic.access_model == WHITELIST:
                     await self._keep(seat, asking)

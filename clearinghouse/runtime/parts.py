@@ -9,8 +9,8 @@ from typing import Final
 import structlog
 
 from clearinghouse import __version__
-from clearinghouse.clearing.cases import LASTING
-from clearinghouse.clearing.clear import Desk
+from clearinghouse.clearing.cases import LASTING, RevocationKind
+from clearinghouse.clearing.clear import ClockBehind, Desk, check_clock
 from clearinghouse.clearing.enforcement import WHITELIST
 from clearinghouse.clearing.request import Request, sender_of
 from clearinghouse.clearing.snapshot import licensed
@@ -37,6 +37,7 @@ from clearinghouse.runtime.ruling import Bench
 from clearinghouse.runtime.sunset import Sunset
 from clearinghouse.settings import Settings
 from clearinghouse.signer.client import Signers
+from clearinghouse.storage.changes import Change, Revoked
 from clearinghouse.storage.holdings import Holdings
 from clearinghouse.storage.store import Event, Store
 from clearinghouse.telemetry import Counters
@@ -105,7 +106,7 @@ class Service:
             behind=self.fall_behind,
         )
         self.herald = Herald(self.hall.rights, settings.person, self._station)
-        books.heard.append(self.herald.hear)
+        books.heard += [self.herald.hear, self._hear]
         self.reconciler = Reconciler(self.bench, books, self.memory, chance, self.intake.in_hand.__contains__)
         self.memberships = Memberships(self.bench, books, chance, settings.platforms, self._licensed)
         keeping = settings.ledger
@@ -216,6 +217,12 @@ class Service:
     def _overturn(self) -> None:
         self.sunset.overturn()
 
+    def _hear(self, change: Change) -> None:
+        """Have the brokers know who was barred, and who is not any more."""
+        if isinstance(change, Revoked) and change.revocation.kind is RevocationKind.HOLDER:
+            for seat in self.seats:
+                seat.fall_behind(doubt=True)
+
     def _licensed(self) -> list[str]:
         return [name for each in self.policy.holdings.admitted() for name in licensed(each)]
 
@@ -226,9 +233,15 @@ class Service:
         await self.effects.catch_up(brokers, self.intake.in_hand)
 
     async def _compare(self, seat: Seat) -> None:
+        self.sunset.overturn()
+        try:
+            check_clock(self.store.highest_time, self.chance.now())
+        except ClockBehind as error:
+            log.warning("not_compared", reason=error.message, mend=error.mend)
+            seat.fall_behind(doubt=True)
+            return
         await self.memberships.keep(seat)
         await self.reconciler.compare(seat)
-        self.sunset.overturn()
 
     async def _set_writers(self, seat: Seat) -> None:
         for asking in seat.askings:

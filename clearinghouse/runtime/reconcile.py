@@ -16,7 +16,6 @@ from typing import Final, Literal
 import structlog
 
 from clearinghouse.clearing.cases import Grant
-from clearinghouse.clearing.clear import check_clock
 from clearinghouse.clearing.consequences import consequences
 from clearinghouse.clearing.decision import Decision, Outcome, Reason
 from clearinghouse.clearing.request import Place
@@ -85,7 +84,7 @@ class Reconciler:
     async def compare(self, seat: Seat) -> None:
         """Compare every topic of *seat*; one that cannot be compared keeps no other from it.
 
-        Raises `Unavailable` where a broker, the store or the clock has to come back first.
+        Raises `Unavailable` where a broker or the store has to come back first.  The clock must be right.
         """
         for asking in seat.askings:
             try:
@@ -97,7 +96,6 @@ class Reconciler:
                 log.warning("not_compared", broker=topic.broker, topic=topic.node, reason=error.message, mend=error.mend)
 
     async def _compare(self, owner: TopicOwner, asking: Asking) -> None:
-        check_clock(self.bench.desk.ledger.highest_time, self.chance.now())
         topic = asking.topic
         before = self.chance.now()
         state = await owner.state(topic)

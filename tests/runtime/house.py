@@ -12,20 +12,27 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
+from clearinghouse.clearing.people import Speaker
 from clearinghouse.demo.platforms import Platform
 from clearinghouse.demo.worlds import BROKER, COMPONENT, MemoryWorld
+from clearinghouse.doors.xmpp import component
 from clearinghouse.doors.xmpp.exchange import Exchange, Hearer
 from clearinghouse.errors import BrokerUnavailable, ClearinghouseError
-from clearinghouse.runtime import Service, brokers, policy, running
+from clearinghouse.grid.broker_node import Node
+from clearinghouse.runtime import Service, brokers, policy, reconcile, running, sunset
 from clearinghouse.runtime.brokers import Link, LinkPlan
 from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.service import OpenStore, sql_store
 from clearinghouse.settings import Settings
 from clearinghouse.settings.reading import parse_settings
+from clearinghouse.signer.client import Signers
+from clearinghouse.signer.inline import InlineSigner
 from clearinghouse.storage.sql_store import read_store
 from clearinghouse.storage.store import Recorded
-from tests.world import IODEF, NOON, assertion, signed
+from tests.world import IODEF, NOON, assertion, key, signed
 
 ANN, BEA, EVE = "ann@a.example", "bea@b.example", "eve@c.example"
+OP = "op@hub.example"
 TOPIC = "incidents"
 
 SETTINGS = f"""
@@ -40,6 +47,21 @@ broker = "{BROKER}"
 payload_type = "{IODEF}"
 publishers = ["provider@hub.example"]
 """
+
+PERSON = f"""
+[[person]]
+name = "op"
+jids = ["{OP}"]
+"""
+
+WHITELIST = f"""
+[[topic]]
+node = "closed"
+broker = "{BROKER}"
+payload_type = "{IODEF}"
+access_model = "whitelist"
+"""
+"""To be added to the settings where a test wants a topic with a white list."""
 
 
 @dataclass
@@ -87,7 +109,8 @@ class House:
     directory: Path
     world: MemoryWorld = field(default_factory=MemoryWorld)
     now: datetime = NOON
-    settings_text: str = SETTINGS
+    settings_text: str = SETTINGS + PERSON
+    store_of: OpenStore = sql_store
     line: Line = field(init=False)
     service: Service = field(init=False)
 
@@ -106,9 +129,34 @@ class House:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Service]:
         chance = Chance(now=lambda: self.now)
-        async with running(self.settings, make_link=self._link, chance=chance) as self.service:
+        async with running(
+            self.settings, make_link=self._link, chance=chance, store_of=self.store_of, signers_of=self._signers
+        ) as self.service:
             await self.service.ready()
             yield self.service
+
+    @asynccontextmanager
+    async def _signers(self, _: Settings) -> AsyncIterator[Signers]:
+        yield Signers(InlineSigner(key("desk"), now=lambda: self.now), InlineSigner(key("log"), now=lambda: self.now))
+
+    @property
+    def node(self) -> Node:
+        """The topic at the broker."""
+        return self.world.network.broker.nodes[TOPIC]
+
+    @property
+    def op(self) -> Speaker:
+        """The operator in a chat."""
+        found = self.service.doors[0].person(OP)
+        assert found is not None
+        return found
+
+    async def subscribed(self, *jids: str) -> None:
+        """Have each of *jids* ask, and return when all are subscribed."""
+        for jid in jids:
+            async with self.platform(jid.partition("/")[0]) as platform:
+                await platform.subscribe(TOPIC, jid=jid)
+        await until(lambda: set(jids) <= set(self.node.subscribed()) and not self.service.intake.in_hand)
 
     def _link(self, plan: LinkPlan, asked: Hearer) -> Link:
         self.line = Line(self.world, plan.component)
@@ -138,6 +186,9 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(policy, "SETTLE_SECONDS", 0.01)
     monkeypatch.setattr(brokers, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(component, "FIRST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(sunset, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(reconcile, "AGAIN_SECONDS", 0.02)
 
 
 def example(directory: Path) -> House:
@@ -147,6 +198,11 @@ def example(directory: Path) -> House:
         "policies/topics/incidents.kn",
         assertion("POLICY", "hub", f'operation == "subscribe" && topic == "{TOPIC}"', "allow"),
         assertion("POLICY", "xmpp-member:b.example", f'operation == "subscribe" && topic == "{TOPIC}"', "ask"),
+        assertion("POLICY", "{xmpp-member:b.example} && {desk}", f'operation == "subscribe" && topic == "{TOPIC}"', "allow"),
+    )
+    made.write(
+        "policies/people/operators.kn",
+        assertion("POLICY", f"{{{OP}}}", 'operation ~= "^(approve|explain|revoke)$" && topic ~= "^[a-z]+$" && subject ~= "@"'),
     )
     made.write("credentials/a.kn", signed("hub", "xmpp-member:a.example", f'topic == "{TOPIC}"'))
     return made

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.runtime.checks import looked_at
 from clearinghouse.settings.reading import parse_settings
-from tests.runtime.house import House
+from tests.runtime.house import SETTINGS, TOPIC, House
+from tests.world import assertion, key
 
 
 @pytest.fixture(autouse=True)
@@ -13,6 +15,14 @@ def secret(house: House) -> None:
     (house.directory / "secret").chmod(0o600)
 
 
+@pytest.fixture
+def keys(house: House) -> None:
+    for name in ("desk", "ledger"):
+        write_key_file(house.directory / f"{name}.key", key(name))
+        house.settings_text += f'\n[{name}]\nkey_file = "{name}.key"\n'
+
+
+@pytest.mark.usefixtures("keys")
 def test_all_is_well_where_all_is_well(house: House) -> None:
     found = looked_at(house.settings)
     assert found.good
@@ -55,7 +65,40 @@ def test_what_may_not_be_meant_is_told(house: House, line: str, before: str, tol
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_needs_no_caution(house: House, host: str) -> None:
     house.settings_text = house.settings_text.replace("secret_file", f'host = "{host}"\nsecret_file')
-    assert looked_at(house.settings).cautions == ()
+    assert not any("encrypted" in each for each in looked_at(house.settings).cautions)
+
+
+def test_a_house_where_nobody_signs_and_nobody_decides_is_told(house: House) -> None:
+    house.remove("policies/people/operators.kn")
+    house.settings_text = SETTINGS + '\n[control]\nsocket = ""\n'
+    told = "\n".join(looked_at(house.settings).cautions)
+    for words in ("no key in `[desk]`", "no key in `[ledger]`", "names no socket"):
+        assert words in told
+
+
+def test_a_desk_whose_people_are_not_named_is_told(house: House) -> None:
+    house.remove("policies/people/operators.kn")
+    house.settings_text = SETTINGS
+    write_key_file(house.directory / "desk.key", key("desk"))
+    house.settings_text += '\n[desk]\nkey_file = "desk.key"\n'
+    told = "\n".join(looked_at(house.settings).cautions)
+    for words in ("no [[person]]", "no policies in the group `people`"):
+        assert words in told
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_key_that_others_can_read_is_an_error(house: House) -> None:
+    (house.directory / "desk.key").chmod(0o644)
+    found = looked_at(house.settings)
+    assert not found.good
+    assert "chmod 600" in found.errors[0].mend
+
+
+def test_a_policy_that_trusts_the_desk_alone_is_left_out(house: House) -> None:
+    house.write("policies/topics/desk.kn", assertion("POLICY", "desk", f'operation == "subscribe" && topic == "{TOPIC}"', "allow"))
+    write_key_file(house.directory / "desk.key", key("desk"))
+    house.settings_text += '\n[desk]\nkey_file = "desk.key"\n'
+    assert [each.file for each in looked_at(house.settings).holdings.problems] == ["topics/desk.kn"]
 
 
 def test_an_empty_house_is_told(house: House) -> None:

@@ -15,7 +15,7 @@ from clearinghouse.demo.platforms import Platform
 from clearinghouse.runtime import intake
 from clearinghouse.storage import database
 from clearinghouse.storage.store import Effect
-from tests.runtime.house import ANN, BEA, EVE, TOPIC, House, until
+from tests.runtime.house import ANN, BEA, EVE, SETTINGS, TOPIC, House, until
 from tests.world import assertion, signed
 
 
@@ -186,9 +186,7 @@ async def test_an_answer_that_policy_has_overtaken_is_never_given(house: House) 
 
 
 async def test_a_topic_that_is_no_longer_ours_keeps_no_other_from_being_answered(house: House) -> None:
-    house.settings_text += house.settings_text.partition("[[topic]]")[1] + house.settings_text.partition("[[topic]]")[2].replace(
-        TOPIC, "aaa"
-    )
+    house.settings_text += "[[topic]]" + SETTINGS.partition("[[topic]]")[2].replace(TOPIC, "aaa")
     house.write(
         "policies/topics/aaa.kn", assertion("POLICY", "xmpp-member:a.example", 'operation == "subscribe" && topic == "aaa"', "allow")
     )
