@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import typer
@@ -21,6 +22,7 @@ from clearinghouse.demo import community, platforms, story
 from clearinghouse.demo.__main__ import demo
 from clearinghouse.demo.community import Community, example_community
 from clearinghouse.demo.keys import demonstration_key
+from clearinghouse.demo.life import CONSULTANT
 from clearinghouse.demo.story import ANALYST, LATE, REPORT, STRANGER, NotAsTold, play
 from clearinghouse.demo.telling import Silent
 from clearinghouse.demo.worlds import MemoryWorld
@@ -59,35 +61,53 @@ async def test_it_is_played_in_memory_and_told(empty: Path) -> None:
     told = " ".join(out.split())
     for words in (ANALYST, STRANGER, LATE, REPORT, "subscribed", "refused", "receives nothing", "Everything went as told"):
         assert words in told
-    assert out.count("POLICY has") == 3
+    assert out.count("POLICY has") == 5
+    for words in (CONSULTANT, "reads in an ordinary client", "approves, for a week", "ends the grant", "by the public key alone"):
+        assert words in told
     assert left_over(empty) == []
 
 
 @pytest.mark.servers
-async def test_it_is_played_at_an_ejabberd_and_leaves_nothing(empty: Path) -> None:
+async def test_it_is_played_at_both_servers_and_leaves_nothing(empty: Path) -> None:
     status, out, err = await done(*DEMO, "--json", env=environment(empty))
     assert (status, err) == (0, "")
     told = json.loads(out)
-    assert (told["ok"], told["world"]) == (True, "ejabberd")
-    assert {each["jid"]: (each["subscription"], each["received"]) for each in told["platforms"]} == {
+    assert (told["ok"], [each["world"] for each in told["worlds"]]) == (True, ["ejabberd", "prosody"])
+    for world in told["worlds"]:
+        check_platforms(world)
+        check_life(world["life"])
+    assert left_over(empty) == []
+
+
+def check_platforms(world: dict[str, Any]) -> None:
+    assert {each["jid"]: (each["subscription"], each["received"]) for each in world["platforms"]} == {
         ANALYST: ("subscribed", [REPORT]),
         STRANGER: ("none", []),
         LATE: ("none", []),
     }
-    granted, stranger, late = told["decisions"]
-    assert [each["outcome"] for each in told["decisions"]] == ["granted", "refused", "refused"]
-    assert len({link["authorizer"] for link in granted["proof"]["chain"] if link["channel"] == "credential"}) >= 2
+    granted, stranger, late, waited, approved = world["decisions"]
+    assert [each["outcome"] for each in world["decisions"]] == ["granted", "refused", "refused", "pending", "granted"]
+    assert all(
+        len({link["authorizer"] for link in each["proof"]["chain"] if link["channel"] == "credential"}) >= 2 for each in (granted, approved)
+    )
     assert stranger["reason"]["code"] == "no-licence"
     assert "`date`" in late["reason"]["text"]
-    assert all(each["agrees"] and each["effect"] == "done" for each in told["decisions"])
-    assert told["seconds"] < 30
-    assert left_over(empty) == []
+    assert [each["effect"] for each in (granted, stranger, late, approved)] == ["done"] * 4
+    assert (waited["effect"], all(each["agrees"] for each in world["decisions"])) == ("none", True)
 
 
-async def test_without_ejabberd_it_says_what_is_missing_and_plays_in_memory(empty: Path) -> None:
+def check_life(life: dict[str, Any]) -> None:
+    assert life["states"] == ["pending", "subscribed", "none"]
+    assert (len(life["received"]), life["afterwards"], life["problems"]) == (1, [], [])
+    assert f"{CONSULTANT} subscribe" in life["told"]
+    assert life["entries"] > len(story.CAST)
+
+
+async def test_without_servers_it_says_what_is_missing_and_plays_in_memory(empty: Path) -> None:
     status, out, _ = await done(*DEMO, env=environment(empty, PATH="/nonexistent"))
     assert status == 0
-    assert "the Debian package `ejabberd` is not installed: apt-get install ejabberd" in " ".join(out.split())
+    for package in ("ejabberd", "prosody"):
+        assert f"the Debian package `{package}` is not installed: apt-get install {package}" in " ".join(out.split())
     assert "in memory" in out
 
 
