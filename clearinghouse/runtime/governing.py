@@ -37,6 +37,9 @@ MAX_CREDENTIALS: Final = 10_000
 MAX_NAME: Final = 16_384
 """Characters of what is revoked; a certificate with an RSA-8192 key has about 6,000 in hex."""
 
+TOPICS: Final = "topics"
+"""The group whose policies say who may read: users that these name are known platforms."""
+
 _ID = 64
 """Hexadecimal digits of a credential's id (rule R14)."""
 
@@ -246,8 +249,8 @@ class Governing:
 
     async def _compared(self, change: Supposed) -> Compared:
         believed = await self.beliefs.supposed(change)
-        now = self.beliefs.holdings.admitted()
-        return await self.comparison.between(believed.snapshot, [*now, *believed.credentials])
+        naming = (*believed.policies.get(TOPICS, ()), *self.beliefs.holdings.credentials, *believed.credentials)
+        return await self.comparison.between(believed.snapshot, naming)
 
     def _changed(self, names: Iterable[str], compared: Compared, *, done: bool) -> Changed:
         return Changed(tuple(names), compared.losing, compared.winning, done, self._version, compared.unchecked)

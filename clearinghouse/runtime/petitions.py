@@ -90,6 +90,8 @@ class Petitions:
         case = await self.casework.found(speakers[0], body["case"])
         if (body["subject"], body["topic"]) != (case.subject, case.topic):
             raise WrongCase(f"case {case.id[:8]} is about another subject or topic", mend="look at it, and sign what it is about")
+        if not body["shown"]:
+            raise WrongCase("the envelope does not say what its signer was shown", mend="put the digest of the case into `shown`")
         return await self.casework.approve(speakers, case.id, shown=body["shown"], period=_period(body), also=seen)
 
     async def _deny(self, body: Mapping[str, str], who: Speaker, seen: _Seen) -> Ruling:
