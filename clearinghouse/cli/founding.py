@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import re
 import secrets
 import shlex
 from collections.abc import Iterator, Sequence
@@ -26,13 +28,21 @@ SECRET_BYTES: Final = 32
 
 OPEN, PRIVATE = 0o644, 0o600
 
+KEEPER: Final = "keeper"
+"""Who decides, where the user who runs us has no name that settings can say."""
+
+_is_name = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}").fullmatch
+_is_user = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,31}").fullmatch
+
 MEANINGS: Final = {
     "clearinghouse.toml": "the settings",
     "credentials/members.kn": "the hub licenses your users to ask",
-    "drafts/approval.kn": "an approval, not signed yet",
+    "drafts/approval.kn": "approves a whole domain, not signed yet",
     "ejabberd.yml": "what your ejabberd needs to know",
-    "keys/desk.key": "approves; keep it private",
+    "keys/desk.key": "signs what you approve; keep it private",
     "keys/hub.key": "licenses; keep it private",
+    "keys/log.key": "signs the log of decisions; keep it private",
+    "policies/people/keepers.kn": "who decides where a person is asked",
     "policies/topics/incidents.kn": "who may subscribe to `incidents`",
 }
 
@@ -45,6 +55,8 @@ class Plan:
     brokers: tuple[str, ...]
     hub: PrivateKey
     desk: PrivateKey
+    log: PrivateKey
+    user: str
     now: datetime
 
     @property
@@ -61,6 +73,8 @@ class Plan:
             "domain": self.domain,
             "hub": self.hub.principal,
             "desk": self.desk.principal,
+            "user": self.user,
+            "person": self.user if _is_name(self.user) else KEEPER,
             "year_on": f"{self.now + timedelta(days=365):%Y%m%d}",
             "quarter_on": f"{self.now + timedelta(days=90):%Y%m%d}",
         }
@@ -69,7 +83,7 @@ class Plan:
 def found(directory: Path, community: str, brokers: Sequence[str], *, json: bool) -> None:
     """Write a clearinghouse into *directory*, and tell the next three commands."""
     _check_empty(directory)
-    plan = Plan(community, tuple(dict.fromkeys(brokers)), generate(), generate(), utc_now())
+    plan = Plan(community, tuple(dict.fromkeys(brokers)), generate(), generate(), generate(), _caller(), utc_now())
     _check_names(plan)
     written = [*_write(directory, plan), *_write_keys(directory, plan)]
     commands = next_commands(directory)
@@ -77,6 +91,15 @@ def found(directory: Path, community: str, brokers: Sequence[str], *, json: bool
         as_json("init", ok=True, files=[str(each) for each in sorted(written)], commands=[command for _, command in commands])
     else:
         _tell(directory, written, commands)
+
+
+def _caller() -> str:
+    """Return the user of this machine who runs us, where settings can name such a user."""
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return KEEPER
+    return name if _is_user(name) else KEEPER
 
 
 def component_of(broker: str) -> str:
@@ -128,6 +151,7 @@ def _contents(directory: Path, plan: Plan) -> Iterator[tuple[str, bytes, int]]:
     path = (directory / "ejabberd.yml").resolve()
     yield "ejabberd.yml", _filled("ejabberd.yml", **values, secret=words[values["component"]], path=str(path)), PRIVATE
     yield "policies/topics/incidents.kn", _filled("incidents.kn", **values), OPEN
+    yield "policies/people/keepers.kn", _filled("keepers.kn", **values), OPEN
     serial = secrets.token_hex(16)
     yield "credentials/members.kn", sign(with_serial(_filled("members.kn", **values), serial), plan.hub), OPEN
     yield "drafts/approval.kn", _filled("approval.kn", **values), OPEN
@@ -146,7 +170,7 @@ def _filled(template: str, **values: str) -> bytes:
 
 def _write_keys(directory: Path, plan: Plan) -> Iterator[Path]:
     (directory / "keys").mkdir(mode=0o700)
-    for name, key in (("hub.key", plan.hub), ("desk.key", plan.desk)):
+    for name, key in (("hub.key", plan.hub), ("desk.key", plan.desk), ("log.key", plan.log)):
         path = directory / "keys" / name
         write_key_file(path, key)
         yield path
@@ -157,13 +181,11 @@ def _write_keys(directory: Path, plan: Plan) -> Iterator[Path]:
 
 def next_commands(directory: Path) -> tuple[tuple[str, str], ...]:
     """Return the next three things to do, each with its command."""
-    at = {name: shlex.quote(str(directory / name)) for name in (*MEANINGS, "credentials/approval.kn")}
-    serve = f"clearinghouse serve --config {at['clearinghouse.toml']}"
-    approve = f"clearinghouse sign --key {at['keys/desk.key']} {at['drafts/approval.kn']} > {at['credentials/approval.kn']}"
+    config = shlex.quote(str(directory / "clearinghouse.toml"))
     return (
-        ("see what it would load", f"{serve} --check"),
-        ("run it, once your ejabberd knows what is in ejabberd.yml", serve),
-        ("approve your own users, who until then wait for you", approve),
+        ("see what it would load", f"clearinghouse serve --config {config} --check"),
+        ("run it, once your ejabberd knows what is in ejabberd.yml", f"clearinghouse serve --config {config}"),
+        ("see who waits for you, and then `clearinghouse approve` them", f"clearinghouse pending --config {config}"),
     )
 
 

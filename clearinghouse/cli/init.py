@@ -35,10 +35,10 @@ def init(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write settings, keys, a first policy and a first credential; overwrite nothing.
+    """Write settings, keys, first policies and a first credential; overwrite nothing.
 
-    The policy lets the users of the first broker's domain ask for the topic `incidents`; a person decides.
-    The keys are made here: the hub's, which licenses, and the desk's, which approves.
+    The policies let the users of the first broker's domain ask for the topic `incidents`, and you decide.
+    The keys are made here: the hub's, which licenses, the desk's, which signs what you approve, and the log's.
     """
     from clearinghouse.cli import founding  # noqa: PLC0415 - as in `serve`
 

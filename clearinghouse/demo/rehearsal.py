@@ -34,7 +34,7 @@ from clearinghouse.demo.worlds import MemoryWorld
 from clearinghouse.errors import BadSettings, BrokerUnavailable, ClearinghouseError
 from clearinghouse.grid.broker import Broker
 from clearinghouse.runtime import Service, running
-from clearinghouse.settings import Settings, Topic, read_settings
+from clearinghouse.settings import Control, Settings, Topic, read_settings
 from clearinghouse.storage.store import Recorded
 
 PATIENCE_SECONDS: Final = 10.0
@@ -56,7 +56,8 @@ async def rehearse(config: Path, jid: str) -> None:
 def _storing_in(directory: Path, settings: Settings) -> Settings:
     path = directory / "rehearsal.db"
     path.touch(mode=0o600)  # a store that has to be made is warned of
-    return settings.model_copy(update={"store": settings.store.model_copy(update={"path": path})})
+    elsewhere = {"store": settings.store.model_copy(update={"path": path}), "control": Control()}  # a service may run beside us
+    return settings.model_copy(update=elsewhere)
 
 
 def _check(jid: str) -> None:

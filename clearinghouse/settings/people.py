@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final
 
+from clearinghouse.clearing.request import LOCAL_USER
 from clearinghouse.settings.mistakes import wrong
 from clearinghouse.settings.section import Section
 from clearinghouse.settings.values import Key, Name, User, UserJid
-
-LOCAL: Final = "unix:"
-"""Begins the principal of a user of this machine, as the operator's door gives it (`Door.OPERATOR`)."""
 
 
 class Person(Section):
@@ -29,7 +26,7 @@ class Person(Section):
     @property
     def principals(self) -> tuple[str, ...]:
         """Everything that policies and requests know the person by."""
-        return (*(f"xmpp:{jid}" for jid in self.jids), *self.keys, *(f"{LOCAL}{user}" for user in self.local))
+        return (*(f"xmpp:{jid}" for jid in self.jids), *self.keys, *(f"{LOCAL_USER}{user}" for user in self.local))
 
 
 def check_persons(found: tuple[Person, ...]) -> tuple[Person, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import shlex
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_the_linter_has_nothing_to_warn_of(hub: Path) -> None:
 
 def test_secrets_and_keys_are_private_and_nothing_else_has_to_be(hub: Path) -> None:
     modes = {str(path.relative_to(hub)): path.stat().st_mode & 0o777 for path in hub.rglob("*") if path.is_file()}
-    private = {"keys/hub.key", "keys/desk.key", "secrets/clearinghouse.hub.example", "ejabberd.yml"}
+    private = {"keys/hub.key", "keys/desk.key", "keys/log.key", "secrets/clearinghouse.hub.example", "ejabberd.yml"}
     assert {name for name, mode in modes.items() if mode == 0o600} == private
     assert {mode for name, mode in modes.items() if name not in private} == {0o644}
     assert (hub / "keys").stat().st_mode & 0o777 == 0o700
@@ -52,7 +53,7 @@ def test_secrets_and_keys_are_private_and_nothing_else_has_to_be(hub: Path) -> N
 
 def test_every_file_has_its_own_keys_and_secrets(tmp_path: Path, hub: Path) -> None:
     assert run("init", str(tmp_path / "other"), "--community", "csirt-net").exit_code == 0
-    for name in ("keys/hub.key", "keys/desk.key", "secrets/clearinghouse.hub.example"):
+    for name in ("keys/hub.key", "keys/desk.key", "keys/log.key", "secrets/clearinghouse.hub.example"):
         assert (hub / name).read_bytes() != (tmp_path / "other" / name).read_bytes()
     assert read_key_file(hub / "keys/hub.key").principal != read_key_file(hub / "keys/desk.key").principal
 
@@ -128,3 +129,25 @@ def test_nothing_is_overwritten(tmp_path: Path, hub: Path) -> None:
     assert {path: path.read_bytes() for path in hub.rglob("*") if path.is_file()} == before
     (tmp_path / "file").write_text("x")
     assert "is no directory" in run("init", str(tmp_path / "file"), "--community", "x").stderr
+
+
+def test_whoever_makes_it_is_the_first_person_and_may_decide(hub: Path) -> None:
+    settings = read_settings(hub / "clearinghouse.toml")
+    me = f"unix:{getpass.getuser()}"
+    assert settings.person_of(me) is not None
+    assert settings.desk.key_file == hub / "keys/desk.key"
+    assert settings.ledger.key_file == hub / "keys/log.key"
+    raw = (hub / "policies/people/keepers.kn").read_bytes()
+    policies = [keynote.admit(each, policy=True) for _, each in keynote.split_assertions(raw)]
+    for each in policies:
+        check_policy(each, "people")
+    assertions = keynote.Assertions(policies=policies)
+    about = {"operation": "approve", "topic": "incidents", "subject": "ann@hub.example"}
+    for asking, action, value in (
+        (me, about, "allow"),
+        ("unix:somebody-else", about, "deny"),
+        (me, about | {"topic": "*"}, "deny"),
+        (me, about | {"subject": "*"}, "deny"),
+        (me, {"operation": "administer"}, "allow"),
+    ):
+        assert assertions.query(authorizers=[asking], action=action, values=["deny", "allow"]).value == value

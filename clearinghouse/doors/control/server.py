@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from clearinghouse.clearing.people import NotEntitled, Speaker
+from clearinghouse.clearing.request import LOCAL_USER
 from clearinghouse.clearing.vocabulary import Door
 from clearinghouse.doors.control.asking import Answer, Asking, refused
 from clearinghouse.errors import ClearinghouseError, TooLarge, Unavailable, UnsafeFile
 from clearinghouse.settings import Person
 from clearinghouse.settings.ownership import foreign
-from clearinghouse.settings.people import LOCAL
 from clearinghouse.sockets import listening, peer_user, removed
 
 MAX_CONNECTIONS: Final = 16
@@ -123,7 +123,7 @@ class _ControlDoor:
     def _speaker(self, uid: int) -> Speaker:
         """Return who runs as *uid*; a number without a name is nobody that a policy could name."""
         try:
-            principal = LOCAL + pwd.getpwuid(uid).pw_name
+            principal = LOCAL_USER + pwd.getpwuid(uid).pw_name
         except KeyError:
             raise NotEntitled(f"user {uid} of this machine has no name", mend="speak as a user that the machine knows") from None
         person = self.person_of(principal)
