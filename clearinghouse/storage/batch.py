@@ -29,7 +29,8 @@ from clearinghouse.storage.rows import maybe, milliseconds, row_of, row_of_entry
 from clearinghouse.storage.statements import Row, Statement
 from clearinghouse.storage.texts import instant
 
-Step = tuple[str, Sequence[object] | Mapping[str, object]]
+Parameters = Sequence[object] | Mapping[str, object]
+Step = tuple[str, Parameters]
 """An SQL text and its parameters."""
 
 

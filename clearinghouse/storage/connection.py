@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +11,7 @@ from typing import Final
 
 from clearinghouse.errors import StoreUnavailable
 from clearinghouse.storage import database
-from clearinghouse.storage.batch import Batch, Durable, Step
+from clearinghouse.storage.batch import Batch, Durable, Parameters
 from clearinghouse.storage.edge import TILE, Edge, split
 from clearinghouse.storage.statements import ADVANCE
 
@@ -58,12 +57,10 @@ class WritingConnection:
         if self.raw.execute(ADVANCE, (after.tree.size, after.packed(), before.size)).rowcount != 1:
             raise StoreUnavailable(f"somebody else wrote to the log in the store `{self.path}`", mend="end the service, and start it again")
 
-    def erase(self, steps: Sequence[Step]) -> None:
-        """Run each of *steps* in a transaction of its own, and leave nothing of what they erased in the file's log."""
+    def execute(self, text: str, parameters: Parameters) -> None:
+        """Run one statement as a transaction of its own."""
         database.check_same(self.path, self.opened)
-        for text, parameters in steps:
-            self.raw.execute(text, parameters)
-        self.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.raw.execute(text, parameters)
 
     def durable(self) -> Durable:
         """Return what the file has; raises `StoreUnavailable` where the log's edge is not that of its last entries."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, assert_never
 
@@ -77,16 +77,21 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A decision as it is kept, the JSON texts of its facts, and the salt with which its record commits to them."""
+    """A decision as it is kept, with its salt, and the JSON texts of its facts."""
 
     recorded: Recorded
     texts: tuple[str | None, ...]
-    salt: bytes
 
     @property
-    def commitment(self) -> str:
-        """What the record of the decision names."""
-        return commit(facts_bytes(self.texts), self.salt)
+    def commitment(self) -> str | None:
+        """What the record of the decision names; ``None`` for one from before the log, or once it is erased."""
+        salt = self.recorded.salt
+        return None if salt is None else commit(facts_bytes(self.texts), salt)
+
+
+def commitment_of(recorded: Recorded) -> str | None:
+    """Return the commitment to the facts of *recorded* as they are now; the log's record has what they were."""
+    return Fact(recorded, facts_of(recorded)).commitment
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +103,17 @@ class Scribe:
 
     def fact(self, change: Decided) -> Fact:
         """Return what is kept of a decision beside the log."""
-        recorded = Recorded.of(change.decision, change.took)
-        return Fact(recorded, facts_of(recorded), self.salt())
+        recorded = replace(Recorded.of(change.decision, change.took), salt=self.salt())
+        return Fact(recorded, facts_of(recorded))
 
     def decided(self, change: Decided, fact: Fact) -> Draft:
-        """Return the entry of a decision; raises `TooLarge`."""
-        decision = change.decision
-        record = decision_record(decision, took=change.took, engine=fact.recorded.engine, mask=self.mask, facts_commitment=fact.commitment)
-        return self._draft(decision.at, Kind.DECISION, decision.id, record)
+        """Return the entry of a decision; where it would be too long, only the commitment says who asked for what."""
+        decision, committed = change.decision, fact.commitment or ""
+        record = decision_record(decision, took=change.took, engine=fact.recorded.engine, mask=self.mask, facts_commitment=committed)
+        try:
+            return self._draft(decision.at, Kind.DECISION, decision.id, record)
+        except TooLarge:
+            return self._draft(decision.at, Kind.DECISION, decision.id, record | {"attributes": {}, "requesters": []})
 
     def draft(self, change: Change) -> Draft | None:
         """Return the entry of any change but a decision; ``None`` for bookkeeping.  Raises `TooLarge`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, assert_never
@@ -25,6 +25,7 @@ from clearinghouse.storage.changes import (
     Revoked,
     Settled,
 )
+from clearinghouse.storage.entries import Fact
 from clearinghouse.storage.recorded import Effect, Event, Recorded
 from clearinghouse.storage.store import AT_RUN_TIME
 
@@ -57,11 +58,11 @@ class Kept:
                 case _:
                     pass
 
-    def apply(self, change: Change) -> None:
-        """Make *change*, which was checked."""
+    def apply(self, change: Change, facts: Mapping[str, Fact]) -> None:
+        """Make *change*, which was checked; *facts* are the decisions as they are kept, by id."""
         match change:
-            case Decided(decision, took, opens, gives):
-                self.decisions[decision.id] = Recorded.of(decision, took)
+            case Decided(decision, opens=opens, gives=gives):
+                self.decisions[decision.id] = facts[decision.id].recorded
                 self.cases |= {} if opens is None else {opens.id: opens}
                 self.grants |= {} if gives is None else {gives.id: gives}
             case Settled(identity, effect, at, latency):

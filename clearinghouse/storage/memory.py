@@ -16,7 +16,7 @@ from clearinghouse.ledger.entry import SALT_BYTES
 from clearinghouse.ledger.merkle import Frontier, inclusion_proof
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import Change, Decided, Noted, Settled
-from clearinghouse.storage.entries import Draft, Scribe, at_of, erased_event
+from clearinghouse.storage.entries import Draft, Fact, Scribe, at_of, erased_event
 from clearinghouse.storage.kept import Kept
 from clearinghouse.storage.recorded import Effect, Event, Recorded
 from clearinghouse.storage.store import FINE, KeptEntry, Standing
@@ -45,9 +45,10 @@ class MemoryStore:
     async def write(self, *changes: Change) -> None:
         """See `Store.write`."""
         self._kept.check(changes)
-        drafts = [draft for each in changes if (draft := self._draft(each)) is not None]
+        facts = {each.decision.id: self.scribe.fact(each) for each in changes if isinstance(each, Decided)}
+        drafts = [draft for each in changes if (draft := self._draft(each, facts)) is not None]
         for each in changes:
-            self._kept.apply(each)
+            self._kept.apply(each, facts)
             self._saw(at_of(each))
         for draft in drafts:
             self._append(draft)
@@ -175,8 +176,8 @@ class MemoryStore:
 
     # -- inside
 
-    def _draft(self, change: Change) -> Draft | None:
-        return self.scribe.decided(change, self.scribe.fact(change)) if isinstance(change, Decided) else self.scribe.draft(change)
+    def _draft(self, change: Change, facts: Mapping[str, Fact]) -> Draft | None:
+        return self.scribe.decided(change, facts[change.decision.id]) if isinstance(change, Decided) else self.scribe.draft(change)
 
     def _append(self, draft: Draft) -> None:
         entry, hashed = draft.entry(self._edge.size)

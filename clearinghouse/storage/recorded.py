@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -37,7 +37,8 @@ class Recorded:
     ``attributes``, ``values``, the request's approvals and the archived snapshot the same query can be made
     again.  ``latency`` is the time from the question's arrival until its answer was carried out, ``took``
     until it was decided.  ``erased`` is when who asked, what they asked and what was proven were erased
-    under the retention rule: they are empty then.
+    under the retention rule: they are empty then.  ``salt`` is the one with which the log's record commits to
+    them (`clearinghouse.storage.entries.commitment_of`); decisions from before the log have none.
     """
 
     decision: Decision
@@ -50,6 +51,7 @@ class Recorded:
     latency: timedelta | None = None
     took: timedelta | None = None
     erased: datetime | None = None
+    salt: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, decision: Decision, took: timedelta | None = None) -> Recorded:
@@ -76,7 +78,7 @@ class Recorded:
             decision.request, requesters=(), observed={}, known={}, claims={}, approvals=(), validity=None, place=None, sender=""
         )
         bare = replace(decision, request=request, reason=replace(decision.reason, text=""))
-        return replace(self, decision=bare, attributes={}, values=(), proof=None, erased=at)
+        return replace(self, decision=bare, attributes={}, values=(), proof=None, erased=at, salt=None)
 
 
 @dataclass(frozen=True, slots=True)

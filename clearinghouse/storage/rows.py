@@ -55,7 +55,7 @@ def row_of(fact: Fact) -> Row:
         "until": maybe(decision.until),
         "took_us": microseconds(recorded.took),
         "approvals": approvals,
-        "salt": fact.salt,
+        "salt": recorded.salt,
         "erased": None,
     }
     return row(decisions, values)
@@ -86,6 +86,7 @@ def recorded_in(found: RowMapping) -> Recorded:
         _span(found["latency_ms"], "milliseconds"),
         _span(found["took_us"], "microseconds"),
         found["erased"],
+        found["salt"],
     )
 
 

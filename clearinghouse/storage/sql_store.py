@@ -56,7 +56,11 @@ async def open_store(
 async def _writer(path: Path, opened: tuple[int, int], lost: Callable[[int], None]) -> Writer:
     async with errors_of(path):
         target = WritingConnection.open(path, opened)
-        return Writer(target, await asyncio.to_thread(target.durable), lost)
+        try:
+            return Writer(target, await asyncio.to_thread(target.durable), lost)
+        except BaseException:
+            target.close()
+            raise
 
 
 @asynccontextmanager
@@ -149,7 +153,8 @@ class SqlStore(Reader):
         if not found.nothing:
             await self.note(found.event(at))
         async with errors_of(self.path):
-            await self.writer.erase(list(found.steps(at)))
+            for text, parameters in found.steps(at):  # one by one: decisions come in between
+                await self.writer.execute(text, parameters)
         return found.entries.count
 
     async def close(self) -> None:

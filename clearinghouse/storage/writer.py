@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import structlog
 
 from clearinghouse.errors import StoreUnavailable
-from clearinghouse.storage.batch import Batch, Durable, Prepared, Step
+from clearinghouse.storage.batch import Batch, Durable, Parameters, Prepared
 
 log = structlog.get_logger(__name__)
 
@@ -34,8 +34,8 @@ class Target(Protocol):
     def write(self, batch: Batch) -> None:
         """Write *batch* durably or not at all."""
 
-    def erase(self, steps: Sequence[Step]) -> None:
-        """Run *steps* one by one, and leave nothing of what they erased."""
+    def execute(self, text: str, parameters: Parameters) -> None:
+        """Run one statement as a transaction of its own."""
 
     def close(self) -> None:
         """Let go."""
@@ -75,11 +75,11 @@ class Writer:
         self._more.set()
         await waiting.done
 
-    async def erase(self, steps: Sequence[Step]) -> None:
-        """Run *steps* between two batches."""
+    async def execute(self, text: str, parameters: Parameters = ()) -> None:
+        """Run one statement that is no part of a batch, between two of them."""
         if self.closed or self.target is None:
             raise StoreUnavailable("the store is not open for writing", mend="ask again when the service is back")
-        await asyncio.get_running_loop().run_in_executor(self._thread, self.target.erase, steps)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.target.execute, text, parameters)
 
     def close(self) -> None:
         """Take no more; what was given before is still written."""
@@ -101,13 +101,13 @@ class Writer:
             gone = StoreUnavailable("the store was closed", mend="ask again when the service is back")
             for each in (*batch, *self._waiting):
                 self._tell(each, gone)
-            self._end()
+            await self._end()
 
-    def _end(self) -> None:
-        """Close the connection when the thread is done with it."""
+    async def _end(self) -> None:
+        """Close the connection once the thread is done with it."""
         if self.target is not None:
-            self._thread.submit(self.target.close)
-        self._thread.shutdown()
+            await asyncio.get_running_loop().run_in_executor(self._thread, self.target.close)
+        self._thread.shutdown(wait=False)
 
     def _next(self) -> list[_Waiting]:
         """Take what is written together next."""

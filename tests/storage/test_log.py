@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from clearinghouse.ledger.audit import verify
-from clearinghouse.ledger.entry import Mask, Opening, commit
+from clearinghouse.ledger.entry import Mask, Opening
 from clearinghouse.ledger.merkle import EMPTY_ROOT, Frontier, inclusion_proof
 from clearinghouse.runtime.logbook import write_export
 from clearinghouse.storage.changes import Decided, Revoked
 from clearinghouse.storage.edge import TILE
-from clearinghouse.storage.entries import Scribe
+from clearinghouse.storage.entries import Scribe, commitment_of
 from clearinghouse.storage.memory import MemoryStore
 from clearinghouse.storage.store import Event, KeptEntry, Store
-from clearinghouse.storage.texts import facts_bytes, facts_of
 from tests.storage.conftest import Decisions
 from tests.storage.lasting import every_kind, revocation
 from tests.unit.ledger.logs import LOG, checkpoint
@@ -79,17 +78,17 @@ async def test_a_decision_is_told_with_its_latency_and_a_commitment_to_its_facts
     record = told((await whole(store))[0])
     assert (record["id"], record["latency_us"], record["outcome"]) == (made.id, 77, "granted")
     [found] = await store.decisions(1)
-    assert record["facts"] != hashlib.sha256(facts_bytes(facts_of(found))).hexdigest()
+    assert record["facts"] == commitment_of(found)
+    assert record["facts"] != commitment_of(replace(found, values=("deny", "allow")))
+    assert record["facts"] != commitment_of(replace(found, salt=(await whole(store))[0].salt))  # of its own
 
 
-def test_the_commitment_to_facts_has_a_salt_of_its_own(decide: Decisions) -> None:
-    salts = iter([b"a" * 32, b"b" * 32])
-    scribe = Scribe(lambda: next(salts))
-    change = Decided(decide.granted())
-    fact = scribe.fact(change)
-    draft = scribe.decided(change, fact)
-    assert (fact.salt, draft.salt) == (b"a" * 32, b"b" * 32)
-    assert json.loads(draft.record)["facts"] == commit(facts_bytes(facts_of(fact.recorded)), b"a" * 32)
+def test_a_decision_whose_facts_are_longer_than_an_entry_is_told_all_the_same(decide: Decisions) -> None:
+    made = decide.granted()
+    made = replace(made, request=replace(made.request, requesters=tuple(f"{each:016000}" for each in range(64))))
+    scribe = Scribe(lambda: bytes(32))
+    record = json.loads(scribe.decided(Decided(made), fact := scribe.fact(Decided(made))).record)
+    assert (record["id"], record["requesters"], record["attributes"], record["facts"]) == (made.id, [], {}, fact.commitment)
 
 
 async def test_records_tell_no_more_than_the_mask_lets_them(decide: Decisions) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from clearinghouse.errors import BadSettings, StoreUnavailable, UnsafeFile
 from clearinghouse.storage import database
-from clearinghouse.storage.batch import Batch, Step
+from clearinghouse.storage.batch import Batch, Parameters
 from clearinghouse.storage.connection import WritingConnection
 from clearinghouse.storage.sql_store import SqlStore, open_store, read_store
 from clearinghouse.storage.store import Effect
@@ -59,8 +59,8 @@ class Counting:
         self.batches += 1
         self.target.write(batch)
 
-    def erase(self, steps: Sequence[Step]) -> None:
-        self.target.erase(steps)
+    def execute(self, text: str, parameters: Parameters) -> None:
+        self.target.execute(text, parameters)
 
     def close(self) -> None:
         self.target.close()
