@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from clearinghouse.clearing.cases import Barred, Case, Grant
@@ -78,7 +79,7 @@ class Judge:
         now, request = self.rights.chance.now(), grant.request
         if now >= grant.until:
             return Lost(VALIDITY)
-        if (over := self._taken_away(grant)) is not None:
+        if (over := self.taken_away(grant)) is not None:
             return over
         stands = self.approvals(request)
         if stands.unsure is not None:
@@ -121,7 +122,7 @@ class Judge:
                 ends.append(None if decision.proof is None else decision.proof.stable_until)
         return Standing(tuple(signed), min((each for each in ends if each is not None), default=None), tuple(fallen))
 
-    def _taken_away(self, grant: Grant) -> Lost | None:
+    def taken_away(self, grant: Grant) -> Lost | None:
         """Return the end of a grant whose holder is barred, or asked with a principal that is revoked (rule R15)."""
         bar = self.books.barred(grant.holder, grant.topic)
         if bar is not None:
@@ -133,8 +134,13 @@ class Judge:
 
 def revoked_among(requesters: Iterable[str], desk: Desk) -> Sequence[str]:
     """Return those *requesters* that are revoked."""
-    revoked = {normalise(to_octets(name)) for name in desk.snapshot.revoked}
+    revoked = _normal_all(desk.snapshot.revoked)
     return [name for name in requesters if _normal(name) in revoked] if revoked else []
+
+
+@lru_cache(maxsize=4)  # what is, and what a dry run supposes
+def _normal_all(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(_normal, names))
 
 
 def _normal(name: str) -> str:

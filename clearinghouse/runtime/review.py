@@ -125,7 +125,8 @@ class Review:
         """Review all grants and cases; say whether one snapshot was all that it saw: a newer one begins anew, and says no."""
         self._check_clock()
         version, began = self._version, perf_counter()
-        finished = await self._grants(list(self.books.held()), version) and await self._cases(list(self.books.cases.values()), version)
+        grants = await self._most_urgent_first(list(self.books.held()))
+        finished = await self._grants(grants, version) and await self._cases(list(self.books.cases.values()), version)
         log.info("reviewed", version=version[:12], finished=finished, seconds=round(perf_counter() - began, 3))
         return finished
 
@@ -164,6 +165,15 @@ class Review:
         return True
 
     # -- grants
+
+    async def _most_urgent_first(self, grants: Sequence[Grant]) -> list[Grant]:
+        """Whoever is revoked or barred is cut off before anything else is looked at: that takes no query."""
+        urgent: list[Grant] = []
+        others: list[Grant] = []
+        for grant in grants:
+            (others if self.judge.taken_away(grant) is None else urgent).append(grant)
+            await self._breathe()
+        return urgent + others
 
     async def _grants(self, grants: Iterable[Grant], version: str | None) -> bool:
         """Review *grants*; ``False`` where another snapshot than *version* came meanwhile (``None``: any will do)."""
