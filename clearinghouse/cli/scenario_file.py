@@ -49,11 +49,12 @@ class Asked(_Table):
 class Store(_Table):
     """What the clearinghouse itself holds: credentials, and what is revoked.
 
-    ``revoked`` are principals, ``withdrawn`` credentials by file.
+    ``revoked`` are principals, ``below`` those of which all delegations are revoked, ``withdrawn`` credentials by file.
     """
 
     credentials: tuple[str, ...] = ()
     revoked: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
 
 

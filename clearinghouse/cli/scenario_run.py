@@ -106,8 +106,8 @@ def _snapshot(base: Path, file: ScenarioFile, store: Store) -> Snapshot:
     credentials = [(CREDENTIALS, path) for path in _files(base, store.credentials)]
     held = _held(base, [*policies, *credentials], _principal(file.desk, file) if file.desk else "")
     withdrawn = [each.id for each in _held(base, [(CREDENTIALS, path) for path in _files(base, store.withdrawn)]).credentials]
-    revoked = [_principal(name, file) for name in store.revoked]
-    return held.believing(withdrawn=withdrawn, revoked=revoked).snapshot
+    revoked, below = ([_principal(name, file) for name in names] for names in (store.revoked, store.below))
+    return held.believing(withdrawn=withdrawn, revoked=revoked, below=below).snapshot
 
 
 def _held(base: Path, files: list[tuple[str, Path]], desk: str = "") -> Holdings:

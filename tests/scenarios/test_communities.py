@@ -83,7 +83,7 @@ def test_every_assertion_is_weighed_in_a_scenario() -> None:
 
 def _handed_in(path: Path, result: Result) -> list[str]:
     """Return the files of credentials that came with a request, which a proof knows by number only."""
-    return [_named(file) for file in _files(path, result.scenario.request.credentials)]
+    return [_named(file) for file in _files(path, (*result.scenario.request.credentials, *result.scenario.request.approvals))]
 
 
 def _unseen(path: Path, result: Result) -> list[str]:

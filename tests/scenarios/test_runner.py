@@ -45,14 +45,14 @@ def test_a_wrong_wish_fails_and_shows_the_proof(community: Path) -> None:
     assert "the value is `ask`, not `allow`" in done.stdout
     assert "credentials/demo/associates.kn, clause 1: " in done.stdout
     assert "`allow` would need a licence for `xmpp:bea@associates.example` from " in done.stdout
-    assert done.stdout.endswith("21 passed, 1 failed\n")
+    assert done.stdout.endswith("22 passed, 1 failed\n")
 
 
 def test_json_has_every_scenario_with_its_proof(community: Path) -> None:
     change(community, 'says = ["4 assertions carry `allow`"]', 'says = ["5 assertions"]')
     done = run("--json", community)
     answer = json.loads(done.stdout)
-    assert (done.returncode, answer["ok"], answer["passed"], answer["failed"]) == (1, False, 21, 1)
+    assert (done.returncode, answer["ok"], answer["passed"], answer["failed"]) == (1, False, 22, 1)
     first = answer["scenarios"][0]
     assert first["failures"] == ["nothing says `5 assertions`"]
     assert (first["value"], first["outcome"], first["reason"]["code"]) == ("allow", "granted", "granted")
