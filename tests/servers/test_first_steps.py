@@ -111,7 +111,7 @@ async def founded(place: Path) -> list[str]:
 
 async def first_approval(server: Server, place: Path, commands: list[str]) -> None:
     """Type the commands: check, serve, and approve once somebody waits."""
-    check, serve, approve = commands
+    check, serve, pending = commands
     async with server:
         await server.register(USER, PASSWORD)
         status, out, err = await done("sh", "-c", check, cwd=place)
@@ -123,7 +123,10 @@ async def first_approval(server: Server, place: Path, commands: list[str]) -> No
                 assert await ann.subscribe("incidents") == "pending"
                 await running.says("  pending  ")
                 assert ann.rulings.empty()
-                status, _, err = await done("sh", "-c", approve, cwd=place)
+                status, out, err = await done("sh", "-c", f"{pending} --json", cwd=place)
+                assert (status, err) == (0, "")
+                (case,) = json.loads(out)["cases"]
+                status, _, err = await done("sh", "-c", pending.replace("pending", f"approve {case['id']} --yes", 1), cwd=place)
                 assert (status, err) == (0, "")
                 assert (await ann.ruling()).state == "subscribed"
 
