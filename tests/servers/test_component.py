@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.platforms import Client, client_platform
-from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT
+from clearinghouse.demo.prosody import Prosody
+from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT, Server
 from clearinghouse.doors.xmpp.component import Component, State
 from clearinghouse.doors.xmpp.session import Account
 from clearinghouse.enforcers.broker import TopicOwner
@@ -40,18 +41,18 @@ async def running(component: Component) -> AsyncIterator[Component]:
 
 
 @asynccontextmanager
-async def client(ejabberd: Ejabberd, jid: str) -> AsyncIterator[Client]:
+async def client(server: Server, jid: str) -> AsyncIterator[Client]:
     made = Client(f"{jid}/desk", PASSWORD)
     try:
-        await made.open(ejabberd.address, CLIENT_PORT)
+        await made.open(server.address, CLIENT_PORT)
         yield made
     finally:
         await made.close()
 
 
-def component_at(ejabberd: Ejabberd, *topics: Topic, secret: str = SECRET) -> tuple[Component, asyncio.Queue[SubscriptionAsked]]:
+def component_at(server: Ejabberd, *topics: Topic, secret: str = SECRET) -> tuple[Component, asyncio.Queue[SubscriptionAsked]]:
     heard: asyncio.Queue[SubscriptionAsked] = asyncio.Queue()
-    return Component(Account(US, secret, ejabberd.address, COMPONENT_PORT), brokers_of(topics), heard.put_nowait), heard
+    return Component(Account(US, secret, server.address, COMPONENT_PORT), brokers_of(topics), heard.put_nowait), heard
 
 
 async def ready(component: Component) -> None:
@@ -59,32 +60,33 @@ async def ready(component: Component) -> None:
         await component.ready.wait()
 
 
-async def test_component_comes_back_with_its_server_and_recovers_what_it_missed() -> None:
+@pytest.mark.parametrize("make", [Ejabberd, Prosody])
+async def test_component_comes_back_with_its_server_and_recovers_what_it_missed(make: type[Server]) -> None:
     topic = new_topic()
-    async with Ejabberd(HOSTING) as ejabberd:
-        await ejabberd.register("analyst@csirt.example", PASSWORD)
-        component, heard = component_at(ejabberd, topic)
+    async with make(HOSTING) as server:
+        await server.register("analyst@csirt.example", PASSWORD)
+        component, heard = component_at(server, topic)
         owner = TopicOwner(component.exchange, US)
         component.connected += [lambda: owner.ensure_topics([topic]), lambda: owner.recover([topic])]
         async with running(component):
             await ready(component)
-            async with client_platform("analyst@csirt.example/desk", PASSWORD, ejabberd.address, CLIENT_PORT, broker=BROKER) as analyst:
+            async with client_platform("analyst@csirt.example/desk", PASSWORD, server.address, CLIENT_PORT, broker=BROKER) as analyst:
                 await analyst.subscribe(topic.node)
                 before = await heard.get()
-            await ejabberd.stop()
+            await server.stop()
             with pytest.raises(BrokerUnavailable, match="no session"):
                 await owner.recover([topic])
             assert component.state is not State.OPEN
-            await ejabberd.start()
+            await server.start()
             await ready(component)
             assert await heard.get() == before
             await owner.answer(BROKER, topic.node, before.subscriber.written, approve=True)
         assert component.state is State.IDLE
 
 
-async def test_question_in_flight_ends_with_the_session(ejabberd: Ejabberd) -> None:
-    component, _ = component_at(ejabberd)
-    async with running(component), client(ejabberd, "analyst@csirt.example") as silent:
+async def test_question_in_flight_ends_with_the_session(server: Server) -> None:
+    component, _ = component_at(server)
+    async with running(component), client(server, "analyst@csirt.example") as silent:
         await ready(component)
         silent.add_filter("in", lambda _: None, order=1)
         asking = asyncio.create_task(component.exchange.ask(silent.boundjid.full, "get", Element(f"{{{PING}}}ping")))
@@ -97,15 +99,15 @@ async def test_question_in_flight_ends_with_the_session(ejabberd: Ejabberd) -> N
 
 
 @pytest.mark.parametrize("levels", [64, 1000, 20_000])
-async def test_deep_stanzas_do_no_harm(ejabberd: Ejabberd, levels: int) -> None:
-    component, _ = component_at(ejabberd)
+async def test_deep_stanzas_do_no_harm(server: Server, levels: int) -> None:
+    component, _ = component_at(server)
     greetings = []
 
     async def greet() -> None:
         greetings.append("hello")
 
     component.connected.append(greet)
-    async with running(component), client(ejabberd, "outsider@csirt.example") as outsider:
+    async with running(component), client(server, "outsider@csirt.example") as outsider:
         await ready(component)
         nested = "<a>" * levels + "</a>" * levels
         outsider.send_raw(f"<message to='{US}'><x xmlns='urn:x'>{nested}</x><body>deep</body></message>")
@@ -117,9 +119,9 @@ async def test_deep_stanzas_do_no_harm(ejabberd: Ejabberd, levels: int) -> None:
     assert greetings == ["hello"]
 
 
-async def test_strangers_learn_nothing_from_the_answers(ejabberd: Ejabberd) -> None:
+async def test_strangers_learn_nothing_from_the_answers(server: Server) -> None:
     """R22: whoever asks, and whatever is asked, the answer is the same but for its address and number."""
-    component, _ = component_at(ejabberd, new_topic())
+    component, _ = component_at(server, new_topic())
     questions = [
         Element(f"{{{PING}}}ping"),
         Element("{jabber:iq:version}query"),
@@ -138,7 +140,7 @@ async def test_strangers_learn_nothing_from_the_answers(ejabberd: Ejabberd) -> N
     async with running(component):
         await ready(component)
         for jid in ("outsider@csirt.example", "operator@example.net"):
-            async with client(ejabberd, jid) as asker:
+            async with client(server, jid) as asker:
                 asker.add_filter("in", note)
                 for question, kind in product(questions, QUESTIONS):
                     with pytest.raises(StanzaRefused, match="service-unavailable"):
@@ -146,9 +148,9 @@ async def test_strangers_learn_nothing_from_the_answers(ejabberd: Ejabberd) -> N
     assert len(answers) == 1
 
 
-async def test_component_says_that_it_is_one(ejabberd: Ejabberd) -> None:
-    component, _ = component_at(ejabberd)
-    async with running(component), client(ejabberd, "outsider@csirt.example") as outsider:
+async def test_component_says_that_it_is_one(server: Server) -> None:
+    component, _ = component_at(server)
+    async with running(component), client(server, "outsider@csirt.example") as outsider:
         await ready(component)
         info = (await outsider.ask(US, "get", Element(f"{{{DISCO_INFO}}}query")))[0]
     assert [(child.tag.rpartition("}")[2], dict(child.attrib)) for child in info] == [
@@ -157,8 +159,8 @@ async def test_component_says_that_it_is_one(ejabberd: Ejabberd) -> None:
     ]
 
 
-async def test_wrong_secret_is_said_and_tried_again_with_growing_pauses(ejabberd: Ejabberd) -> None:
-    component, _ = component_at(ejabberd, secret="wrong")
+async def test_wrong_secret_is_said_and_tried_again_with_growing_pauses(server: Server) -> None:
+    component, _ = component_at(server, secret="wrong")
     with capture_logs() as logs:
         async with running(component):
             await asyncio.sleep(1.2)
@@ -169,9 +171,9 @@ async def test_wrong_secret_is_said_and_tried_again_with_growing_pauses(ejabberd
     assert "wrong" not in str(logs)
 
 
-async def test_error_that_slixmpp_does_not_know_arrives(ejabberd: Ejabberd) -> None:
-    component, _ = component_at(ejabberd)
-    async with running(component), client(ejabberd, "analyst@csirt.example") as strict:
+async def test_error_that_slixmpp_does_not_know_arrives(server: Server) -> None:
+    component, _ = component_at(server)
+    async with running(component), client(server, "analyst@csirt.example") as strict:
         await ready(component)
         strict.add_filter("in", lambda stanza: refuse(strict, stanza.xml), order=1)
         with pytest.raises(StanzaRefused, match="policy-violation") as refused:

@@ -41,12 +41,6 @@ asyncio.run(main())
 BOTH = pytest.mark.parametrize("make", [Ejabberd, Prosody], ids=["ejabberd", "prosody"])
 
 
-@pytest.fixture(params=["ejabberd", "prosody"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(request.param)
-    return found
-
-
 @pytest.mark.servers
 @pytest.mark.parametrize("name", ["ejabberd", "prosody"])
 async def test_server_ends_when_its_starter_is_killed(name: str) -> None:

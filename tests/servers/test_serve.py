@@ -1,4 +1,4 @@
-"""`clearinghouse serve` as its own process, at a real ejabberd."""
+"""`clearinghouse serve` as its own process, at real servers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from clearinghouse.clearing.decision import Outcome
-from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.platforms import Platform
-from clearinghouse.demo.servers import COMPONENT_PORT
+from clearinghouse.demo.servers import COMPONENT_PORT, Server
 from clearinghouse.demo.worlds import BROKER as OTHER_BROKER
 from clearinghouse.demo.worlds import COMPONENT, server_world
 from clearinghouse.storage.sql_store import read_store
@@ -74,13 +73,13 @@ class Hub:
 
 
 @pytest.fixture
-def hub(tmp_path: Path, ejabberd: Ejabberd) -> Hub:
-    return Hub.made(tmp_path, ejabberd.address)
+def hub(tmp_path: Path, server: Server) -> Hub:
+    return Hub.made(tmp_path, server.address)
 
 
 @pytest.fixture
-def world(ejabberd: Ejabberd) -> ServerWorld:
-    return ServerWorld(ejabberd)
+def world(server: Server) -> ServerWorld:
+    return ServerWorld(server)
 
 
 async def test_it_decides_tells_each_decision_in_one_line_and_ends_with_0(hub: Hub, analyst: Platform, outsider: Platform) -> None:
@@ -130,8 +129,9 @@ async def test_a_wrong_secret_is_told_with_its_mend_and_tried_again(hub: Hub) ->
         assert await running.ends() == 0
 
 
-async def test_it_outlives_a_restart_of_its_server(tmp_path: Path) -> None:
-    async with server_world("ejabberd", (ANALYST,), secret="s") as world:
+@pytest.mark.parametrize("make", ["ejabberd", "prosody"])
+async def test_it_outlives_a_restart_of_its_server(tmp_path: Path, make: str) -> None:
+    async with server_world(make, (ANALYST,), secret="s") as world:
         hub = Hub.made(tmp_path, world.server.address, broker=OTHER_BROKER, component=COMPONENT, secret="s")
         async with hub.serving() as running:
             await world.server.stop()
