@@ -21,7 +21,8 @@ from tests.servers.worlds import BROKER, HOSTING, OPERATOR, PASSWORD, US, House,
 pytestmark = pytest.mark.servers
 
 ANALYST, OUTSIDER, PROVIDER = "analyst@csirt.example", "outsider@csirt.example", "provider@soc.example"
-OPTIONS = f"pubsub_pending_per_node = 3\n  pubsub_pending_per_jid = 2\n  pubsub_authorizers = {lua_list([PROVIDER])}\n"
+LIMITS = "pubsub_pending_per_node = 4\n  pubsub_pending_per_jid = 2\n  pubsub_pending_per_domain = 3\n"
+OPTIONS = f"{LIMITS}  pubsub_authorizers = {lua_list([PROVIDER])}\n"
 
 
 class Narrow(Prosody):
@@ -76,19 +77,29 @@ async def test_one_jid_may_have_only_so_many_requests(narrow: ServerWorld) -> No
         assert await outsider.subscribe(topics[2].node) == "pending"
         await house.rule(await house.asked(), approve=False)
         assert await analyst.subscribe(topics[2].node) == "pending"
-        await house.owner.end(BROKER, topics[2].node, [ANALYST], affiliation="none")
+        await house.owner.end(BROKER, topics[2].node, [ANALYST, OUTSIDER], affiliation="none")
         await house.owner.end(BROKER, topics[1].node, [ANALYST], affiliation="none")
 
 
-async def test_one_node_may_have_only_so_many_requests(narrow: ServerWorld) -> None:
-    topic = new_topic()
-    async with narrow.house(topic) as house, narrow.platform(ANALYST) as analyst, narrow.platform(OUTSIDER) as outsider:
-        await house.owner.ensure_topics([topic])
+async def test_one_domain_may_have_only_so_many_requests_and_so_may_one_node(narrow: ServerWorld) -> None:
+    topic, other = new_topic(), new_topic()
+    async with (
+        narrow.house(topic, other) as house,
+        narrow.platform(ANALYST) as analyst,
+        narrow.platform(OUTSIDER) as outsider,
+        narrow.platform(PROVIDER) as provider,
+    ):
+        await house.owner.ensure_topics([topic, other])
         for platform, jid in ((analyst, ANALYST), (analyst, analyst.jid), (outsider, OUTSIDER)):
             assert await platform.subscribe(topic.node, jid) == "pending"
         with pytest.raises(StanzaRefused, match="too-many-subscriptions"):
-            await outsider.subscribe(topic.node, outsider.jid)
-        await house.owner.end(BROKER, topic.node, [ANALYST, analyst.jid, OUTSIDER], affiliation="none")
+            await outsider.subscribe(other.node, outsider.jid)
+        assert await provider.subscribe(topic.node) == "pending"
+        with pytest.raises(StanzaRefused, match="too-many-subscriptions"):
+            await provider.subscribe(topic.node, provider.jid)
+        assert await provider.subscribe(other.node) == "pending"
+        await house.owner.end(BROKER, topic.node, [ANALYST, analyst.jid, OUTSIDER, PROVIDER], affiliation="none")
+        await house.owner.end(BROKER, other.node, [PROVIDER], affiliation="none")
 
 
 async def test_authorizer_is_asked_and_believed_and_owns_nothing(narrow: ServerWorld) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,12 +11,13 @@ from structlog.testing import capture_logs
 
 from clearinghouse.demo.incidents import incident
 from clearinghouse.demo.platforms import Platform
+from clearinghouse.demo.servers import Server
 from clearinghouse.enforcers.topic_setup import ForeignTopic, differences
 from clearinghouse.errors import OperatorError
 from clearinghouse.grid import pubsub
 from clearinghouse.grid.stanzas import StanzaRefused
 from clearinghouse.grid.topics import Topic
-from tests.servers.worlds import BROKER, OPERATOR, US, House, World, new_topic
+from tests.servers.worlds import BROKER, OPERATOR, US, House, ServerWorld, World, new_topic
 
 REPORT = incident("1", "A report", reporter="soc.example", contact="csirt@soc.example", now=datetime(2026, 11, 20, tzinfo=UTC))
 
@@ -134,3 +136,19 @@ async def test_unchanged_publishers_cost_no_change(world: World) -> None:
         with capture_logs() as logs:
             await house.owner.set_publishers(topic, [OPERATOR])
         assert logs == []
+
+
+@pytest.mark.servers
+async def test_of_several_owners_added_at_once_ejabberd_believes_the_last_only(server: Server) -> None:
+    """Why the clearinghouse stays alone, and what the page on brokers says of it."""
+    world, topic = ServerWorld(server), new_topic()
+    async with world.house(topic) as house, world.platform(OPERATOR) as operator, world.platform("analyst@csirt.example") as analyst:
+        await house.owner.ensure_topics([topic])
+        owners = {OPERATOR: "owner", "provider@soc.example": "owner"}
+        await house.exchange.ask(BROKER, "set", pubsub.set_affiliations(topic.node, owners))
+        await analyst.subscribe(topic.node)
+        operator.link.say(pubsub.authorization(BROKER, topic.node, "analyst@csirt.example", approve=True))
+        with suppress(StanzaRefused):
+            await operator.fetch(topic.node)  # when this is answered, so is the message
+        expected = {"analyst@csirt.example"} if server.name == "prosody" else frozenset()
+        assert (await house.owner.state(topic)).subscribed == expected

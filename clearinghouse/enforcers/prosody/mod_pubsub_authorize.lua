@@ -11,6 +11,7 @@
 --   pubsub_authorizers = {}          -- bare JIDs that are asked and believed besides the owners of a node
 --   pubsub_pending_per_node = 10000  -- requests: some 2 MB of memory
 --   pubsub_pending_per_jid = 100     -- requests of one bare JID at all nodes; they are one file, written anew each time
+--   pubsub_pending_per_domain = 1000 -- requests of all JIDs of one domain: it can make as many JIDs as it likes
 --   pubsub_max_payload = 65536       -- bytes of one item; 0: as long as a stanza may be
 --
 -- What it changes besides: whoever may not be subscribed any more (outcast; at a whitelist node, no longer a member)
@@ -19,6 +20,7 @@
 
 local dataforms = require "util.dataforms";
 local jid_bare = require "util.jid".bare;
+local jid_host = require "util.jid".host;
 local jid_prep = require "util.jid".prep;
 local st = require "util.stanza";
 
@@ -29,6 +31,7 @@ local AUTHORIZATION, GET_PENDING = NS.."#subscribe_authorization", NS.."#get-pen
 local authorizers = module:get_option_set("pubsub_authorizers", {}) / jid_prep;
 local max_per_node = module:get_option_number("pubsub_pending_per_node", 10000);
 local max_per_jid = module:get_option_number("pubsub_pending_per_jid", 100);
+local max_per_domain = module:get_option_number("pubsub_pending_per_domain", 1000);
 
 -- Not local: the other files of this module share its environment.
 pubsub = module:depends "pubsub";
@@ -81,6 +84,12 @@ local function subscription(stanza, node, jid, state)
 	return st.reply(stanza):tag("pubsub", { xmlns = NS }):tag("subscription", { node = node; jid = jid; subscription = state });
 end
 
+local function is_full(node, bare)
+	local _, at_node = waiting.at_node(node);
+	local _, of_jid = waiting.of_jid(bare);
+	return at_node >= max_per_node or of_jid >= max_per_jid or waiting.of_domain(jid_host(bare)) >= max_per_domain;
+end
+
 function subscribers.set_subscribe(stanza, action)
 	local node, jid, bare = action.attr.node, jid_prep(action.attr.jid), jid_bare(stanza.attr.from);
 	local found = rights.ruled(node);
@@ -89,9 +98,7 @@ function subscribers.set_subscribe(stanza, action)
 	if found.affiliations[bare] == "outcast" then return answers.refuse(stanza, "auth", "forbidden"); end
 	if found.subscribers[jid] then return subscription(stanza, node, jid, "subscribed"); end
 	if waiting.is(node, jid) then return answers.refuse(stanza, "auth", "not-authorized", nil, "pending-subscription"); end
-	local _, at_node = waiting.at_node(node);
-	local _, of_jid = waiting.of_jid(bare);
-	if at_node >= max_per_node or of_jid >= max_per_jid then
+	if is_full(node, bare) then
 		return answers.refuse(stanza, "wait", "policy-violation", "Too many requests wait for an answer", "too-many-subscriptions");
 	end
 	if not waiting.keep(node, jid, os.time()) then return answers.unsaved(stanza); end

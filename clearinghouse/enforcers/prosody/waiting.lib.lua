@@ -1,7 +1,8 @@
--- What waits for an owner's answer: two indexes in memory, and one file for each bare JID, so that a request costs the same
+-- What waits for an owner's answer: three indexes in memory, and one file for each bare JID, so that a request costs the same
 -- however many there are.
 
 local jid_bare = require "util.jid".bare;
+local jid_host = require "util.jid".host;
 local sha256 = require "util.hashes".sha256;
 
 local waiting = {};
@@ -9,7 +10,7 @@ local waiting = {};
 local store = module:open_store("pubsub_pending"); -- hash of BARE -> { jid = BARE; requests = { { node, jid, since }, ... } }
 
 local function new_index() return { rows = {}; sizes = {} }; end
-local by_node, by_bare = new_index(), new_index(); -- node -> jid -> since; bare JID -> node\0jid -> request
+local by_node, by_bare, by_domain = new_index(), new_index(), new_index();
 
 local function put(index, key, name, value)
 	local row = index.rows[key] or {};
@@ -25,8 +26,9 @@ end
 
 local function note(node, jid, since) -- since = nil: it waits no more
 	put(by_node, node, jid, since);
-	-- XML has no NUL, so that node and JID stay apart.
-	put(by_bare, jid_bare(jid), node.."\0"..jid, since and { node = node; jid = jid; since = since } or nil);
+	local request = node.."\0"..jid; -- XML has no NUL, so that the two stay apart
+	put(by_bare, jid_bare(jid), request, since and { node = node; jid = jid; since = since } or nil);
+	put(by_domain, jid_host(jid), request, since);
 end
 
 local function save(bare)
@@ -53,6 +55,8 @@ function waiting.forget(node, jid) return not waiting.is(node, jid) or waiting.k
 function waiting.at_node(node) return by_node.rows[node] or {}, by_node.sizes[node] or 0; end -- jid -> since; how many
 
 function waiting.of_jid(bare) return by_bare.rows[bare] or {}, by_bare.sizes[bare] or 0; end -- anything -> request; how many
+
+function waiting.of_domain(domain) return by_domain.sizes[domain] or 0; end -- how many
 
 function waiting.load(nodes)
 	for key in store:users() do
