@@ -106,12 +106,12 @@ class Herald:
             station.notify(observed["jid"], text)
 
     def _tell_people(self, case: Case) -> None:
-        """Write to everybody who may see *case*, at each of their addresses that the case's own host vouches for (rule R10)."""
+        """Write to everybody who may see *case*, as the case's own host vouches for them or with a key of theirs (rule R10)."""
         station = self.station(case.request.observed.get("broker", ""))
         if station is None:
             return
         for person in self.persons:
             for jid in person.jids:
                 who = Speaker(person.name, (f"xmpp:{jid}",), Door.CHAT, station.voucher)
-                if self.rights.sees(who, case.request, case.id, case):
+                if any(self.rights.sees(each, case.request, case.id, case) for each in (who, *self.rights.as_signer(who))):
                     station.notify(jid, notices.case_waits(case, station.us))
