@@ -48,7 +48,7 @@ MAX_RECALLED: Final = 1_000
 """Decisions that are looked at when the service starts, so that a form which comes again finds its answer."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Service:
     """A clearinghouse at work; made by `running`."""
 

@@ -8,9 +8,8 @@ mended from here, so it is reported, and whatever such an owner lets in is found
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Final, Literal
 
 import structlog
@@ -53,10 +52,10 @@ class Difference:
     gone: tuple[Grant, ...]
 
 
-def difference(subscribed: Iterable[str], held: Iterable[Grant], *, before: datetime, open_at: Callable[[str], bool]) -> Difference:
+def difference(subscribed: Iterable[str], held: Iterable[Grant], *, before: Container[str], open_at: Callable[[str], bool]) -> Difference:
     """Compare who is *subscribed* with the grants that are *held* (pure).
 
-    What was granted after *before*, the moment of asking, the broker could not know; what is being answered about a
+    Only a grant whose id we had *before* the broker was asked can be gone from there; what is being answered about a
     subscriber, as *open_at* says, is not settled either way.
     """
     found = {_normal(jid): jid for jid in subscribed}
@@ -65,7 +64,7 @@ def difference(subscribed: Iterable[str], held: Iterable[Grant], *, before: date
     gone = (
         each
         for name, each in ours.items()
-        if name not in found and each.since < before and each.request.place is not None and not open_at(each.request.place.subscriber)
+        if name not in found and each.id in before and each.request.place is not None and not open_at(each.request.place.subscriber)
     )
     return Difference(tuple(unruled), tuple(gone))
 
@@ -97,7 +96,7 @@ class Reconciler:
 
     async def _compare(self, owner: TopicOwner, asking: Asking) -> None:
         topic = asking.topic
-        before = self.chance.now()
+        before = {each.id for each in self._held(asking)}
         state = await owner.state(topic)
         await self._report_owners(owner, asking, state)
         if topic.access_model != "authorize":
@@ -111,7 +110,11 @@ class Reconciler:
             await self._rule(owner, asking, jid)
         await self._repair(owner, asking, state.affiliations)
 
-    def _difference(self, asking: Asking, state: NodeState, before: datetime) -> Difference:
+    def _held(self, asking: Asking) -> list[Grant]:
+        held = self.books.held(broker=asking.topic.broker, node=asking.topic.node)
+        return [each for each in held if each.request.operation == SUBSCRIBE and not self.memory.owes(each.id)]
+
+    def _difference(self, asking: Asking, state: NodeState, before: Container[str]) -> Difference:
         broker, node = asking.topic.broker, asking.topic.node
 
         def unsettled(jid: str) -> bool:
