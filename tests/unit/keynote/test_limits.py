@@ -7,12 +7,15 @@ from dataclasses import fields
 
 import pytest
 
-from clearinghouse.clearing.proof import _overlaid
+from clearinghouse.clearing.facts import gather
+from clearinghouse.clearing.proof import prove
+from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.errors import BudgetExhausted, ClearinghouseError, MalformedAssertion, TooLarge
 from clearinghouse.keynote import Admissions, Assertions, Proof, admit, parse, principals
 from clearinghouse.keynote.budget import Budget
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.public_keys import RsaKey
+from tests.world import NOON, request
 
 VALUES = ("deny", "allow")
 
@@ -31,12 +34,18 @@ def assertion_bytes(size: int, limits: Limits) -> None:
     parse(b'Authorizer: "K"\nComment: '.ljust(size, b"x"), limits=limits)
 
 
+def hand_in(credentials: tuple[bytes, ...], limits: Limits) -> None:
+    facts = gather(request("ann", "whitelist"), community="csirt-net", now=NOON)
+    believed, budget = Snapshot.of({}, ()), Budget(10_000)
+    prove(facts, believed, VALUES, credentials=credentials, admissions=Admissions(), budget=budget, limits=limits)
+
+
 def assertions(count: int, limits: Limits) -> None:
-    _overlaid(Assertions(), (b"Authorizer: nonsense",) * count, Admissions(), Budget(10_000), limits)
+    hand_in((b"Authorizer: nonsense",) * count, limits)
 
 
 def request_bytes(size: int, limits: Limits) -> None:
-    _overlaid(Assertions(), (b"x" * (size // 2), b"x" * (size - size // 2)), Admissions(), Budget(10_000), limits)
+    hand_in((b"x" * (size // 2), b"x" * (size - size // 2)), limits)
 
 
 def nesting(depth: int, limits: Limits) -> None:
