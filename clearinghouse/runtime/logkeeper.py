@@ -50,7 +50,10 @@ class _Signed:
 
 @dataclass(slots=True)
 class LogKeeper:
-    """Keeps the log of *origin*, a community; ``signer`` is ``None`` where the settings name no key for it."""
+    """Keeps the log of *origin*, a community; ``signer`` is ``None`` where the settings name no key for it.
+
+    ``erased`` counts the entries that lost their facts since the start.
+    """
 
     origin: str
     store: Store
@@ -58,6 +61,7 @@ class LogKeeper:
     chance: Chance
     every: timedelta
     retention: timedelta
+    erased: int = 0
     _last: _Signed | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -131,6 +135,7 @@ class LogKeeper:
         except ClearinghouseError as error:
             log.warning("nothing_erased", reason=error.message, mend=error.mend)
         else:
+            self.erased += count
             if count:
                 log.info("erased", count=count, days=self.retention.days)
 
