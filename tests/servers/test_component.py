@@ -50,7 +50,7 @@ async def client(server: Server, jid: str) -> AsyncIterator[Client]:
         await made.close()
 
 
-def component_at(server: Ejabberd, *topics: Topic, secret: str = SECRET) -> tuple[Component, asyncio.Queue[SubscriptionAsked]]:
+def component_at(server: Server, *topics: Topic, secret: str = SECRET) -> tuple[Component, asyncio.Queue[SubscriptionAsked]]:
     heard: asyncio.Queue[SubscriptionAsked] = asyncio.Queue()
     return Component(Account(US, secret, server.address, COMPONENT_PORT), brokers_of(topics), heard.put_nowait), heard
 

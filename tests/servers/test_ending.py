@@ -126,7 +126,7 @@ async def test_state_tells_owners_affiliations_and_who_is_subscribed_but_nobody_
         await outsider.subscribe(topic.node)
         await house.asked()
         state = await house.owner.state(topic)
-        assert (state.owners, state.subscribed) == ({US}, {analyst.jid})
+        assert (state.owners, state.subscribed) == (frozenset({US}), frozenset({analyst.jid}))
         assert state.affiliations == {US: "owner", PROVIDER: "publisher"}
 
 

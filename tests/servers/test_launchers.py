@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import shutil
 import signal
 import stat
 import subprocess
@@ -121,7 +122,7 @@ async def test_server_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch
 def test_text_of_lua_is_the_text(text: str, tmp_path: Path) -> None:
     written = lua_text(text)
     assert all(" " <= character <= "~" for character in written)
-    if lua := prosody_launcher.shutil.which("lua"):
+    if lua := shutil.which("lua"):
         (tmp_path / "x.lua").write_text(f"io.write({written})")
         assert subprocess.run([lua, tmp_path / "x.lua"], capture_output=True, check=True).stdout == text.encode()
 
