@@ -250,6 +250,28 @@ async def delete(house: House, topic: Topic) -> None:
     await house.exchange.ask(BROKER, "set", payload)
 
 
+async def test_killed_without_warning_it_keeps_what_it_has_answered() -> None:
+    topic = new_topic()
+    async with Prosody(HOSTING) as server:
+        world = ServerWorld(server)
+        for jid in (ANALYST, OUTSIDER):
+            await server.register(jid, PASSWORD)
+        async with world.house(topic) as house, world.platform(ANALYST) as analyst, world.platform(OUTSIDER) as outsider:
+            await house.owner.ensure_topics([topic])
+            await analyst.subscribe(topic.node)
+            await house.rule(await house.asked(), approve=True)
+            await outsider.subscribe(topic.node)
+            before = await house.asked()
+            assert server._process is not None
+            server._process.kill()
+        await server.stop()
+        await server.start()
+        async with world.house(topic) as house:
+            assert (await house.owner.state(topic)).subscribed == {ANALYST}
+            await house.owner.recover([topic])
+            assert await house.asked() == before
+
+
 async def test_markup_in_names_stays_text(wide: ServerWorld) -> None:
     topic = Topic(BROKER, "<b>&'\"]]>é\u202e", IODEF, title="<script/>")
     async with wide.house(topic) as house, wide.platform(ANALYST, "<&>") as analyst:
