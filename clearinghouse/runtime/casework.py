@@ -169,7 +169,7 @@ class Casework:
 
     async def _went_on(self, case: Case) -> Ruling:
         """Steps 2 to 5: all approvals together are asked about; the desk signs; both queries are made; it takes effect."""
-        asked, _ = self.rights.approved(case, case.approvals)
+        asked, _ = self.rights.approved(case, case.approvals, explained=True)
         if asked is None or asked.outcome is not Outcome.GRANTED:
             return Ruling(case, waits_for=_waits_for(case, asked))
         until = self._until(case)

@@ -27,6 +27,7 @@ from clearinghouse.runtime.casework import bounded, no_such
 from clearinghouse.runtime.endings import endings
 from clearinghouse.runtime.judging import REVOKED, Lost
 from clearinghouse.runtime.losses import Compared, Comparison
+from clearinghouse.runtime.questions import SUBSCRIBE
 from clearinghouse.runtime.rights import Rights, needs_signature
 from clearinghouse.storage.changes import Change, CredentialAdded, CredentialWithdrawn, Revoked
 from clearinghouse.storage.store import AT_RUN_TIME
@@ -207,11 +208,17 @@ class Governing:
             self.check_administers(who)
             self.rights.require(who, "administer", thing=name)
             return
+        self.rights.require(who, "revoke", of=self.about(name))
+
+    def about(self, name: str) -> Request:
+        """Return a request that the bar *name*, ``jid topic``, is about: one that was granted, or else one that there might be."""
         jid, _, node = name.partition(" ")
         held = next(iter(self.books.held(jid=jid, node=node)), None)
-        seen = {"jid": jid, "topic": node, "vouched_by": self.comparison.voucher_of(node)}
-        of = held.request if held is not None else Request("", "subscribe", Door.BROKER, (f"xmpp:{jid}",), observed=seen)
-        self.rights.require(who, "revoke", of=of)
+        if held is not None:
+            return held.request
+        place = self.comparison.place_of(node)
+        seen = {"jid": jid, "topic": node, **({"broker": place[0], "vouched_by": place[1]} if place else {})}
+        return Request("", SUBSCRIBE, Door.BROKER, (f"xmpp:{jid}",), observed=seen)
 
     def _name(self, kind: RevocationKind, name: str) -> str:
         """Return *name* as it is kept; raises `MalformedRequest` for what cannot be revoked."""

@@ -67,9 +67,9 @@ class Comparison:
             await self._breathe()
         return Compared(tuple(losing), tuple(winning), max(0, len(pairs) - MAX_PAIRS))
 
-    def voucher_of(self, node: str) -> str:
-        """Return the host on whose word the names rest of those who ask for *node*; empty for no topic of ours (rule R10)."""
-        return next((asking.voucher for (_, name), asking in self.askings.items() if name == node), "")
+    def place_of(self, node: str) -> tuple[str, str] | None:
+        """Return the broker of *node*, and the host on whose word names rest there; ``None`` for no topic of ours (rule R10)."""
+        return next(((broker, asking.voucher) for (broker, name), asking in self.askings.items() if name == node), None)
 
     def _judge(self, snapshot: Snapshot) -> Judge:
         return Judge(self.books, replace(self.rights, desk=replace(self.rights.desk, snapshot=snapshot)))
@@ -84,7 +84,7 @@ class Comparison:
     def _platform(self, jid: str, asking: Asking, now: Judge, then: Judge) -> Iterator[tuple[bool, Party]]:
         topic = asking.topic
         request = request_of(SubscriptionAsked(topic.broker, topic.node, read_subscriber(jid)), asking, self.rights.chance.new_id())
-        before, after = now.rights.ruled(request), then.rights.ruled(request)
+        before, after = now.rights.ruled(request, explained=False), then.rights.ruled(request)
         if before.value != after.value:
             yield _level(after) > _level(before), _party(jid, after, before.value)
 

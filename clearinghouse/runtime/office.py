@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,8 +13,9 @@ from typing import Final, Self, TypeVar
 
 from clearinghouse.clearing.cases import Case, Grant, Revocation, RevocationKind
 from clearinghouse.clearing.clear import Desk
-from clearinghouse.clearing.people import Changed, KeptCredential, Ruling, Speaker
+from clearinghouse.clearing.people import Changed, KeptCredential, NeedsSignature, NotEntitled, Ruling, Speaker
 from clearinghouse.clearing.request import Request
+from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.runtime.beliefs import Beliefs
 from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.carrying import Carrier
@@ -134,8 +136,14 @@ class Clerks:
 
     async def revocations(self, who: Speaker) -> Sequence[Revocation]:
         """See `Office.revocations`."""
-        self._check_may_look(who)
-        return sorted(self.books.revocations.values(), key=lambda each: each.at)
+        every = sorted(self.books.revocations.values(), key=lambda each: each.at)
+        bars = [each for each in every if each.kind is RevocationKind.HOLDER]
+        mine = [each async for each in self._seen(who, bars, lambda each: (self.governing.about(each.name), EVERYTHING, None))]
+        if not mine or len(mine) < len(every):
+            with suppress(NotEntitled, NeedsSignature):
+                self._check_may_look(who)
+                return every
+        return mine
 
     async def lift(self, who: Speaker, identity: str) -> Revocation:
         """See `Office.lift`."""

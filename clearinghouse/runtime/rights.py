@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from clearinghouse.clearing.approvals import approve_request, asked_by, contributes, counted, reaches
@@ -26,6 +27,14 @@ class NotNow(Unavailable):
     code = "not-now"
 
 
+class _Silent(SenderBudgets):
+    """Leaves no time to say what is missing: that takes ten times as long as the answer, and most questions need none."""
+
+    def explains(self, steps: int, now: datetime) -> bool:  # noqa: ARG002 - as it is there
+        """Say no."""
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Rights:
     """Asks the engine what people may do.
@@ -38,13 +47,13 @@ class Rights:
     people: Callable[[Request], frozenset[str]]
     keys: Callable[[str], tuple[str, ...]] = lambda _: ()
 
-    def ruled(self, request: Request) -> Decision:
-        """Rule on *request* for ourselves: at nobody's expense, with nothing recorded."""
-        return rule(request, replace(self.desk, senders=SenderBudgets()), now=self.chance.now())
+    def ruled(self, request: Request, *, explained: bool = True) -> Decision:
+        """Rule on *request* for ourselves: at nobody's expense, with nothing recorded; a refusal says why only if *explained*."""
+        return rule(request, replace(self.desk, senders=SenderBudgets() if explained else _Silent()), now=self.chance.now())
 
     def asks(self, who: Speaker, operation: str, *, of: Request | None = None, thing: str = EVERYTHING) -> Decision:
         """Return the decision whether *who* may do *operation* to *thing*, the id of a case or grant that is *of* a request."""
-        return self.ruled(asked_by(who, operation, self.chance.new_id(), of=of, thing=thing))
+        return self.ruled(asked_by(who, operation, self.chance.new_id(), of=of, thing=thing), explained=False)
 
     def may(self, who: Speaker, operation: str, *, of: Request | None = None, thing: str = EVERYTHING) -> bool:
         """Say whether *who* may."""
@@ -74,12 +83,14 @@ class Rights:
             return True
         return case is not None and case.open and self.would_count(case, who)
 
-    def approved(self, case: Case, approvals: Sequence[Approval]) -> tuple[Decision | None, tuple[Approval, ...]]:
+    def approved(
+        self, case: Case, approvals: Sequence[Approval], *, explained: bool = False
+    ) -> tuple[Decision | None, tuple[Approval, ...]]:
         """Return what the `approve` query says to all *approvals* that count, and these; ``None`` where none counts."""
         counting = counted(case, approvals, self.people(case.request))
         if not counting:
             return None, ()
-        return self.ruled(approve_request(case, counting, self.chance.new_id())), counting
+        return self.ruled(approve_request(case, counting, self.chance.new_id()), explained=explained), counting
 
     def would_count(self, case: Case, who: Speaker) -> bool:
         """Say whether the approval of *who* would have a part in a yes to *case*."""

@@ -216,7 +216,7 @@ async def check(story: Story) -> None:
 
 
 def run(work: Coroutine[object, object, None]) -> None:
-    asyncio.run(work)  # type: ignore[arg-type]
+    asyncio.run(work)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
