@@ -1,13 +1,17 @@
 """Rehearse: your own settings, policies and credentials at a broker in memory, and one platform that asks.
 
-usage: python -m clearinghouse.demo.rehearsal CONFIG JID
+usage: python -m clearinghouse.demo.rehearsal [--wait] CONFIG JID
 
 The service is the one that ``clearinghouse serve`` runs, but its store is thrown away at the end: what
 was only played must not stand among decisions, nor be taken for carried out.  The platform with the bare
 JID asks for the first topic of the settings; if it is approved, the topic's first publisher publishes an
 incident, and the platform receives it.
 
-exit status: 0 it was decided; 2 the JID or the settings cannot be used; 3 nothing was decided in time
+With --wait it goes on, ten minutes at most: until a person has decided what is left to people, and then
+until the subscription has been ended.  Meanwhile ``clearinghouse pending``, ``approve``, ``grants`` and
+``revoke`` speak to it as they do to a service.
+
+exit status: 0 it was decided; 2 the JID or the settings cannot be used; 3 nothing came of it in time
 """
 
 from __future__ import annotations
@@ -40,23 +44,27 @@ from clearinghouse.storage.store import Recorded
 PATIENCE_SECONDS: Final = 10.0
 """In memory everything happens within milliseconds."""
 
+WAIT_SECONDS: Final = 600.0
+"""With --wait, for people to act: as long as one reads a tutorial's step, twice."""
+
 POLL_SECONDS: Final = 0.01
 
 
-async def rehearse(config: Path, jid: str) -> None:
+async def rehearse(config: Path, jid: str, *, wait: bool = False) -> None:
     """Let *jid* ask for the first topic of the settings in *config*, and print what comes of it."""
     _check(jid)
     settings = read_settings(config)
     if not settings.topic:
         raise BadSettings("the settings name no topic", mend="add a [[topic]]")
     with TemporaryDirectory() as directory:
-        await _play(_storing_in(Path(directory), settings), settings.topic[0], jid)
+        await _play(_storing_in(Path(directory), settings, wait=wait), settings.topic[0], jid, wait=wait)
 
 
-def _storing_in(directory: Path, settings: Settings) -> Settings:
+def _storing_in(directory: Path, settings: Settings, *, wait: bool) -> Settings:
     path = directory / "rehearsal.db"
     path.touch(mode=0o600)  # a store that has to be made is warned of
-    elsewhere = {"store": settings.store.model_copy(update={"path": path}), "control": Control()}  # a service may run beside us
+    # People who have to decide find us where the service would be; else it may run beside us.
+    elsewhere = {"store": settings.store.model_copy(update={"path": path})} | ({} if wait else {"control": Control()})
     return settings.model_copy(update=elsewhere)
 
 
@@ -65,17 +73,30 @@ def _check(jid: str) -> None:
         raise BadSettings(f"`{clean(jid)}` is no bare JID of a user in lower case", mend="write `user@domain`")
 
 
-async def _play(settings: Settings, topic: Topic, jid: str) -> None:
+async def _play(settings: Settings, topic: Topic, jid: str, *, wait: bool) -> None:
     owner = next(each.component for each in settings.broker if each.jid == topic.broker)
     network = Network(Broker(topic.broker, frozenset({owner}), lambda: uuid4().hex))
     async with running(settings, make_link=MemoryWorld(network).make_link) as service, _seat(network, topic, jid) as consumer:
         await service.ready()
         say(f"{clean(jid)} asks for `{clean(topic.node)}` at {topic.broker}")
         await consumer.subscribe(topic.node)
-        recorded = await _decided(service)
+        recorded = await _decided(service, 1, PATIENCE_SECONDS)
         _tell(recorded)
+        if wait and recorded.decision.outcome is Outcome.PENDING:
+            say(f"it waits for a person, as case {recorded.decision.id}")
+            recorded = await _decided(service, 2, WAIT_SECONDS)
+            _tell(recorded)
         if recorded.decision.outcome is Outcome.GRANTED:
             await _deliver(network, topic, consumer)
+            if wait:
+                await _ended(consumer)
+
+
+async def _ended(consumer: Platform) -> None:
+    """Wait until the subscription is over."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        ruling = await consumer.rulings.get()
+    say(f"the broker says: {ruling.state}")
 
 
 @asynccontextmanager
@@ -85,13 +106,12 @@ async def _seat(network: Network, topic: Topic, jid: str) -> AsyncIterator[Platf
         yield made
 
 
-async def _decided(service: Service) -> Recorded:
-    """Wait for the first decision."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            for recorded in await service.store.decisions(1):
-                return recorded
+async def _decided(service: Service, number: int, seconds: float) -> Recorded:
+    """Wait for so many decisions, and return the last of them."""
+    async with asyncio.timeout(seconds):
+        while len(found := await service.store.decisions(number)) < number:  # noqa: ASYNC110 - the store announces nothing
             await asyncio.sleep(POLL_SECONDS)
+    return found[-1]
 
 
 def _tell(recorded: Recorded) -> None:
@@ -120,17 +140,20 @@ def main(arguments: list[str]) -> int:
         case ["-h" | "--help"]:
             say(str(__doc__))
             return 0
+        case ["--wait", config, jid] | [config, jid, "--wait"]:
+            telemetry.configure(level=logging.WARNING)
+            return _status(Path(config), jid, wait=True)
         case [config, jid]:
             telemetry.configure(level=logging.WARNING)
-            return _status(Path(config), jid)
+            return _status(Path(config), jid, wait=False)
         case _:
             say(str(__doc__), error=True)
             return BAD_INPUT
 
 
-def _status(config: Path, jid: str) -> int:
+def _status(config: Path, jid: str, *, wait: bool) -> int:
     try:
-        asyncio.run(rehearse(config, jid))
+        asyncio.run(rehearse(config, jid, wait=wait))
     except ClearinghouseError as error:
         tell_error(error)
         return error.exit_code
