@@ -9,7 +9,7 @@
 --       pubsub_max_items = 1000                    -- of mod_pubsub: the most that a node may keep
 --
 --   pubsub_authorizers = {}          -- bare JIDs that are asked and believed besides the owners of a node
---   pubsub_pending_per_node = 10000  -- requests: some 2 MB of memory
+--   pubsub_pending_per_node = 10000  -- requests: some 5 MB of memory
 --   pubsub_pending_per_jid = 100     -- requests of one bare JID at all nodes; they are one file, written anew each time
 --   pubsub_pending_per_domain = 1000 -- requests of all JIDs of one domain: it can make as many JIDs as it likes
 --   pubsub_max_payload = 65536       -- bytes of one item; 0: as long as a stanza may be
