@@ -90,15 +90,18 @@ def listen(duty: Duty, path: Path, user: int) -> None:
     For another user everybody can connect, and the kernel tells us who it is.
     """
     duty, path = _absolute(duty), path.absolute()
+    harden()
+    desk = _Desk(duty.role, duty.rule(), frozenset({user, os.geteuid()}))
     with closing(listening(path, shared=user != os.geteuid())) as bound:
-        harden()
-        asyncio.run(_listen(_Desk(duty.role, duty.rule(), frozenset({user, os.geteuid()})), bound))
-    removed(path)
+        try:
+            asyncio.run(_listen(desk, bound))
+        finally:
+            removed(path)
 
 
 async def _listen(desk: _Desk, bound: socket.socket) -> None:
     ended = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGHUP):
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(each, ended.set)
     async with await asyncio.start_unix_server(desk.admit, sock=bound):
         await ended.wait()
