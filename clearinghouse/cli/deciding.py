@@ -14,7 +14,7 @@ from clearinghouse.clearing.acts import Act, AddCredential, Approve, Deny, EndGr
 from clearinghouse.clearing.cases import RevocationKind
 from clearinghouse.cli import listing, principals, reading
 from clearinghouse.cli.carrying import Carrier, confirm
-from clearinghouse.cli.output import as_json, clean, say
+from clearinghouse.cli.output import as_json, clean, finish, say
 from clearinghouse.doors.control.client import NotRunning
 from clearinghouse.errors import BadSettings
 from clearinghouse.keynote import encoding
@@ -37,6 +37,7 @@ __all__ = [
     "pending",
     "period",
     "revocations",
+    "status",
     "submit",
     "what_to_revoke",
 ]
@@ -56,6 +57,17 @@ def period(text: str | None) -> timedelta | None:
 
 
 # -- looking ------------------------------------------------------------------------------------------
+
+
+def status(config: Path, *, json: bool) -> None:
+    """Print how the service is; status 1 where a broker is away, or decisions were lost."""
+    found = Carrier(config).asks("status")["status"]
+    well = all(found.get("brokers", {}).values()) and not found.get("decisions_lost")
+    if json:
+        as_json("status", ok=well, status=found)
+    else:
+        listing.status(found)
+    finish(ok=well)
 
 
 def pending(config: Path, *, json: bool) -> None:

@@ -17,6 +17,16 @@ PARTIES_SHOWN: Final = 50
 """Rows of who loses or wins what; the rest are counted, and all are in the JSON."""
 
 
+def status(found: Members) -> None:
+    """Print the state of each broker, and a line for each count."""
+    for broker, ready in found.get("brokers", {}).items():
+        say(mark(good=bool(ready)), f" {clean(broker)} ", "is ready" if ready else ("is away", BAD))
+    for name, value in found.items():
+        if name != "brokers":
+            lost = name == "decisions_lost" and bool(value)
+            say(f"{clean(name).replace('_', ' ')}: ", (clean(str(value)), BAD if lost else STRONG), indent=2)
+
+
 def cases(found: Sequence[Members]) -> None:
     """Print one row for each case that waits."""
     if not found:

@@ -17,6 +17,17 @@ Exit status: 0 done or shown; 1 you said no; 2 refused, with its reason;
 """
 
 
+STATUS_PAGE = """
+\b
+Example:
+  clearinghouse status --json
+
+\b
+Exit status: 0 all is well; 1 a broker is away, or decisions were lost;
+2 the socket is not for you; 3 the service does not run.
+"""
+
+
 def _page(*examples: str) -> str:
     return "\n\b\nExamples:\n" + "".join(f"  clearinghouse {each}\n" for each in examples) + STATUS
 
@@ -32,6 +43,7 @@ Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; people 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command(epilog=STATUS_PAGE)(status)
     for command, examples in (
         (pending, ("pending", "pending --json > cases.json")),
         (
@@ -49,6 +61,13 @@ def register(app: typer.Typer) -> None:
         (lift, ("lift", "lift 5e2b8f01")),
     ):
         app.command(epilog=_page(*examples))(command)
+
+
+def status(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
+    """Say how the running service is."""
+    from clearinghouse.cli import deciding  # noqa: PLC0415 - as in `serve`
+
+    deciding.status(config, json=json)
 
 
 def pending(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:

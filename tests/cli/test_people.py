@@ -11,8 +11,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.cli.conftest import ANN, EVE, Command, credential
 from tests.offices import SmallOffice, a_case, a_grant
 
 ME = f"unix:{getpass.getuser()}"
+STATE: dict[str, Any] = {"brokers": {"pubsub.hub.example": True}, "grants": 1, "decisions_lost": 0}
 CASE = "3f2a91c4aabbccdd"
 
 
@@ -47,21 +49,29 @@ def config(desk: Path) -> Path:
 @pytest.fixture
 def service(config: Path, office: SmallOffice) -> Iterator[SmallOffice]:
     """Run the control door of the settings, as the service does."""
+    with served(config, office, STATE):
+        yield office
+
+
+@contextmanager
+def served(config: Path, office: SmallOffice, state: dict[str, Any]) -> Iterator[None]:
     settings = read_settings(config)
     loop, ready, ended = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
 
     async def answer() -> None:
-        async with control_door(settings.control.socket, Asking(office, dict), settings.person_of):
+        async with control_door(settings.control.socket, Asking(office, lambda: state), settings.person_of):
             ready.set()
             await ended.wait()
 
     thread = threading.Thread(target=loop.run_until_complete, args=(answer(),))
     thread.start()
     assert ready.wait(10)
-    yield office
-    loop.call_soon_threadsafe(ended.set)
-    thread.join()
-    loop.close()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.close()
 
 
 def test_what_waits_is_listed(run: Command, service: SmallOffice) -> None:  # noqa: ARG001 - it runs
@@ -71,6 +81,19 @@ def test_what_waits_is_listed(run: Command, service: SmallOffice) -> None:  # no
     assert "ann@members.example" in listed.out
     told = run("pending", "--json").json
     assert (told["ok"], told["community"], told["count"], told["cases"][0]["id"]) == (True, "csirt-net", 1, CASE)
+
+
+@pytest.mark.parametrize(
+    "wrong,status",
+    [({}, 0), ({"brokers": {"pubsub.hub.example": False}}, 1), ({"decisions_lost": 3}, 1)],
+    ids=["well", "a broker is away", "decisions were lost"],
+)
+def test_how_the_service_is(run: Command, office: SmallOffice, config: Path, wrong: dict[str, Any], status: int) -> None:
+    with served(config, office, STATE | wrong):
+        shown, told = run("status"), run("status", "--json")
+    assert (shown.status, told.status, told.json["ok"]) == (status, status, status == 0)
+    assert ("is away" in shown.out) == ("brokers" in wrong)
+    assert told.json["status"] == STATE | wrong
 
 
 def test_nothing_waits(run: Command, service: SmallOffice) -> None:
@@ -236,7 +259,9 @@ def test_without_a_service_the_store_explains(run: Command, config: Path) -> Non
     assert "store" in done.err or "clearinghouse.db" in done.err
 
 
-@pytest.mark.parametrize("words", [("pending",), ("approve", "3f2a", "--yes"), ("grants",), ("lift",), ("credentials", "list")])
+@pytest.mark.parametrize(
+    "words", [("pending",), ("status",), ("approve", "3f2a", "--yes"), ("grants",), ("lift",), ("credentials", "list")]
+)
 def test_without_a_service_it_says_what_to_start(run: Command, config: Path, words: tuple[str, ...]) -> None:  # noqa: ARG001 - it is there
     done = run(*words)
     assert (done.status, "start the service: `clearinghouse serve`" in done.err) == (3, True)
@@ -270,6 +295,7 @@ def test_on_a_terminal_a_person_is_asked(service: SmallOffice, desk: Path, answe
 
 
 PAGES = (
+    "status",
     "pending",
     "approve",
     "deny",
