@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -19,11 +19,8 @@ from clearinghouse.clearing.acts import (
 )
 from clearinghouse.clearing.cases import RevocationKind
 from clearinghouse.clearing.dsse import MalformedEnvelope
-from clearinghouse.clearing.envelope import Asked
 from clearinghouse.errors import TooLarge
-from clearinghouse.runtime.petitions import check_body
 
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 ACTS: list[Act] = [
     Approve("3f2a", "00" * 32, "ann@members.example", "incidents"),
     Approve("3f2a", "00" * 32, "ann@members.example", "", timedelta(days=30)),
@@ -70,9 +67,3 @@ def test_a_long_reason_is_refused() -> None:
 def test_a_credential_that_is_no_text_is_told_where_it_may_go() -> None:
     with pytest.raises(MalformedEnvelope, match="not UTF-8 at byte 1: put its file into the folder"):
         written_act(AddCredential(b"A\xff"))
-
-
-@pytest.mark.parametrize("act", ACTS, ids=str)
-def test_the_office_takes_the_envelopes_that_say_it(act: Act) -> None:
-    kind, body = written_act(act)
-    check_body(Asked(kind, "csirt-net", "n" * 16, NOW, NOW + timedelta(minutes=5), body))
