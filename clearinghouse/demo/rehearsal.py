@@ -1,6 +1,6 @@
 """Rehearse: your own settings, policies and credentials at a broker in memory, and one platform that asks.
 
-usage: python -m clearinghouse.demo.rehearsal [--wait] CONFIG JID
+usage: python -m clearinghouse.demo.rehearsal [--wait] [--keep] CONFIG JID
 
 The service is the one that ``clearinghouse serve`` runs, but its store is thrown away at the end: what
 was only played must not stand among decisions, nor be taken for carried out.  The platform with the bare
@@ -9,7 +9,8 @@ incident, and the platform receives it.
 
 With --wait it goes on, ten minutes at most: until a person has decided what is left to people, and then
 until the subscription has been ended.  Meanwhile ``clearinghouse pending``, ``approve``, ``grants`` and
-``revoke`` speak to it as they do to a service.
+``revoke`` speak to it as they do to a service.  With --keep what was played is kept in the store that the
+settings name: for directories that are there to try things out.
 
 exit status: 0 it was decided; 2 the JID or the settings cannot be used; 3 nothing came of it in time
 """
@@ -19,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,22 +51,22 @@ WAIT_SECONDS: Final = 600.0
 POLL_SECONDS: Final = 0.01
 
 
-async def rehearse(config: Path, jid: str, *, wait: bool = False) -> None:
+async def rehearse(config: Path, jid: str, *, wait: bool = False, keep: bool = False) -> None:
     """Let *jid* ask for the first topic of the settings in *config*, and print what comes of it."""
     _check(jid)
     settings = read_settings(config)
     if not settings.topic:
         raise BadSettings("the settings name no topic", mend="add a [[topic]]")
     with TemporaryDirectory() as directory:
-        await _play(_storing_in(Path(directory), settings, wait=wait), settings.topic[0], jid, wait=wait)
+        store = settings.store.path if keep else Path(directory) / "rehearsal.db"
+        store.touch(mode=0o600)  # a store that has to be made is warned of
+        await _play(_elsewhere(settings, store, wait=wait), settings.topic[0], jid, wait=wait)
 
 
-def _storing_in(directory: Path, settings: Settings, *, wait: bool) -> Settings:
-    path = directory / "rehearsal.db"
-    path.touch(mode=0o600)  # a store that has to be made is warned of
+def _elsewhere(settings: Settings, store: Path, *, wait: bool) -> Settings:
     # People who have to decide find us where the service would be; else it may run beside us.
-    elsewhere = {"store": settings.store.model_copy(update={"path": path})} | ({} if wait else {"control": Control()})
-    return settings.model_copy(update=elsewhere)
+    changes = {"store": settings.store.model_copy(update={"path": store})} | ({} if wait else {"control": Control()})
+    return settings.model_copy(update=changes)
 
 
 def _check(jid: str) -> None:
@@ -90,6 +91,8 @@ async def _play(settings: Settings, topic: Topic, jid: str, *, wait: bool) -> No
             await _deliver(network, topic, consumer)
             if wait:
                 await _ended(consumer)
+    if wait:
+        say("it is over")
 
 
 async def _ended(consumer: Platform) -> None:
@@ -136,24 +139,22 @@ async def _deliver(network: Network, topic: Topic, consumer: Platform) -> None:
 
 def main(arguments: list[str]) -> int:
     """Do what the usage says and return the exit status."""
-    match arguments:
-        case ["-h" | "--help"]:
+    options = {each for each in arguments if each.startswith("-")}
+    match [each for each in arguments if each not in options]:
+        case _ if options & {"-h", "--help"}:
             say(str(__doc__))
             return 0
-        case ["--wait", config, jid] | [config, jid, "--wait"]:
+        case [config, jid] if options <= {"--wait", "--keep"}:
             telemetry.configure(level=logging.WARNING)
-            return _status(Path(config), jid, wait=True)
-        case [config, jid]:
-            telemetry.configure(level=logging.WARNING)
-            return _status(Path(config), jid, wait=False)
+            return _status(rehearse(Path(config), jid, wait="--wait" in options, keep="--keep" in options))
         case _:
             say(str(__doc__), error=True)
             return BAD_INPUT
 
 
-def _status(config: Path, jid: str, *, wait: bool) -> int:
+def _status(playing: Coroutine[None, None, None]) -> int:
     try:
-        asyncio.run(rehearse(config, jid, wait=wait))
+        asyncio.run(playing)
     except ClearinghouseError as error:
         tell_error(error)
         return error.exit_code
