@@ -14,7 +14,7 @@ from clearinghouse.clearing.cases import Revocation, RevocationKind
 from clearinghouse.clearing.clear import Desk
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.keynote import Admitted, Limits
+from clearinghouse.keynote import Admitted
 from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.storage.archive import Archive
@@ -68,10 +68,10 @@ class Beliefs:
 
     async def supposed(self, change: Supposed = NOTHING) -> Holdings:
         """Return what would be believed after *change*; nothing is kept."""
-        return await asyncio.to_thread(self._believing, self.holdings, self._kept(change), self._revoked(change))
+        return await asyncio.to_thread(self._believing, self.holdings, self._added(change), self._revoked(change))
 
     async def _adopt(self, holdings: Holdings) -> None:
-        believed = await asyncio.to_thread(self._believing, holdings, self._kept(NOTHING), self._revoked(NOTHING))
+        believed = await asyncio.to_thread(self._believing, holdings, self._added(NOTHING), self._revoked(NOTHING))
         before = self.desk.snapshot.version
         # A decision names its snapshot, so that one is kept before any decision is made from it (rule R16).
         await self.store.archive(Archive.of(believed), at=self.chance.now())
@@ -85,16 +85,18 @@ class Beliefs:
             for told in self.heard:
                 told()
 
-    def _kept(self, change: Supposed) -> tuple[KeptCredential, ...]:
-        return (*(each for each in self.books.credentials.values() if each.id not in change.less), *change.more)
+    def _added(self, change: Supposed) -> list[Admitted]:
+        """Return what was added at run time, admitted; not in a thread, because whoever rules shares the memory of admissions."""
+        kept = (*(each for each in self.books.credentials.values() if each.id not in change.less), *change.more)
+        return [admitted for each in kept if (admitted := self._admit(each)) is not None]
 
     def _revoked(self, change: Supposed) -> tuple[Revocation, ...]:
         return (*self.books.revocations.values(), *change.revoked)
 
-    def _believing(self, holdings: Holdings, kept: Iterable[KeptCredential], revocations: Iterable[Revocation]) -> Holdings:
+    def _believing(self, holdings: Holdings, added: Iterable[Admitted], revocations: Iterable[Revocation]) -> Holdings:
         every = list(revocations)
         return holdings.believing(
-            [admitted for each in kept if (admitted := self._admit(each)) is not None],
+            added,
             desk=self.principal,
             withdrawn=[bytes.fromhex(name) for name in _named(every, RevocationKind.CREDENTIAL)],
             revoked=_named(every, RevocationKind.PRINCIPAL),
@@ -106,7 +108,7 @@ class Beliefs:
         if kept.id in self._admitted:
             return self._admitted[kept.id]
         try:
-            found = copy(self.loader.admissions.admit(kept.raw, policy=False, limits=self.limits))
+            found = copy(self.admit(kept.raw))
         except ClearinghouseError as error:
             if kept.id not in self.left_out:
                 log.warning("left_out", credential=kept.id, reason=error.message, mend=error.mend)
@@ -116,10 +118,9 @@ class Beliefs:
         self._admitted[kept.id] = found
         return found
 
-    @property
-    def limits(self) -> Limits:
-        """What a credential may be at most."""
-        return self.loader.limits
+    def admit(self, raw: bytes) -> Admitted:
+        """Return what is to be added, admitted as the settings say; raises `HolderError` and `TooLarge`."""
+        return self.desk.admissions.admit(raw, policy=False, limits=self.loader.limits)
 
 
 def _named(revocations: Iterable[Revocation], kind: RevocationKind) -> Iterator[str]:

@@ -155,7 +155,7 @@ class Governing:
     async def add_credential(self, who: Speaker, raw: bytes, *, dry_run: bool, also: Sequence[Change] = ()) -> Changed:
         """Add a credential; raises `HolderError` for one that is not good."""
         self.check_administers(who)
-        admitted = self.beliefs.loader.admissions.admit(raw, policy=False, limits=self.beliefs.limits)
+        admitted = self.beliefs.admit(raw)
         identity = admitted.name
         self.rights.require(who, "administer", thing=identity)
         self._check_counts(admitted.name, admitted.authorizer)

@@ -104,7 +104,8 @@ class Review:
         match change:
             case Decided(decision, opens=opens, gives=gives):
                 given = [each for each in (opens, gives) if each is not None]
-                if decision.version != self._version or any(self._barred(each.request) for each in given):
+                rests = bool(decision.request.approvals) and gives is not None and not gives.case  # on approvals counted long ago
+                if rests or decision.version != self._version or any(self._barred(each.request) for each in given):
                     late = {each.id for each in given}
             case Revoked(revocation) if revocation.kind is RevocationKind.HOLDER and revocation.lifted is None:
                 jid, _, node = revocation.name.partition(" ")

@@ -307,3 +307,15 @@ async def test_a_review_of_a_thousand_grants_lets_others_work_meanwhile(chamber:
     await ticking
     assert longest < 0.25, "a slice takes 5 ms; the machine may be busy"
     assert len(chamber.books.owed_ends()) == 1_000
+
+
+async def test_what_old_approvals_grant_anew_ends_with_the_right_of_those_who_gave_them(chamber: Chamber) -> None:
+    """The intake grants again without people; how long these may still approve, the review finds."""
+    chamber.policies = [each for each in chamber.policies if b"approve" not in each[1]]
+    where = f'operation == "approve" && topic == "{INCIDENTS}" && subject ~= "@"'
+    chamber.policies.append(("people", assertion("POLICY", "{op}", where, until="20261125")))
+    await chamber.believe()
+    await chamber.office.approve(signer("op"), (await chamber.waiting()).id)
+    again = await chamber.asks()
+    await chamber.review.look()
+    assert f"{chamber.books.grants[again.id].ends:%m%d}" == "1125"
