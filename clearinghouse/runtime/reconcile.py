@@ -116,10 +116,11 @@ class Reconciler:
 
     def _difference(self, asking: Asking, state: NodeState, before: Container[str]) -> Difference:
         broker, node = asking.topic.broker, asking.topic.node
+        ending = {each.request.place for each in self.books.owed_ends()}  # whose end the broker has still to hear of
 
         def unsettled(jid: str) -> bool:
             place = Place(broker, node, jid)
-            return self.in_hand(place) or self.memory.owed_at(place)
+            return place in ending or self.in_hand(place) or self.memory.owed_at(place)
 
         held = [each for each in self.books.held(broker=broker, node=node) if each.request.operation == SUBSCRIBE]
         return difference(state.subscribed, held, before=before, open_at=unsettled)
