@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
@@ -230,9 +231,8 @@ class Link:
         ours, its = socket.socketpair(socket.AF_UNIX)
         with closing(its):
             # Isolated: neither the environment nor the directory that we were started in says what Python runs.
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-m", "clearinghouse.signer", *self._words(its.fileno()), pass_fds=(its.fileno(),), env={}
-            )
+            words = (sys.executable, "-I", "-m", "clearinghouse.signer", *self._words(its.fileno()))
+            process = await asyncio.create_subprocess_exec(*words, pass_fds=(its.fileno(),), env={}, stdin=DEVNULL, stdout=DEVNULL)
         reader, writer = await asyncio.open_unix_connection(sock=ours)
         return Line(reader, writer, process)
 

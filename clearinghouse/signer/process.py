@@ -64,6 +64,9 @@ def answer_parent(duty: Duty, descriptor: int) -> int:
 
     Whatever keeps us from that is told over the connection: there is nobody else to tell.
     """
+    # A service manager signals every process of a service; the service still has something signed while it ends.
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
     connection = socket.socket(fileno=descriptor)
     duty = _absolute(duty)
     try:

@@ -91,6 +91,14 @@ async def test_it_ends_with_its_parent_and_no_process_stays(home: Path) -> None:
     assert not [each for each in pids if (Path("/proc") / str(each)).exists()]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_what_is_signalled_to_all_of_a_service_leaves_it_a_signer_until_the_end(home: Path, number: signal.Signals) -> None:
+    async with signing(settings(home)) as signers:
+        assert signers.desk is not None
+        os.kill(pid(signers.desk), number)
+        assert await signers.desk.sign_credential(approval())
+
+
 async def test_a_parent_that_is_killed_leaves_no_process(home: Path) -> None:
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, str(home), stdout=asyncio.subprocess.PIPE)
     assert parent.stdout is not None
