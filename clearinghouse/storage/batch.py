@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from clearinghouse.storage import statements
 from clearinghouse.storage.changes import (
@@ -63,6 +63,8 @@ class Prepared:
         if isinstance(change, Decided):
             self._decided(change, scribe)
         else:
+            if isinstance(change, CredentialWithdrawn):  # also one that was added a moment ago
+                self.rows[statements.PUT_CREDENTIAL] = [row for row in self.rows[statements.PUT_CREDENTIAL] if row[0] != change.id]
             for statement, row in _rows(change):
                 self.rows[statement].append(row)
             if (draft := scribe.draft(change)) is not None:
@@ -135,6 +137,8 @@ class Batch:
         for part in parts:
             for statement, found in part.rows.items():
                 rows[statement] += found
+        for statement in _BY_ID & rows.keys():
+            rows[statement] = [*{row[0]: row for row in rows[statement]}.values()]
         edge = _append(rows, [draft for part in parts for draft in part.drafts], before.edge)
         highest = max((at for at in (before.highest, *(part.at for part in parts)) if at is not None), default=None)
         if highest != before.highest:
@@ -144,6 +148,10 @@ class Batch:
         ordered = sorted(rows.items(), key=lambda each: each[0].rank)
         steps = [step for statement, found in ordered for step in statement.runs(found)]
         return cls(steps, before, Durable(edge, highest))
+
+
+_BY_ID: Final = frozenset({statements.SETTLE, statements.TELL_END})
+"""Statements to which SQLite may give any of several rows about one thing: they are given the last one alone."""
 
 
 def _append(rows: dict[Statement, list[Row]], drafts: Sequence[Draft], edge: Edge) -> Edge:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from clearinghouse.storage.batch import Step
-from clearinghouse.storage.entries import erased_event
+from clearinghouse.storage.entries import ERASED, erased_event
 from clearinghouse.storage.recorded import Event
 from clearinghouse.storage.store import FINE
 from clearinghouse.storage.texts import instant
@@ -42,8 +42,8 @@ _DROPS: Final = (
  AND id NOT IN (SELECT "case" FROM grants WHERE told IS NULL)""",
     "DELETE FROM grants WHERE ended < :before AND told IS NOT NULL",
     "DELETE FROM revocations WHERE lifted < :before",
-    "DELETE FROM events WHERE at < :before",
-    "DELETE FROM seen WHERE until < :before",
+    f"DELETE FROM events WHERE at < :before AND kind <> '{ERASED}'",  # noqa: S608 - constants
+    "DELETE FROM seen WHERE until < :before AND until <= (SELECT highest FROM clock)",
     f"DELETE FROM snapshots WHERE {_SNAPSHOTS} AND digest NOT IN (SELECT snapshot FROM decisions WHERE erased IS NULL)",  # noqa: S608
 )
 

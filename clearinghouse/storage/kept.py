@@ -25,7 +25,7 @@ from clearinghouse.storage.changes import (
     Revoked,
     Settled,
 )
-from clearinghouse.storage.entries import Fact
+from clearinghouse.storage.entries import ERASED, Fact
 from clearinghouse.storage.recorded import Effect, Event, Recorded
 from clearinghouse.storage.store import AT_RUN_TIME
 
@@ -47,33 +47,40 @@ class Kept:
     archives: dict[str, tuple[datetime, Archive]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
-    def check(self, changes: Iterable[Change]) -> None:
-        """Raise where a change cannot be made: `StoreUnavailable` for an id that there is, `Replayed`."""
+    def check(self, changes: Iterable[Change], now: datetime | None) -> None:
+        """Raise where a change cannot be made: `StoreUnavailable` for an id that there is, `Replayed`.
+
+        Envelopes that have expired by *now* are forgotten first.
+        """
+        self.seen = {name: each for name, each in self.seen.items() if now is None or each.until > now}
+        ids, envelopes = set(self.decisions), set(self.seen)
         for change in changes:
             match change:
-                case Decided(decision) if decision.id in self.decisions:
-                    raise StoreUnavailable(f"decision `{decision.id}` is recorded already", mend="report this: ids are random")
-                case EnvelopeSeen(signer, digest) if (signer, digest) in self.seen:
-                    raise taken_already()
+                case Decided(decision):
+                    if decision.id in ids:
+                        raise StoreUnavailable(f"decision `{decision.id}` is recorded already", mend="report this: ids are random")
+                    ids.add(decision.id)
+                case EnvelopeSeen(signer, digest):
+                    if (signer, digest) in envelopes:
+                        raise taken_already()
+                    envelopes.add((signer, digest))
                 case _:
                     pass
 
     def apply(self, change: Change, facts: Mapping[str, Fact]) -> None:
         """Make *change*, which was checked; *facts* are the decisions as they are kept, by id."""
         match change:
-            case Decided(decision, opens=opens, gives=gives):
-                self.decisions[decision.id] = facts[decision.id].recorded
-                self.cases |= {} if opens is None else {opens.id: opens}
-                self.grants |= {} if gives is None else {gives.id: gives}
+            case Decided():
+                self._decide(change, facts[change.decision.id].recorded)
             case Settled(identity, effect, at, latency):
                 if identity in self.decisions:
                     self.decisions[identity] = self.decisions[identity].settled(effect, at=at, latency=latency)
             case CaseMoved(case):
                 self.cases[case.id] = case
             case GrantEnded(grant):
-                self.grants[grant.id] = grant
+                self._put(grant)
             case EndCarriedOut(ids, at):
-                self.told |= dict.fromkeys(ids, at)
+                self.told |= {each: at for each in ids if each in self.grants and self.grants[each].ended is not None}
             case Revoked(revocation):
                 self.revocations[revocation.id] = revocation
             case CredentialAdded(identity, raw, by):
@@ -87,9 +94,21 @@ class Kept:
             case _:
                 assert_never(change)
 
+    def _decide(self, change: Decided, recorded: Recorded) -> None:
+        self.decisions[recorded.decision.id] = recorded
+        if change.opens is not None:
+            self.cases[change.opens.id] = change.opens
+        if change.gives is not None:
+            self._put(change.gives)
+
+    def _put(self, grant: Grant) -> None:
+        """Keep *grant*, of whose end, if there is one, the broker has still to be told."""
+        self.grants[grant.id] = grant
+        self.told.pop(grant.id, None)
+
     def standing_grants(self) -> list[Grant]:
         """Return the grants that are active, or over and the broker has not been told."""
-        return [each for each in self.grants.values() if each.ended is None or each.id not in self.told]
+        return [each for each in self.grants.values() if each.id not in self.told]
 
     def standing_cases(self) -> list[Case]:
         """Return the cases that are open or approved."""
@@ -97,15 +116,15 @@ class Kept:
 
     def forget(self, before: datetime, at: datetime) -> tuple[int, int]:
         """Erase what is older than *before* and no longer needed; return how many decisions and snapshots that were."""
-        needed = {each.id for each in self.standing_cases()} | {each.id for each in self.standing_grants()}
-        needed |= {each.case for each in self.standing_grants()}
-        old = [each for each in self.decisions.values() if _is_old(each, before) and each.decision.id not in needed]
+        cases = {each.id for each in self.standing_cases()} | {each.case for each in self.standing_grants()}
+        grants = {each.id for each in self.standing_grants()}
+        old = [each for each in self.decisions.values() if _is_old(each, before) and each.decision.id not in cases | grants]
         self.decisions |= {each.decision.id: each.forgotten(at) for each in old}
-        self.cases = {name: each for name, each in self.cases.items() if name in needed or each.closed is None or each.closed >= before}
-        self.grants = {name: each for name, each in self.grants.items() if name in needed or each.ended is None or each.ended >= before}
+        self.cases = {name: each for name, each in self.cases.items() if name in cases or each.closed is None or each.closed >= before}
+        self.grants = {name: each for name, each in self.grants.items() if name in grants or each.ended is None or each.ended >= before}
         self.told = {name: each for name, each in self.told.items() if name in self.grants}
         self.revocations = {name: each for name, each in self.revocations.items() if each.lifted is None or each.lifted >= before}
-        self.events = [each for each in self.events if each.at >= before]
+        self.events = [each for each in self.events if each.at >= before or each.kind == ERASED]
         return len(old), self._forget_archives(before)
 
     def _forget_archives(self, before: datetime) -> int:

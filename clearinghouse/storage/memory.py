@@ -44,8 +44,8 @@ class MemoryStore:
 
     async def write(self, *changes: Change) -> None:
         """See `Store.write`."""
-        self._kept.check(changes)
-        facts = {each.decision.id: self.scribe.fact(each) for each in changes if isinstance(each, Decided)}
+        self._kept.check(changes, max((at for at in (self._highest, *map(at_of, changes)) if at is not None), default=None))
+        facts: dict[str, Fact] = {}
         drafts = [draft for each in changes if (draft := self._draft(each, facts)) is not None]
         for each in changes:
             self._kept.apply(each, facts)
@@ -176,8 +176,12 @@ class MemoryStore:
 
     # -- inside
 
-    def _draft(self, change: Change, facts: Mapping[str, Fact]) -> Draft | None:
-        return self.scribe.decided(change, facts[change.decision.id]) if isinstance(change, Decided) else self.scribe.draft(change)
+    def _draft(self, change: Change, facts: dict[str, Fact]) -> Draft | None:
+        """Return the entry of *change*, and put the decision that it has into *facts*."""
+        if not isinstance(change, Decided):
+            return self.scribe.draft(change)
+        fact = facts[change.decision.id] = self.scribe.fact(change)
+        return self.scribe.decided(change, fact)
 
     def _append(self, draft: Draft) -> None:
         entry, hashed = draft.entry(self._edge.size)

@@ -62,7 +62,7 @@ class Reader:
     async def standing(self) -> Standing:
         """See `Store.standing`."""
         kept = await self._rows(select(credentials).order_by(_ORDER))
-        now = select(clock.c.highest).scalar_subquery()
+        now = func.coalesce(select(clock.c.highest).scalar_subquery(), literal_column("''"))
         fresh = await self._rows(select(seen).where(seen.c.until > now).order_by(seen.c.until))
         return Standing(
             await self._all(case_in, select(cases).where(CASE_STANDS).order_by(_ORDER)),
