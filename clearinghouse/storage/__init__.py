@@ -1,5 +1,7 @@
-"""What is kept: policies and credentials in folders of files, decisions in a database.
+"""What is kept: policies and credentials in folders of files, decisions and all that follows in a database.
 
-``folders`` reads files, ``holdings`` (pure) makes of them what the clearinghouse believes; ``store`` says
-what every store does, ``memory`` does it in dictionaries and ``database`` in SQLite.
+``folders`` reads files, ``holdings`` (pure) makes of them what the clearinghouse believes.  ``store`` says
+what every store does, ``changes`` what is written.  ``memory`` keeps it in dictionaries, ``sql_store`` in
+SQLite: ``batch`` (pure) turns changes into rows and log entries, ``writer`` gathers what comes together,
+``connection`` makes it durable, and ``reader`` reads it.
 """
