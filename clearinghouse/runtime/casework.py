@@ -6,9 +6,7 @@ again after a crash, a case is closed in the transaction that has its decision, 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Protocol
@@ -25,6 +23,7 @@ from clearinghouse.keynote import Limits, admit
 from clearinghouse.runtime.books import Books, Crossed
 from clearinghouse.runtime.carrying import Carrier
 from clearinghouse.runtime.rights import NotNow, Rights, entitled, needs_signature
+from clearinghouse.runtime.turns import Turns
 from clearinghouse.storage.changes import CaseMoved, Change, Decided
 
 MAX_REASON: Final = 1_000
@@ -71,18 +70,14 @@ class Casework:
     longest: timedelta
     signer: DeskSigner | None = None
     stuck: set[str] = field(default_factory=set)
-    _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _turns: Turns = field(default_factory=Turns)
 
     # -- finding
 
     async def found(self, who: Speaker, identity: str) -> Case:
         """Return the one case, open or closed, whose id begins with *identity* and which *who* may see (rule R22)."""
         case = self.books.cases.get(identity) or (await self.books.store.case(identity) if identity else None)
-        if case is None:
-            raise no_such("case", identity)
-        if not self.rights.sees(who, case.request, case.id, case):
-            if any(self.rights.sees(each, case.request, case.id, case) for each in self.rights.as_signer(who)):
-                raise needs_signature()
+        if not self.rights.shows(who, case) or case is None:
             raise no_such("case", identity)
         return case
 
@@ -95,14 +90,14 @@ class Casework:
         if self.signer is None:
             raise NoDesk("there is no desk that signs approvals", mend="give `[desk]` a key in the settings")
         for_whom = [await self.found(each, identity) for each in speakers]
-        async with self._turn(for_whom[0].id):
+        async with self._turns.on(for_whom[0].id):
             case = await self._recorded(speakers, for_whom[0].id, shown, period, also)
             return await self._concluded(case)
 
     async def deny(self, who: Speaker, identity: str, *, reason: str, also: Sequence[Change] = ()) -> Ruling:
         """End an open case with a no, on the word of *who*."""
         found = await self.found(who, identity)
-        async with self._turn(found.id):
+        async with self._turns.on(found.id):
             case = self._open(found)
             self.rights.require(who, "revoke", of=case.request, thing=case.id)
             error = Denied("a person has denied it", mend="ask the people who decide about the topic")
@@ -114,7 +109,7 @@ class Casework:
 
     async def conclude(self, case: Case) -> Ruling:
         """Go on with an open case where it was left: enough people may have approved it already."""
-        async with self._turn(case.id):
+        async with self._turns.on(case.id):
             return await self._concluded(self._open(case))
 
     # -- approving, step by step
@@ -240,17 +235,6 @@ class Casework:
 
     def _now(self) -> datetime:
         return self.rights.chance.now()
-
-    @asynccontextmanager
-    async def _turn(self, identity: str) -> AsyncIterator[None]:
-        """Let one act on a case end before the next begins; what is waited for is forgotten with the last who waits."""
-        lock = self._turns.setdefault(identity, asyncio.Lock())
-        try:
-            async with lock:
-                yield
-        finally:
-            if not lock.locked():
-                self._turns.pop(identity, None)
 
 
 def no_such(what: str, identity: str) -> NoSuchThing:

@@ -98,7 +98,7 @@ class Governing:
     async def found_grant(self, who: Speaker, identity: str) -> Grant:
         """Return the one grant whose id begins with *identity* and which *who* may see."""
         grant = self.books.grants.get(identity) or (await self.books.store.grant(identity) if identity else None)
-        if grant is None or not self.rights.sees(who, grant.request, grant.id):
+        if not self.rights.shows(who, grant) or grant is None:
             raise no_such("grant", identity)
         return self.books.grants.get(grant.id, grant)
 

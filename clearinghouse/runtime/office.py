@@ -124,7 +124,7 @@ class Clerks:
         )
         known = (case and case.request, grant and grant.request, recorded and recorded.decision.request)
         request, thing = next((each for each in known if each), None), recorded.decision.id if recorded else identity
-        if request is None or not self.rights.may(who, "explain", of=request, thing=thing):
+        if not self.rights.may(who, "explain", of=request, thing=thing) or request is None:
             raise no_such("decision", identity)
         return explained(recorded, case, grant)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from clearinghouse.clearing.approvals import approve_request, asked_by, contributes, counted, reaches
-from clearinghouse.clearing.cases import Approval, Case
+from clearinghouse.clearing.cases import Approval, Case, Grant
 from clearinghouse.clearing.clear import Desk, rule
 from clearinghouse.clearing.decision import Decision, Outcome
 from clearinghouse.clearing.people import NeedsSignature, NotEntitled, Speaker
@@ -82,6 +82,21 @@ class Rights:
         if self.may(who, "explain", of=request, thing=identity):
             return True
         return case is not None and case.open and self.would_count(case, who)
+
+    def shows(self, who: Speaker, found: Case | Grant | None) -> bool:
+        """Say as `sees` whether *who* may see *found*; what is not there takes as long as what may not be seen (rule R22).
+
+        Raises `NeedsSignature` for somebody at a chat who could see it with a key of theirs.
+        """
+        if found is None:
+            self.may(who, "explain")
+            return False
+        case = found if isinstance(found, Case) else None
+        if self.sees(who, found.request, found.id, case):
+            return True
+        if any(self.sees(each, found.request, found.id, case) for each in self.as_signer(who)):
+            raise needs_signature()
+        return False
 
     def approved(
         self, case: Case, approvals: Sequence[Approval], *, explained: bool = False

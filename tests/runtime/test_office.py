@@ -370,3 +370,21 @@ async def test_an_unknown_door_vouches_for_nobody(chamber: Chamber) -> None:
         await chamber.office.approve(nobody, case.id)
     assert replace(chamber.books.cases[case.id]) == case
     assert case.topic == INCIDENTS
+
+
+async def test_a_policy_may_name_one_case_by_its_whole_id(chamber: Chamber) -> None:
+    """Whoever gives the beginning of an id asks about the whole."""
+    case = await chamber.waiting()
+    chamber.prefix = "9"
+    where = f'operation == "explain" && case == "{case.id}" && subject ~= "@" && topic ~= "^[a-z]+$"'
+    chamber.policies.append(("people", assertion("POLICY", f"{{{EVE}}}", where)))
+    await chamber.believe()
+    assert await chamber.office.case(chat(EVE), case.id[:-1]) == case
+
+
+async def test_acts_on_one_case_take_turns_and_leave_nothing_behind(chamber: Chamber) -> None:
+    case = await chamber.waiting(to="restricted")
+    acts = [chamber.office.approve(signer(name), case.id) for name in ("op", "deputy", "op", "deputy")]
+    done = await asyncio.gather(*acts, return_exceptions=True)
+    assert [type(each).__name__ for each in done[2:]] == ["CaseClosed", "CaseClosed"]
+    assert not chamber.hall.casework._turns._turns

@@ -73,7 +73,7 @@ async def test_a_grant_ends_once_and_for_those_alone_who_may_end_it(chamber: Cha
     grant = await chamber.holding()
     with pytest.raises(NoSuchThing):
         await chamber.office.end_grant(chat(EVE), grant.id)
-    with pytest.raises(NoSuchThing):
+    with pytest.raises(NeedsSignature):
         await chamber.office.end_grant(chat(host="evil.example"), grant.id)
     await chamber.office.end_grant(chat(), grant.id)
     with pytest.raises(NoSuchThing):
