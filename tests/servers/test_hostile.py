@@ -25,7 +25,7 @@ from tests.unit.doors.paper import PaperOffice, PaperReception, case_of
 
 pytestmark = pytest.mark.servers
 
-FLOODER = "outsider@csirt.example"
+FLOODER = "flooder@csirt.example"
 HONEST = "analyst@csirt.example"
 PENDING = {"ejabberd": 10_000, "prosody": 100}
 """Requests that one account can have waiting: issue 3, point 8, and what our module lets it have at Prosody."""

@@ -26,7 +26,7 @@ from clearinghouse.grid.topics import SubscriptionAsked, Topic
 US = "ch.example.net"
 BROKER = "broker.example.net"
 OPERATOR = "operator@example.net"
-PEOPLE = (OPERATOR, "analyst@csirt.example", "outsider@csirt.example", "provider@soc.example")
+PEOPLE = (OPERATOR, "analyst@csirt.example", "outsider@csirt.example", "flooder@csirt.example", "provider@soc.example")
 SECRET = "component secret"
 PASSWORD = "password"
 
