@@ -8,8 +8,7 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from clearinghouse.cli.output import BAD, CAUTION, DIM, GOOD, STRONG, clean, console, mark, say
-from clearinghouse.cli.recorded import ID_SHOWN
+from clearinghouse.cli.output import BAD, CAUTION, DIM, GOOD, ID_SHOWN, STRONG, clean, console, mark, say
 
 Members = Mapping[str, Any]
 

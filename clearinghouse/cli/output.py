@@ -28,6 +28,9 @@ OK, OTHER, BAD_INPUT = 0, 1, 2
 GOOD, BAD, DIM, STRONG = Style(color="green"), Style(color="red"), Style(dim=True), Style(bold=True)
 CAUTION = Style(color="yellow")
 
+ID_SHOWN = 8
+"""Characters of an id in a list: enough to name one of a million."""
+
 
 class Located(Exception):
     """An error together with the file, or other input, that it is about."""

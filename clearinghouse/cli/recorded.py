@@ -15,7 +15,7 @@ from clearinghouse.clearing.decision import Decision, Outcome
 from clearinghouse.clearing.vocabulary import operation_named
 from clearinghouse.cli.drawing import draw
 from clearinghouse.cli.loading import Loaded
-from clearinghouse.cli.output import BAD, CAUTION, GOOD, STRONG, as_json, clean, console, mark, say
+from clearinghouse.cli.output import BAD, CAUTION, GOOD, ID_SHOWN, STRONG, as_json, clean, console, mark, say
 from clearinghouse.errors import BadSettings
 from clearinghouse.keynote import Limits, admit
 from clearinghouse.keynote.octets import from_octets
@@ -24,9 +24,6 @@ from clearinghouse.runtime.replay import Replayed, replay
 from clearinghouse.settings import read_settings
 from clearinghouse.storage.sql_store import read_store
 from clearinghouse.storage.store import Effect, Recorded
-
-ID_SHOWN: Final = 8
-"""Characters of an id in a list: enough to name one of a million."""
 
 STYLES: Final[dict[Outcome, Style]] = {
     Outcome.GRANTED: GOOD,

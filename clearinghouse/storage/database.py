@@ -9,14 +9,9 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
@@ -170,28 +165,3 @@ def check_ours(path: Path) -> None:
         raise UnsafeFile(f"`{path}` belongs to user {status.st_uid}", mend="run as that user, or name another file in [store]")
     if status.st_mode & 0o077:
         raise UnsafeFile(f"`{path}` can be reached by others (mode {stat.S_IMODE(status.st_mode):04o})", mend=f"chmod 600 {path}")
-
-
-def migrate(connection: Connection, path: Path) -> None:
-    """Bring the database to today's layout; raises `StoreUnavailable` for one that is newer than we are."""
-    try:
-        command.upgrade(alembic_config(connection), "head")
-    except CommandError as error:
-        mend = "run the version of the clearinghouse that wrote it, or a later one"
-        raise StoreUnavailable(f"the layout of the store `{path}` is unknown ({error})", mend=mend) from None
-
-
-def check_layout(connection: Connection, path: Path) -> None:
-    """Raise unless the database has today's layout."""
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current != ScriptDirectory.from_config(alembic_config(connection)).get_current_head():
-        raise StoreUnavailable(f"the layout of the store `{path}` is not today's", mend="start the service once: it brings it up to date")
-
-
-def alembic_config(connection: Connection) -> Config:
-    """Return what Alembic needs to change the layout on *connection*."""
-    attributes: dict[str, Any] = {"connection": connection}
-    config = Config(attributes=attributes)
-    config.set_main_option("script_location", "clearinghouse.storage:migrations")
-    config.set_main_option("path_separator", "os")
-    return config

@@ -20,9 +20,10 @@ from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.batch import Prepared
 from clearinghouse.storage.changes import Change, Decided, Noted, Settled
 from clearinghouse.storage.connection import WritingConnection
-from clearinghouse.storage.database import check_layout, check_ours, claimed, create_engine, errors_of, migrate, writing
+from clearinghouse.storage.database import check_ours, claimed, create_engine, errors_of, writing
 from clearinghouse.storage.entries import LOG_BEGINS, Scribe
 from clearinghouse.storage.kept import taken_already
+from clearinghouse.storage.layout import check_layout, migrate
 from clearinghouse.storage.reader import Reader
 from clearinghouse.storage.store import Effect, Event
 from clearinghouse.storage.texts import instant

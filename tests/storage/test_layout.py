@@ -11,11 +11,14 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy import create_engine as create_sync_engine
 
 from clearinghouse.clearing.request import Place
 from clearinghouse.errors import StoreUnavailable
-from clearinghouse.storage.database import alembic_config, create_engine, writing
+from clearinghouse.storage.database import create_engine, writing
+from clearinghouse.storage.layout import TODAY, alembic_config
 from clearinghouse.storage.schema import metadata
 from clearinghouse.storage.sql_store import open_store, read_store
 from clearinghouse.storage.store import Effect, Standing
@@ -131,3 +134,8 @@ async def test_a_store_of_a_later_version_is_left_alone(path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="is not today's"):
         async with read_store(path):
             pass
+
+
+def test_todays_layout_is_the_newest_that_there_is() -> None:
+    with create_sync_engine("sqlite://").connect() as connection:
+        assert ScriptDirectory.from_config(alembic_config(connection)).get_current_head() == TODAY
