@@ -29,6 +29,9 @@ from clearinghouse.storage.changes import CaseMoved, Change, Decided
 MAX_REASON: Final = 1_000
 """Characters of a reason that people give; it is kept with the case and shown in lists."""
 
+MAX_NAMED: Final = 10
+"""Persons that are named as those who could approve as well."""
+
 _TRIES: Final = 3
 """Times that an approval is written anew because another of the same case was written first."""
 
@@ -164,9 +167,9 @@ class Casework:
 
     async def _went_on(self, case: Case) -> Ruling:
         """Steps 2 to 5: all approvals together are asked about; the desk signs; both queries are made; it takes effect."""
-        asked, _ = self.rights.approved(case, case.approvals, explained=True)
+        asked, _ = self.rights.approved(case, case.approvals)
         if asked is None or asked.outcome is not Outcome.GRANTED:
-            return Ruling(case, waits_for=_waits_for(case, asked))
+            return Ruling(case, waits_for=self._waits_for(case, asked))
         until = self._until(case)
         credential = await self._signed(case, until)
         decision = self.rights.ruled(replace(case.request, approvals=(credential,)))
@@ -209,6 +212,16 @@ class Casework:
         admit(signed, limits=Limits.local(), learn=False)  # what it returns is looked at before it is believed
         return signed
 
+    def _waits_for(self, case: Case, asked: Decision | None) -> str:
+        """Return in words who has to approve as well."""
+        if asked is not None and asked.outcome is Outcome.UNANSWERED:
+            return f"an answer: {asked.reason.text}"
+        names, enough = self.rights.who_could_join(case)
+        if not names:
+            return f"somebody else who may approve it ({len(case.approvals)} so far)"
+        listed = ", ".join(map(escaped, names[:MAX_NAMED])) + (f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else "")
+        return f"{'one' if enough else 'more than one'} of {listed}"
+
     def _until(self, case: Case) -> datetime:
         periods = (each.period for each in case.approvals if each.period is not None)
         return self._now() + min((self.longest, *periods))
@@ -247,12 +260,3 @@ def no_such(what: str, identity: str) -> NoSuchThing:
 def bounded(reason: str) -> str:
     """Return a reason that people give, cut where it is longer than anybody reads."""
     return reason if len(reason) <= MAX_REASON else f"{reason[: MAX_REASON - 1]}…"
-
-
-def _waits_for(case: Case, asked: Decision | None) -> str:
-    """Return in words who has to approve as well."""
-    if asked is None:
-        return "somebody who may approve it"
-    if asked.outcome is Outcome.UNANSWERED:
-        return f"an answer: {asked.reason.text}"
-    return f"more people ({len(case.approvals)} so far): {asked.reason.text}"

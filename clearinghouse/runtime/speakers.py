@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from clearinghouse.clearing.people import Speaker
-from clearinghouse.clearing.request import Request
-from clearinghouse.clearing.vocabulary import Door
+from clearinghouse.clearing.request import LOCAL_USER, Request
+from clearinghouse.clearing.vocabulary import Door, domain_of
 from clearinghouse.errors import BadPrincipal
 from clearinghouse.keynote.octets import from_octets, to_octets
 from clearinghouse.keynote.principals import normalise
@@ -46,6 +46,11 @@ def requester_people(settings: Settings, request: Request) -> frozenset[str]:
     return frozenset(person_named(settings, each) for each in request.requesters if not each.startswith(_MEMBER))
 
 
-def keys_of(settings: Settings, person: str) -> tuple[str, ...]:
-    """Return the keys of the person with this name; a stranger has none."""
-    return next((each.keys for each in settings.person if each.name == person), ())
+def guises(settings: Settings, host: str) -> Iterator[Speaker]:
+    """Yield every person as each door would know them: with each key, at each chat address on the word of *host*, on this machine."""
+    for person in settings.person:
+        yield from (Speaker(person.name, (key,), Door.ENVELOPE) for key in person.keys)
+        if host:
+            names = ((f"xmpp:{jid}", f"{_MEMBER}{domain_of(jid)}") for jid in person.jids)
+            yield from (Speaker(person.name, each, Door.CHAT, host) for each in names)
+        yield from (Speaker(person.name, (f"{LOCAL_USER}{user}",), Door.OPERATOR) for user in person.local)
