@@ -77,6 +77,7 @@ class Governing:
     rights: Rights
     beliefs: Beliefs
     comparison: Comparison
+    most_credentials: int = MAX_CREDENTIALS
 
     # -- grants and their holders
 
@@ -161,8 +162,8 @@ class Governing:
         self._check_counts(admitted.name, admitted.authorizer)
         if identity in self.books.credentials or any(each.name == identity for each in self.beliefs.holdings.credentials):
             return Changed((identity,), (), (), not dry_run, self._version)
-        if len(self.books.credentials) >= MAX_CREDENTIALS:
-            raise TooLarge(f"{MAX_CREDENTIALS} credentials were added already", mend="put them into the folder of credentials")
+        if len(self.books.credentials) >= self.most_credentials:
+            raise TooLarge(f"{self.most_credentials} credentials were added already", mend="put them into the folder of credentials")
         compared = await self._compared(Supposed(more=(KeptCredential(identity, raw, AT_RUN_TIME, who.person),)))
         if not dry_run:
             await self._change(CredentialAdded(identity, raw, who.person, self.rights.chance.now()), *also)

@@ -45,6 +45,7 @@ class Comparison:
     rights: Rights
     askings: Mapping[tuple[str, str], Asking]
     platforms: tuple[str, ...]
+    most_pairs: int = MAX_PAIRS
     _since: float = field(default_factory=perf_counter)
 
     async def between(self, after: Snapshot, credentials: Iterable[Admitted]) -> Compared:
@@ -61,11 +62,11 @@ class Comparison:
                 (losing if party.after == "deny" else winning).append(party)
             await self._breathe()
         pairs = self._pairs(credentials)
-        for jid, asking in pairs[:MAX_PAIRS]:
+        for jid, asking in pairs[: self.most_pairs]:
             for better, party in self._platform(jid, asking, now, then):
                 (winning if better else losing).append(party)
             await self._breathe()
-        return Compared(tuple(losing), tuple(winning), max(0, len(pairs) - MAX_PAIRS))
+        return Compared(tuple(losing), tuple(winning), max(0, len(pairs) - self.most_pairs))
 
     def place_of(self, node: str) -> tuple[str, str] | None:
         """Return the broker of *node*, and the host on whose word names rest there; ``None`` for no topic of ours (rule R10)."""

@@ -7,11 +7,10 @@ import pytest
 from clearinghouse.clearing.cases import CaseState, Revocation, RevocationKind
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.people import Changed, NeedsSignature, NoSuchThing, NotEntitled
-from clearinghouse.errors import BadSignature, MalformedAssertion, MalformedRequest
+from clearinghouse.errors import BadSignature, MalformedAssertion, MalformedRequest, TooLarge
 from clearinghouse.keynote import admit
 from clearinghouse.keynote.keys import from_seed
 from clearinghouse.keynote.signing import sign
-from clearinghouse.runtime import governing, losses
 from clearinghouse.runtime.governing import BornRevoked, ByTheDesk, CannotLift, InFolder
 from tests.runtime.chamber import ANN, BEA, CREDENTIALS, EVE, Chamber, chat, local, settings_of, signer
 from tests.world import INCIDENTS, assertion, key, signed, who
@@ -245,16 +244,16 @@ async def test_what_stands_in_a_folder_is_taken_away_there(chamber: Chamber) -> 
         await chamber.office.withdraw_credential(ROOTS, "ff")
 
 
-async def test_no_more_credentials_than_the_limit_are_added(chamber: Chamber, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(governing, "MAX_CREDENTIALS", 1)
+async def test_no_more_credentials_than_the_limit_are_added(chamber: Chamber) -> None:
+    chamber.office.governing.most_credentials = 1
     await chamber.office.add_credential(ROOTS, HUB_TO_C)
     fresh = sign(assertion("hub", f"xmpp:{EVE}"), key("hub"))
-    with pytest.raises(Exception, match="1 credentials were added already"):
+    with pytest.raises(TooLarge, match="1 credentials were added already"):
         await chamber.office.add_credential(ROOTS, fresh)
 
 
-async def test_pairs_that_are_too_many_to_look_at_are_counted(chamber: Chamber, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "MAX_PAIRS", 2)
+async def test_pairs_that_are_too_many_to_look_at_are_counted(chamber: Chamber) -> None:
+    chamber.office.governing.comparison.most_pairs = 2
     changed = await chamber.office.revoke(ROOTS, KINDS.PRINCIPAL, "xmpp-member:a.example", dry_run=True)
     assert (len(changed.losing), changed.unchecked) == (2, 4)
 
