@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.benchmarks.approvals import approvals
 from tests.benchmarks.cold import cold
 from tests.benchmarks.decisions import decisions, explained, matching
 from tests.benchmarks.graphs import graphs
@@ -32,6 +33,7 @@ SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "loading": loading,
     "memory": memory,
     "hostile": hostile,
+    "approvals": approvals,
     "storing": storing,
 }
 
