@@ -12,6 +12,7 @@ from clearinghouse.demo.worlds import COMPONENT
 from clearinghouse.grid.stanzas import IQ
 from clearinghouse.runtime import Service
 from clearinghouse.runtime.heralds import Station
+from clearinghouse.runtime.intake import MAX_WAITING, WORKERS
 from clearinghouse.storage.store import Effect
 from tests.runtime.house import ANN, BEA, OP, TOPIC, House, until
 from tests.world import signed
@@ -192,6 +193,24 @@ async def test_who_may_ask_again_is_no_outcast_and_whose_bar_is_lifted_neither(h
 
 
 # -- floods --------------------------------------------------------------------------------------------
+
+
+async def test_ten_thousand_who_wait_when_we_connect_fill_no_memory_and_keep_no_honest_one_waiting(house: House) -> None:
+    async with house.open():
+        pass
+    house.node.subscriptions |= {f"m{number}@c.example/{number}": "pending" for number in range(10_000)}
+    house.node.subscriptions[ANN] = "pending"
+    async with house.open() as service:
+        most = 0
+
+        def served() -> bool:
+            nonlocal most
+            most = max(most, len(service.intake.in_hand))
+            return house.node.subscriptions[ANN] == "subscribed"
+
+        await until(served, 20)
+        assert most <= MAX_WAITING + WORKERS
+        assert len(house.node.pending()) > 5_000
 
 
 async def test_a_flood_leaves_the_honest_served_and_is_decided_at_its_own_pace(house: House) -> None:
