@@ -12,6 +12,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
@@ -44,13 +45,29 @@ def configure(*, as_json: bool = False, stream: TextIO | None = None, level: int
     handler.setFormatter(ProcessorFormatter(processors=[ProcessorFormatter.remove_processors_meta, last], foreign_pre_chain=foreign))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("clearinghouse").setLevel(level)
+    lines = Lines(stream or sys.stderr)
     structlog.configure(
         processors=[*common, Throttle(), structlog.processors.format_exc_info, harmless, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         # Our own lines go to the stream directly: through the standard library's logging each takes twice as long.
-        logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Writes lines to *stream*; nothing that we do fails because nobody can read of it."""
+
+    stream: TextIO
+
+    def msg(self, line: str) -> None:
+        """Write one line."""
+        with suppress(OSError, ValueError):  # nobody reads any more, or the stream is closed
+            self.stream.write(f"{line}\n")
+            self.stream.flush()
+
+    debug = info = warning = warn = error = critical = fatal = exception = msg
 
 
 # -- counters -----------------------------------------------------------------------------------------

@@ -169,3 +169,10 @@ def test_senders_that_are_forgotten_take_no_memory() -> None:
         said(throttle, f"stranger {number}")
     assert len(throttle._told) <= 10
     assert len(throttle._unsaid) <= 1000
+
+
+def test_a_stream_that_is_closed_keeps_nobody_from_working() -> None:
+    stream = io.StringIO()
+    telemetry.configure(stream=stream)
+    stream.close()
+    structlog.get_logger("clearinghouse.test").info("said_to_nobody")
