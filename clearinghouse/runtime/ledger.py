@@ -60,6 +60,8 @@ class TellingLedger:
         """
         place, operation = decision.request.place, decision.request.operation
         opens, gives = consequences(decision, wait=self.wait)
+        if gives is not None and decision.request.approvals:
+            gives = replace(gives, case=next((each.id for each in self.books.approved(decision.request)), ""))
         yield Decided(decision, took, opens, gives)
         if place is None or decision.outcome is Outcome.UNANSWERED:
             return

@@ -24,7 +24,7 @@ from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.brokers import Seat
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.questions import Asking, platform_request
-from clearinghouse.runtime.roles import KEPT, barred, members
+from clearinghouse.runtime.roles import KEPT, barred, members, pardoned
 from clearinghouse.runtime.ruling import Bench
 from clearinghouse.storage.changes import Settled
 from clearinghouse.storage.store import Effect
@@ -66,11 +66,12 @@ class Memberships:
         """Make the broker's list for one topic what the grants say."""
         topic = asking.topic
         held = self.books.held(broker=topic.broker, node=topic.node)
-        out = barred(self.books.revocations.values(), topic.node)
+        revocations = self.books.revocations.values()
+        out, back = barred(revocations, topic.node), pardoned(revocations, topic.node)
         wanted = {jid: role for jid, role in members(asking.publishers, held).items() if jid not in out} | dict.fromkeys(out, "outcast")
         found = (await seat.owner.state(topic)).affiliations
         strangers = {jid for jid, role in found.items() if role not in KEPT and jid not in wanted and jid != seat.owner.us}
-        wanted |= {jid: "none" for jid in strangers if found[jid] != "outcast"}
+        wanted |= {jid: "none" for jid in strangers if found[jid] != "outcast" or jid in back}
         changes = {jid: role for jid, role in sorted(wanted.items()) if found.get(jid, "none") != role and found.get(jid) != "owner"}
         if changes:
             await seat.owner.set_members(topic, changes)
@@ -97,7 +98,7 @@ class Memberships:
             if self.books.grant_at(operation, Place(topic.broker, topic.node, jid)) is not None:
                 continue
             asked = PlatformAsked(operation, topic.broker, topic.node, read_subscriber(jid))
-            decision = self.bench.ruled(platform_request(asked, asking, self.chance.new_id()))
+            decision = self.bench.ruled_for_us(platform_request(asked, asking, self.chance.new_id()))
             if decision.outcome is Outcome.GRANTED:
                 await self.bench.desk.ledger.record(decision)
                 yield decision

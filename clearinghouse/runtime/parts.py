@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from clearinghouse import __version__
-from clearinghouse.clearing.cases import LASTING, RevocationKind
+from clearinghouse.clearing.cases import RevocationKind
 from clearinghouse.clearing.clear import ClockBehind, Desk, check_clock
 from clearinghouse.clearing.enforcement import WHITELIST
 from clearinghouse.clearing.request import Request, sender_of
@@ -29,7 +29,7 @@ from clearinghouse.runtime.office import Hall
 from clearinghouse.runtime.policy import PolicyKeeper, folders_of, loader_for
 from clearinghouse.runtime.questions import Asking, asking_in
 from clearinghouse.runtime.rates import Pace, Rates
-from clearinghouse.runtime.reception import FrontDesk
+from clearinghouse.runtime.reception import CREATE, FrontDesk
 from clearinghouse.runtime.reconcile import Reconciler
 from clearinghouse.runtime.roles import writers
 from clearinghouse.runtime.ruled import Memory
@@ -174,10 +174,10 @@ class Service:
                 seat.believe()
 
     def _take_over_topics(self) -> None:
-        """Rule over every topic about which something was granted, be it in the settings or not."""
+        """Rule over the topics that platforms had us make, for as long as they may."""
         brokers = {each.jid for each in self.settings.broker}
         for grant in self.books.held():
-            if grant.broker in brokers and grant.request.operation in LASTING:
+            if grant.broker in brokers and grant.request.operation == CREATE:
                 self.register.add(asking_in(grant.request))
 
     async def _adopt(self, holdings: Holdings) -> str:

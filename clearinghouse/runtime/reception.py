@@ -12,6 +12,7 @@ import structlog
 from clearinghouse.clearing.decision import Decision, Outcome
 from clearinghouse.clearing.enforcement import WHITELIST
 from clearinghouse.clearing.people import Office, Speaker
+from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.vocabulary import LOWEST, Door
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.grid.reception import MAX_PAGE, PlatformAnswered, PlatformAsked, TopicPage, place_of
@@ -141,12 +142,23 @@ class FrontDesk:
 
     async def _decided(self, asked: PlatformAsked, asking: Asking) -> Decision:
         request = platform_request(asked, asking, self.chance.new_id())
-        decision = await self.bench.cleared(request)
+        try:
+            decision = await self.bench.cleared(request)
+        except Unavailable:
+            raise
+        except ClearinghouseError:  # such as a name that was taken meanwhile: what was granted cannot be had
+            await self._give_up(request)
+            raise
         if decision.outcome is Outcome.GRANTED and asked.operation == CREATE:
             self.adopt(asking)
         if is_owed(decision):
             await self.effects.settle(decision, None)
         return decision
+
+    async def _give_up(self, request: Request) -> None:
+        ruled = None if request.place is None else self.effects.memory.at(request.place)
+        if ruled is not None and ruled.decision.request.id == request.id:
+            await self.effects.drop(ruled.decision)
 
     async def _looked(self, asker: Subscriber, shown: int) -> None:
         """Count a look; one event for each asker and minute says how many there were."""

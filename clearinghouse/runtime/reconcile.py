@@ -156,7 +156,9 @@ class Reconciler:
             await owner.end(topic.broker, topic.node, [jid], affiliation="none")
             await self.books.write(self._noted("unruled-subscription", asking, outcome="ended", subscriber=""))
             return
-        decision = self.bench.ruled(request_of(SubscriptionAsked(topic.broker, topic.node, subscriber), asking, self.chance.new_id()))
+        decision = self.bench.ruled_for_us(
+            request_of(SubscriptionAsked(topic.broker, topic.node, subscriber), asking, self.chance.new_id())
+        )
         stays = decision.outcome is Outcome.GRANTED
         _, gives = consequences(decision)
         noted = self._noted("unruled-subscription", asking, outcome="adopted" if stays else "ended", decision=decision.id)

@@ -9,6 +9,7 @@ from clearinghouse.clearing.clear import Desk, clear, rule
 from clearinghouse.clearing.decision import Decision, refuse
 from clearinghouse.clearing.enforcement import enforcement_of
 from clearinghouse.clearing.request import Request
+from clearinghouse.clearing.senders import SenderBudgets
 from clearinghouse.clearing.vocabulary import lowest_of
 from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.chance import Chance
@@ -34,6 +35,11 @@ class Bench:
     def ruled(self, request: Request) -> Decision:
         """Rule on *request*; nothing is recorded, and nothing follows."""
         return self._bar(request) or rule(self._stated(request), self.desk, now=self.chance.now())
+
+    def ruled_for_us(self, request: Request) -> Decision:
+        """Rule on *request* as `ruled` does, at nobody's expense: the question is our own."""
+        desk = replace(self.desk, senders=SenderBudgets())
+        return self._bar(request) or rule(self._stated(request), desk, now=self.chance.now())
 
     def _stated(self, request: Request) -> Request:
         approvals = self.books.approvals_for(request)

@@ -56,6 +56,19 @@ async def test_a_case_that_waits_is_one_question_over_recoveries_and_restarts(ho
     assert len(await house.recorded()) == 2
 
 
+async def test_what_people_approved_once_holds_for_whoever_left_and_asks_again(house: House) -> None:
+    async with house.open() as service, house.platform(BEA) as bea:
+        await bea.subscribe(TOPIC)
+        identity = await waiting(service)
+        await service.hall.office.approve(house.op, identity)
+        assert (await bea.ruling()).state == "subscribed"
+        await bea.unsubscribe(TOPIC)
+        await bea.subscribe(TOPIC)
+        assert (await bea.ruling()).state == "subscribed"
+        await until(lambda: not service.intake.in_hand)
+        assert [each.case for each in service.books.held()] == [identity]
+
+
 async def test_who_was_denied_hears_none_and_may_ask_again(house: House) -> None:
     async with house.open() as service, house.platform(BEA) as bea:
         await bea.subscribe(TOPIC)

@@ -10,12 +10,13 @@ import pytest
 from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.demo.worlds import BROKER
 from clearinghouse.doors.xmpp.addresses import read_subscriber
+from clearinghouse.enforcers.topics import TopicExists
 from clearinghouse.grid.reception import PlatformAnswered, PlatformAsked
 from clearinghouse.ledger.checkpoint import verify_receipt
 from clearinghouse.runtime import Service
 from clearinghouse.runtime.logkeeper import NoReceipts
-from tests.runtime.house import ANN, BEA, EVE, IODEF, OP, TOPIC, WHITELIST, House, until
-from tests.world import assertion, key
+from tests.runtime.house import ANN, BEA, EVE, OP, TOPIC, WHITELIST, House, until
+from tests.world import IODEF, assertion, key
 
 OPEN = 'operation ~= "^(create|publish|subscribe|retrieve|discover)$" && topic ~= "^feed-[0-9]+$"'
 
@@ -103,6 +104,17 @@ async def test_what_a_person_decides_waits_and_is_carried_out_when_approved(hous
         [case] = service.books.cases.values()
         await service.hall.office.approve(house.op, case.id)
         assert house.world.network.broker.nodes["feed-1"].affiliation(BEA) == "publisher"
+
+
+async def test_a_name_that_somebody_else_has_taken_at_the_broker_is_no_grant(house: House) -> None:
+    async with house.open() as service:
+        await answered(service, ANN, "create", "feed-2")
+        nodes = house.world.network.broker.nodes
+        nodes["feed-1"] = replace(nodes["feed-2"], name="feed-1", affiliations={"rival@c.example": "owner"})
+        with pytest.raises(TopicExists):
+            await answered(service, ANN, "create", "feed-1")
+        assert [each.topic for each in service.books.held()] == ["feed-2"]
+        assert (BROKER, "feed-1") not in service.register.askings
 
 
 # -- listing -------------------------------------------------------------------------------------------
