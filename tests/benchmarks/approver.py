@@ -25,6 +25,7 @@ from clearinghouse.grid.topics import SubscriptionAsked
 from clearinghouse.runtime import running
 from clearinghouse.runtime.brokers import Link, LinkPlan, component_link
 from clearinghouse.runtime.intake import WORKERS
+from clearinghouse.runtime.service import spare_collector
 from clearinghouse.settings import read_settings
 
 
@@ -76,6 +77,7 @@ async def main(config: str, topic: str) -> None:
     stop, between = asyncio.Event(), Between(topic)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with running(read_settings(Path(config)), make_link=between.link):
+        spare_collector()
         await stop.wait()
     print(json.dumps(between.took))
 
