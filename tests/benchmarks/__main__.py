@@ -12,6 +12,7 @@ from rich.console import Console
 from tests.benchmarks.approvals import approvals
 from tests.benchmarks.cold import cold
 from tests.benchmarks.decisions import decisions, explained, matching
+from tests.benchmarks.ending import ending
 from tests.benchmarks.graphs import graphs
 from tests.benchmarks.hostile import hostile
 from tests.benchmarks.machine import machine
@@ -34,6 +35,7 @@ SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "memory": memory,
     "hostile": hostile,
     "approvals": approvals,
+    "ending": ending,
     "storing": storing,
 }
 
