@@ -14,6 +14,7 @@ from clearinghouse.clearing.clear import ClockBehind, Desk, check_clock
 from clearinghouse.clearing.enforcement import WHITELIST
 from clearinghouse.clearing.request import Request, sender_of
 from clearinghouse.clearing.snapshot import licensed
+from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.keynote import Admissions
 from clearinghouse.runtime.beliefs import Beliefs
 from clearinghouse.runtime.books import Books
@@ -93,7 +94,9 @@ class Service:
         principal = self.signers.desk.principal if self.signers.desk else ""
         loader = loader_for(settings, principal)
         self.beliefs = Beliefs(self.desk, books, self.store, loader, chance, principal, [self._believe])
-        self.policy = PolicyKeeper(folders_of(settings), loader, self.store, chance.now, self._adopt, reload=self.reload)
+        self.policy = PolicyKeeper(
+            folders_of(settings), loader, self.store, chance.now, self._adopt, reload=self.reload, behind=lambda: self.beliefs.stale
+        )
         self.hall = Hall.furnished(
             settings,
             self.desk,
@@ -248,7 +251,12 @@ class Service:
             topic = asking.topic
             if topic.access_model != WHITELIST:
                 held = self.books.held(broker=topic.broker, node=topic.node)
-                await seat.owner.set_publishers(topic, writers(asking.publishers, held))
+                try:
+                    await seat.owner.set_publishers(topic, writers(asking.publishers, held))
+                except Unavailable:
+                    raise
+                except ClearinghouseError as error:  # one topic keeps no other from its writers
+                    log.warning("writers_not_set", broker=topic.broker, topic=topic.node, reason=error.message, mend=error.mend)
 
     async def _mend(self, broker: str, node: str) -> None:
         """Make the affiliations at one node what the books say."""

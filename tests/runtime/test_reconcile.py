@@ -10,7 +10,7 @@ from clearinghouse.clearing.request import Place
 from clearinghouse.runtime import Service
 from clearinghouse.runtime.reconcile import difference
 from clearinghouse.storage.store import Event
-from tests.runtime.house import ANN, BEA, EVE, TOPIC, WHITELIST, House, until
+from tests.runtime.house import ANN, BEA, EVE, SETTINGS, TOPIC, WHITELIST, House, until
 from tests.world import NOON, assertion, request, signed
 
 
@@ -115,6 +115,16 @@ async def test_who_published_without_our_leave_does_no_more_and_who_may_does_aga
         assert house.node.affiliation("provider@hub.example") == "publisher"
         [event] = await events(service, "affiliations-repaired")
         assert event.detail["count"] == 2
+
+
+async def test_a_topic_that_is_no_longer_ours_keeps_no_other_from_its_writers(house: House) -> None:
+    house.settings_text += "[[topic]]" + SETTINGS.partition("[[topic]]")[2].replace(TOPIC, "zzz")
+    async with house.open():
+        nodes = house.world.network.broker.nodes
+    nodes[TOPIC].affiliations = {"somebody@else.example": "owner"}
+    nodes["zzz"].affiliations.pop("provider@hub.example")
+    async with house.open():
+        assert nodes["zzz"].affiliation("provider@hub.example") == "publisher"
 
 
 # -- gone ----------------------------------------------------------------------------------------------
