@@ -13,8 +13,8 @@ from clearinghouse.clearing.wire import canonical, read_object, stamp
 from clearinghouse.cli import principals
 from clearinghouse.cli.output import as_json, clean, finish, mark, say
 from clearinghouse.cli.reading import name_of
-from clearinghouse.errors import BadSettings
-from clearinghouse.keynote.principals import is_key
+from clearinghouse.errors import BadSettings, BadSignature
+from clearinghouse.keynote.principals import is_key, short
 from clearinghouse.ledger import audit
 from clearinghouse.ledger.audit import Problem, Report
 from clearinghouse.ledger.book import MAX_LINE_BYTES
@@ -35,6 +35,8 @@ def verify_file(file: str, log_key: str, earlier: Iterable[str], *, json: bool) 
         as_json("log", ok=report.ok, file=name_of(file), **_members(report))
     else:
         _tell(report, [name for name, _ in kept])
+        if any(each.code == BadSignature.code for each in report.problems):
+            say(f"signatures were checked with the key {short(key)}: is it the log's?", indent=2)
     finish(ok=report.ok)
 
 
@@ -104,7 +106,7 @@ def _tell(report: Report, earlier: list[str]) -> None:
         say(mark(good=False), f" {_place(each, earlier)}: {clean(each.text)} ({each.code})")
     if report.ok and report.last is not None:
         erased = f", {report.erased} of them erased," if report.erased else ""
-        extends = f", and extend {len(earlier)} earlier checkpoints" if earlier else ""
+        extends = f", and extend {len(earlier)} earlier checkpoint{'s' * (len(earlier) > 1)}" if earlier else ""
         of_log = f" {report.size} entries of the log of `{clean(report.origin)}`{erased}"
         say(mark(good=True), f"{of_log} are as they were signed at {stamp(report.last.at)}{extends}")
     elif report.last is not None:

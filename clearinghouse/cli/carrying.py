@@ -21,6 +21,7 @@ from clearinghouse.doors.control.client import call
 from clearinghouse.errors import BadSettings
 from clearinghouse.keynote import encoding
 from clearinghouse.keynote.encoding import Encoding
+from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.settings import read_settings
 
 NONCE_BYTES: Final = 16
@@ -39,9 +40,12 @@ class Carrier:
     community: str = ""
 
     def check(self) -> None:
-        """Raise `BadSettings` for options that do not fit together."""
+        """Raise what is wrong with the options, before anybody has read a case for nothing."""
         if self.output is not None and not self.keys:
             raise BadSettings("only what is signed can be carried elsewhere", mend="give a key, `--key FILE`, or leave `-o` out")
+        if self.output is not None and self.output.exists():
+            raise _taken(self.output)
+        self._signers()
 
     def asks(self, do: str, **words: str) -> dict[str, Any]:
         """Return the service's answer to a question of this user."""
@@ -67,8 +71,10 @@ class Carrier:
         now = datetime.now(UTC).replace(microsecond=0)
         audience = self.community or read_settings(self.config).community
         asked = Asked(kind, audience, secrets.token_urlsafe(NONCE_BYTES), now, now + LONGEST_LIFE, body)
-        keys = [reading.private_key(each, self.passphrase_file, allow_demo=self.allow_demo) for each in self.keys]
-        return seal(written(asked), REQUEST, keys)
+        return seal(written(asked), REQUEST, self._signers())
+
+    def _signers(self) -> Sequence[PrivateKey]:
+        return [reading.private_key(each, self.passphrase_file, allow_demo=self.allow_demo) for each in self.keys]
 
     def tell_written(self) -> None:
         """Say what to do with the envelope that was written."""
@@ -76,17 +82,27 @@ class Carrier:
         say(f"signed; hand it in within {minutes} minutes: clearinghouse submit {clean(str(self.output))}")
 
 
+def _taken(path: Path) -> BadSettings:
+    return BadSettings(f"`{clean(str(path))}` exists already", mend="choose another name, it is never overwritten")
+
+
 def _write(path: Path, envelope: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    except FileExistsError:
+        raise _taken(path) from None
     with os.fdopen(descriptor, "wb") as file:
         file.write(envelope + b"\n")
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Go on where a person agrees; end with status 1 where they do not, and refuse to guess where nobody can be asked."""
+def confirm(question: str, *, yes: bool, json: bool = False) -> None:
+    """Go on where a person agrees; end with status 1 where they do not, and refuse to guess where nobody can be asked.
+
+    With *json* nobody can: a question has no place beside the one object.
+    """
     if yes:
         return
-    if not sys.stdin.isatty():
+    if json or not sys.stdin.isatty():
         raise BadSettings("nobody is there who could agree", mend="look at what would be done, then add `--yes`")
     if not typer.confirm(question):
         say("nothing was done")

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from clearinghouse.cli.options import Demo, Json, Passphrase
-from clearinghouse.cli.people import STATUS, DryRun, Keys, Output, Yes
+from clearinghouse.cli.people import LOOKED, STATUS, DryRun, Keys, Output, Yes
 from clearinghouse.cli.serve import DEFAULT_CONFIG, Config
 
 LIST = f"""
 \b
 Examples:
   clearinghouse credentials list
-{STATUS}"""
+{LOOKED}"""
 ADD = f"""
 \b
 Examples:
@@ -30,9 +30,7 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    credentials = typer.Typer(
-        help="List, add and withdraw credentials while the service runs.", no_args_is_help=True, rich_markup_mode=None
-    )
+    credentials = typer.Typer(help="List, add and withdraw credentials while the service runs.", rich_markup_mode=None)
     for page, name, command in ((LIST, "list", list_all), (ADD, "add", add), (WITHDRAW, "withdraw", withdraw)):
         credentials.command(name, epilog=page)(command)
     app.add_typer(credentials, name="credentials")

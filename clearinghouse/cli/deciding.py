@@ -133,7 +133,7 @@ def approve(carrier: Carrier, identity: str, held: timedelta | None, seen: str |
     case, community = _case(carrier, identity, seen)
     if not json:
         listing.summary(case)
-    confirm("approve this?", yes=yes)
+    confirm("approve this?", yes=yes, json=json)
     act = Approve(case["id"], case["shown"], case["subject"], case["topic"], held)
     _decided("approve", replace(carrier, community=community), act, json=json)
 
@@ -221,7 +221,7 @@ def change(command: str, carrier: Carrier, act: Act, *, dry_run: bool, yes: bool
     if not yes:  # with -o nothing is done yet, and there may be no service here
         if carrier.output is None and not json:
             _preview(carrier, act)
-        confirm("do it?", yes=carrier.output is not None)
+        confirm("do it?", yes=carrier.output is not None, json=json)
     _decided(command, carrier, act, json=json)
 
 

@@ -29,7 +29,7 @@ def status(found: Members) -> None:
 def cases(found: Sequence[Members]) -> None:
     """Print one row for each case that waits."""
     if not found:
-        say("nothing waits for anybody")
+        say("nothing waits that you may see")
         return
     rows = [
         (each["id"][:ID_SHOWN], _day(each["opened"]), _minute(each["expires"]), each["subject"], f"{each['operation']} {each['topic']}")
@@ -41,7 +41,7 @@ def cases(found: Sequence[Members]) -> None:
 def grants(found: Sequence[Members]) -> None:
     """Print one row for each grant."""
     if not found:
-        say("there are no grants")
+        say("there are no grants that you may see")
         return
     rows = [
         (each["id"][:ID_SHOWN], _day(each["since"]), _minute(each["ended"] or each["ends"]), each["holder"], _granted(each))

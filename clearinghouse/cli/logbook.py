@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json as json_text
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
@@ -15,6 +15,7 @@ from rich.table import Table
 from clearinghouse.cli.output import as_json, clean, console, finish, raw_bytes, say
 from clearinghouse.cli.replaying import Replays, replay_all, tell_replays
 from clearinghouse.errors import BadSettings
+from clearinghouse.keynote.principals import short
 from clearinghouse.ledger.checkpoint import Checkpoint, Receipt, receipt_bytes
 from clearinghouse.ledger.entry import members
 from clearinghouse.runtime.logbook import Kept, latest, receipt_of, write_export
@@ -39,34 +40,48 @@ def show(config: Path, last: int, *, json: bool) -> None:
         tell_entries(found)
 
 
-def export(config: Path, file: str) -> None:
-    """Write the log to *file*, which must not exist, or to standard output."""
+def export(config: Path, file: str, *, json: bool) -> None:
+    """Write the log to *file*, which must not exist, or to standard output, where nothing else has a place then."""
 
     async def work(write: Callable[[bytes], object]) -> Checkpoint:
         async with read_store(read_settings(config).store.path) as store:
             return await write_export(store, write)
 
     if file == "-":
+        if json:
+            raise BadSettings("the log itself goes to standard output", mend="name a file, or leave `--json` out")
         asyncio.run(work(raw_bytes))
         return
     with fresh(Path(file)) as target:
         last = asyncio.run(work(target.write))
-    say(f"{last.size} entries of the log of `{clean(last.origin)}` are in {clean(file)}", error=True)
+    if json:
+        as_json("log", ok=True, file=file, origin=last.origin, size=last.size)
+    else:
+        say(f"{last.size} entries of the log of `{clean(last.origin)}` are in {clean(file)}", error=True)
 
 
-def prove(config: Path, identity: str, output: Path | None) -> None:
+def prove(config: Path, identity: str, output: Path | None, *, json: bool) -> None:
     """Write the receipt of an entry to *output*, which must not exist, or to standard output."""
+    if not identity:  # the service's own entries are about nothing, and would be found
+        raise BadSettings("`` is no id", mend="give an id that `clearinghouse log show` lists")
+    if json and output is None:
+        raise BadSettings("the receipt itself goes to standard output", mend="give `-o FILE`, or leave `--json` out")
 
     async def work() -> Receipt:
         async with read_store(read_settings(config).store.path) as store:
             return await receipt_of(store, identity)
 
-    raw = receipt_bytes(asyncio.run(work())) + b"\n"
+    receipt = asyncio.run(work())
+    raw = receipt_bytes(receipt) + b"\n"
     if output is None:
         raw_bytes(raw)
         return
     with fresh(output) as target:
         target.write(raw)
+    if json:
+        as_json("log", ok=True, file=str(output), entry=members(receipt.entry))
+    else:
+        say(f"the receipt of entry {receipt.entry.number}, {receipt.entry.kind}, is in {clean(str(output))}", error=True)
 
 
 def replay(config: Path, last: int, *, json: bool) -> None:
@@ -117,12 +132,26 @@ def tell_entries(found: Sequence[Kept]) -> None:
 
 
 def _gist(kept: Kept) -> str:
-    """Return what a record says first: what came of it and why, or that it is erased."""
+    """Return what a record says first, beyond the entry's kind: what came of it, why and by whom; or that it is erased."""
     if kept.record is None:
         return "erased"
     record = json_text.loads(kept.record)
-    told = (record.get(name) for name in ("outcome", "change", "act", "kind", "reason"))
-    return clean(", ".join(dict.fromkeys(each for each in told if isinstance(each, str) and each)))
+    told = [record.get(name) for name in ("outcome", "change", "act", "kind", "reason")]
+    words = [each for each in told if isinstance(each, str) and each not in {"", kept.entry.kind}]
+    return clean(", ".join(dict.fromkeys([*words, *_moved(record), *map(short, _speakers(record))])))
+
+
+def _moved(record: Mapping[str, Any]) -> Sequence[str]:
+    """Return how many assertions a change of policy is about."""
+    detail = record.get("detail")
+    found = detail if isinstance(detail, dict) else {}
+    return [f"{len(found[name])} {name}" for name in ("added", "removed", "refused") if isinstance(found.get(name), list) and found[name]]
+
+
+def _speakers(record: Mapping[str, Any]) -> Sequence[str]:
+    """Return who did it; several keys may have signed together, and of an approval so far the approvers are told."""
+    by = str(record.get("by") or "")
+    return by.split(", ") if by else [str(each["person"]) for each in record.get("approvals", ())]
 
 
 def _told(kept: Kept) -> dict[str, Any]:

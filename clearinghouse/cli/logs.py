@@ -100,7 +100,7 @@ def show(config: Config = DEFAULT_CONFIG, last: Last = 20, json: Json = False) -
     logbook.show(config, last, json=json)
 
 
-def export(file: File, config: Config = DEFAULT_CONFIG) -> None:
+def export(file: File, config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
     """Write the log to a file that anybody can check.
 
     All that checking takes is the log's public key. The export ends with the last checkpoint. A file that
@@ -108,7 +108,7 @@ def export(file: File, config: Config = DEFAULT_CONFIG) -> None:
     """
     from clearinghouse.cli import logbook  # noqa: PLC0415 - as in `serve`
 
-    logbook.export(config, file)
+    logbook.export(config, file, json=json)
 
 
 def verify(file: File, log_key: LogKey, earlier: Earlier = None, json: Json = False) -> None:
@@ -126,6 +126,7 @@ def prove(
     identity: Annotated[str, typer.Argument(metavar="ID", help="A decision's id or the beginning of it, or any entry's id.")],
     config: Config = DEFAULT_CONFIG,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there; never overwrites.")] = None,
+    json: Json = False,
 ) -> None:
     """Write a receipt: proof that an entry is in the log.
 
@@ -133,7 +134,7 @@ def prove(
     """
     from clearinghouse.cli import logbook  # noqa: PLC0415 - as in `serve`
 
-    logbook.prove(config, identity, output)
+    logbook.prove(config, identity, output, json=json)
 
 
 def check_receipt(file: File, log_key: LogKey, json: Json = False) -> None:

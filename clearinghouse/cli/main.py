@@ -73,8 +73,9 @@ class Commands(TyperGroup):
         except (ClearinghouseError, Located) as problem:
             return fail(problem, command=command, json_wanted=json_wanted)
         except typer.TyperException as problem:
-            about = f"clearinghouse {command} --help" if command in self.commands else "clearinghouse --help"
-            error = BadSettings(_lowered(problem.format_message()), mend=f"`{about}` lists what there is")
+            context = getattr(problem, "ctx", None)  # of the innermost command that was named, as `log verify`
+            about = context.command_path if context else "clearinghouse"
+            error = BadSettings(_lowered(problem.format_message()), mend=f"`{about} --help` lists what there is")
             return fail(error, command=command, json_wanted=json_wanted)
         except typer.Abort:
             return _INTERRUPTED
@@ -91,8 +92,9 @@ def _refused(problem: OSError) -> BadSettings:
 
 
 def _lowered(message: str) -> str:
-    """Return a message of the option parser in our form: lower case, no final period."""
-    return (message[:1].lower() + message[1:]).strip().removesuffix(".")
+    """Return a message of the option parser in our form: one line, lower case, no final period."""
+    line = " ".join(message.replace("Value error, ", "").split())
+    return (line[:1].lower() + line[1:]).removesuffix(".")
 
 
 def _tell_version(*, wanted: bool) -> None:

@@ -15,7 +15,11 @@ STATUS = """
 Exit status: 0 done or shown; 1 you said no; 2 refused, with its reason;
 3 the service does not run, or cannot now.
 """
-
+LOOKED = """
+\b
+Exit status: 0 done or shown; 2 refused, with its reason; 3 the service does
+not run, or cannot now.
+"""
 
 STATUS_PAGE = """
 \b
@@ -28,8 +32,9 @@ Exit status: 0 all is well; 1 a broker is away, or decisions were lost;
 """
 
 
-def _page(*examples: str) -> str:
-    return "\n\b\nExamples:\n" + "".join(f"  clearinghouse {each}\n" for each in examples) + STATUS
+def _page(command: str, *examples: str) -> str:
+    status = STATUS if command in {"approve", "revoke"} else LOOKED
+    return "\n\b\nExamples:\n" + "".join(f"  clearinghouse {each}\n" for each in examples) + status
 
 
 Case = Annotated[str, typer.Argument(metavar="CASE", help="The case's id, or as much of its beginning as no other has.")]
@@ -60,7 +65,7 @@ def register(app: typer.Typer) -> None:
         (revoke, ("revoke --grant 77aa0011 --may-ask-again", "revoke --below partner.pub --dry-run")),
         (lift, ("lift", "lift 5e2b8f01")),
     ):
-        app.command(epilog=_page(*examples))(command)
+        app.command(epilog=_page(command.__name__, *examples))(command)
 
 
 def status(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:

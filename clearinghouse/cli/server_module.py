@@ -29,7 +29,8 @@ OPEN: Final = 0o644
 """Everybody may read a program; the server runs as another user than the one who installs it."""
 
 CONFIGURATION: Final = """\
-plugin_paths = {{ "{directory}" }}    -- at the top
+plugin_paths = {{ "{directory}" }}    -- at the top, as the next line
+network_settings = {{ nagle = false }}
 
 Component "pubsub.hub.example" "pubsub"
   admins = {{ "clearinghouse.hub.example" }}

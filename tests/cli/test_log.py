@@ -12,6 +12,7 @@ from rich.console import Console
 from clearinghouse.clearing.people import NoSuchThing
 from clearinghouse.cli.logbook import fresh, tell_entries
 from clearinghouse.errors import BadSettings
+from clearinghouse.keynote.principals import short
 from clearinghouse.ledger.book import NothingSigned
 from clearinghouse.ledger.checkpoint import Receipt, open_receipt, receipt_bytes
 from clearinghouse.ledger.entry import Entry, leaf
@@ -247,9 +248,23 @@ def test_help_is_a_page_with_an_example_and_the_exit_status(run: Command, comman
 def test_the_list_of_commands_tells_each_in_one_line(run: Command) -> None:
     page = run("log", "--help").out
     assert "..." not in page.partition("Commands:")[2]
-    found = run("log")
+
+
+@pytest.mark.parametrize("group", ["log", "credentials"])
+def test_a_group_alone_says_where_its_commands_are_listed(run: Command, group: str) -> None:
+    found = run(group)
     assert (found.status, found.out) == (2, "")
-    assert "missing command" in found.err
+    assert found.err == f"error: missing command\n  `clearinghouse {group} --help` lists what there is\n"
+
+
+def test_what_an_option_of_a_group_lacks_is_said_with_the_page_that_has_it(run: Command, log: Path) -> None:
+    assert "`clearinghouse log verify --help`" in run("log", "verify", log.name).err
+
+
+def test_whoever_gives_another_key_is_asked_whether_it_is_the_logs(run: Command, log: Path) -> None:
+    found = run("log", "verify", log.name, "--log-key", OTHER.principal)
+    assert found.status == 1
+    assert f"  signatures were checked with the key {short(OTHER.principal)}: is it the log's?\n" in found.out
 
 
 def test_errors_are_told_as_json(run: Command, log: Path) -> None:

@@ -165,6 +165,8 @@ def test_the_log_is_exported_once_and_verified(run: Command, house: Path) -> Non
     assert again.status == 2
     assert "`today.log` exists already" in again.err
     assert run("log", "export", "-").out.encode() == (house / "today.log").read_bytes()
+    assert run("log", "export", "other.log", "--json").json["size"] == WRITTEN
+    assert run("log", "export", "-", "--json").json["error"]["code"] == "bad-settings"
 
 
 def test_a_decision_is_proven(run: Command, house: Path) -> None:
@@ -173,6 +175,15 @@ def test_a_decision_is_proven(run: Command, house: Path) -> None:
     told = run("log", "check-receipt", "receipt.json", "--log-key", "log.pub", "--json").json
     assert (told["entry"]["ref"], told["record"]["value"]) == (identity, "allow")
     assert run("log", "prove", identity).out.encode() == (house / "receipt.json").read_bytes()
+    assert run("log", "prove", identity, "-o", "other.json", "--json").json["entry"]["ref"] == identity
+    assert run("log", "prove", identity, "--json").json["error"]["code"] == "bad-settings"
+
+
+@pytest.mark.usefixtures("house")
+def test_nothing_is_proven_for_an_empty_id(run: Command) -> None:
+    found = run("log", "prove", "")
+    assert (found.status, found.out) == (2, "")
+    assert "`` is no id" in found.err
     absent = run("log", "prove", "nothing")
     assert absent.status == 2
     assert "`nothing` names no entry of the log" in absent.err

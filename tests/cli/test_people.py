@@ -98,7 +98,7 @@ def test_how_the_service_is(run: Command, office: SmallOffice, config: Path, wro
 
 def test_nothing_waits(run: Command, service: SmallOffice) -> None:
     service.cases.clear()
-    assert run("pending").out == "nothing waits for anybody\n"
+    assert run("pending").out == "nothing waits that you may see\n"
 
 
 def test_a_case_is_shown_before_it_is_approved(run: Command, service: SmallOffice) -> None:
@@ -115,6 +115,13 @@ def test_a_case_is_shown_before_it_is_approved(run: Command, service: SmallOffic
 def test_nobody_approves_what_they_were_not_asked_about(run: Command, service: SmallOffice) -> None:
     done = run("approve", "3f2a")
     assert (done.status, "nobody is there who could agree" in done.err) == (2, True)
+    assert service.cases[CASE].open
+
+
+def test_a_key_that_cannot_be_used_is_told_before_anybody_reads_the_case(run: Command, service: SmallOffice, desk: Path) -> None:
+    (desk / "ann.key").chmod(0o644)
+    done = run("approve", "3f2a", "--key", "ann.key")
+    assert (done.status, done.out, "chmod 600 ann.key" in done.err) == (2, "", True)
     assert service.cases[CASE].open
 
 
@@ -155,7 +162,8 @@ def test_what_is_signed_elsewhere_is_carried_here(run: Command, service: SmallOf
 
 def test_an_envelope_is_never_written_over_something(run: Command, service: SmallOffice, desk: Path) -> None:  # noqa: ARG001 - it runs
     done = run("approve", "3f2a", "--yes", "--key", "ann.key", "-o", "ann.pub")
-    assert done.status == 2
+    assert (done.status, done.out) == (2, "")
+    assert "error: `ann.pub` exists already\n" in done.err
     assert (desk / "ann.pub").read_text() == ANN.principal + "\n"
 
 
@@ -190,7 +198,7 @@ def test_grants_are_listed_and_ended(run: Command, service: SmallOffice) -> None
     done = run("revoke", "--grant", "77aa00112233ffee", "--yes", "--may-ask-again", "--reason", "left us")
     assert (done.status, "loses" in done.out) == (0, True)
     assert service.held["77aa00112233ffee"].affiliation == "none"
-    assert run("grants").out == "there are no grants\n"
+    assert run("grants").out == "there are no grants that you may see\n"
     assert "(ended: left us)" in run("grants", "--ended").out
 
 

@@ -175,7 +175,7 @@ def test_text_that_is_not_toml_is_told_with_its_line() -> None:
 
 def test_a_file_that_cannot_be_read_is_told_with_its_mend(tmp_path: Path) -> None:
     missing = tmp_path / "clearinghouse.toml"
-    with pytest.raises(BadSettings, match="there is no such file: write one with `clearinghouse init"):
+    with pytest.raises(BadSettings, match="there is no such file: name it with `--config`, or write one with `clearinghouse init"):
         read_settings(missing)
     with pytest.raises(BadSettings, match="cannot be read"):
         read_settings(tmp_path)
