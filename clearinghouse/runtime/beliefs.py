@@ -18,6 +18,7 @@ from clearinghouse.keynote import Admitted
 from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.storage.archive import Archive
+from clearinghouse.storage.changes import Change, CredentialAdded, CredentialWithdrawn, Revoked
 from clearinghouse.storage.holdings import Holdings, Loader
 from clearinghouse.storage.store import AT_RUN_TIME, Store
 
@@ -55,6 +56,25 @@ class Beliefs:
     left_out: dict[str, ClearinghouseError] = field(default_factory=dict)
     _admitted: dict[str, Admitted] = field(default_factory=dict)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _changes: int = 0
+    _believed: int = 0
+
+    def __post_init__(self) -> None:
+        self.books.heard.append(self._hear)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the books have changed, and that is not believed yet: where it failed, whoever follows the folders tries again."""
+        return self._believed < self._changes
+
+    def _hear(self, change: Change) -> None:
+        match change:
+            case Revoked(revocation) if revocation.kind is RevocationKind.HOLDER:
+                pass  # of one platform at one topic, which no query sees
+            case CredentialAdded() | CredentialWithdrawn() | Revoked():
+                self._changes += 1
+            case _:
+                pass
 
     async def follow(self, holdings: Holdings) -> None:
         """Believe what the folders say now; raises `StoreUnavailable`, and then nothing changes."""
@@ -71,11 +91,12 @@ class Beliefs:
         return await asyncio.to_thread(self._believing, self.holdings, self._added(change), self._revoked(change))
 
     async def _adopt(self, holdings: Holdings) -> None:
+        changes = self._changes
         believed = await asyncio.to_thread(self._believing, holdings, self._added(NOTHING), self._revoked(NOTHING))
         before = self.desk.snapshot.version
         # A decision names its snapshot, so that one is kept before any decision is made from it (rule R16).
         await self.store.archive(Archive.of(believed), at=self.chance.now())
-        self.holdings, self.desk.snapshot = holdings, believed.snapshot
+        self.holdings, self.desk.snapshot, self._believed = holdings, believed.snapshot, changes
         self._admitted = {name: each for name, each in self._admitted.items() if name in self.books.credentials}
         self.left_out = {name: each for name, each in self.left_out.items() if name in self.books.credentials}
         if before != believed.snapshot.version:

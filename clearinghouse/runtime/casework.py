@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final, Protocol
 
 from clearinghouse.clearing.approvals import desk_text
-from clearinghouse.clearing.cases import Approval, Case, CaseChange, CaseClosed, CaseState
+from clearinghouse.clearing.cases import Approval, Barred, Case, CaseChange, CaseClosed, CaseState
 from clearinghouse.clearing.consequences import consequences
 from clearinghouse.clearing.decision import Decision, Outcome, refuse
 from clearinghouse.clearing.people import AlreadyApproved, NoSuchThing, NotEntitled, OwnRequest, Ruling, Speaker, WrongCase
@@ -34,6 +34,9 @@ MAX_NAMED: Final = 10
 
 _TRIES: Final = 3
 """Times that an approval is written anew because another of the same case was written first."""
+
+
+ASK: Final = "ask the people who decide about the topic"
 
 
 class NoDesk(Unavailable):
@@ -103,7 +106,7 @@ class Casework:
         async with self._turns.on(found.id):
             case = self._open(found)
             self.rights.require(who, "revoke", of=case.request, thing=case.id)
-            error = Denied("a person has denied it", mend="ask the people who decide about the topic")
+            error = Denied("a person has denied it", mend=ASK)
             decision = self._refused(case, error)
             moved = case.moved(CaseChange.DENY, at=decision.at, by=who.person, why=bounded(reason))
             await self.books.write(Decided(decision), CaseMoved(moved, CaseChange.DENY, decision.at), *also)
@@ -154,7 +157,7 @@ class Casework:
     def _check_new(self, case: Case, approval: Approval) -> None:
         if approval.person in self.rights.people(case.request):
             raise OwnRequest("nobody approves their own request", mend="ask somebody else who may approve it")
-        if any(each.person == approval.person for each in case.approvals):
+        if any(self.rights.approver(each) == approval.person for each in case.approvals):
             raise AlreadyApproved(f"`{escaped(approval.person)}` has approved this already", mend="nothing: it counts")
 
     async def _concluded(self, case: Case) -> Ruling:
@@ -172,6 +175,8 @@ class Casework:
             return Ruling(case, waits_for=self._waits_for(case, asked))
         until = self._until(case)
         credential = await self._signed(case, until)
+        if self.books.barred(case.subject, case.topic) is not None:  # the review, which closes it, may not have come so far
+            return await self._closed(case, self._refused(case, Barred("people have barred this platform from the topic", mend=ASK)))
         decision = self.rights.ruled(replace(case.request, approvals=(credential,)))
         match decision.outcome:
             case Outcome.UNANSWERED:

@@ -6,12 +6,12 @@ answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Final
 
-from clearinghouse.clearing.cases import Grant, Revocation, RevocationKind
+from clearinghouse.clearing.cases import CaseChange, CaseState, Grant, Revocation, RevocationKind
 from clearinghouse.clearing.people import Changed, KeptCredential, Party, Speaker
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.soundness import Reason
@@ -29,7 +29,7 @@ from clearinghouse.runtime.judging import REVOKED, Lost
 from clearinghouse.runtime.losses import Compared, Comparison
 from clearinghouse.runtime.questions import SUBSCRIBE
 from clearinghouse.runtime.rights import Rights, needs_signature
-from clearinghouse.storage.changes import Change, CredentialAdded, CredentialWithdrawn, Revoked
+from clearinghouse.storage.changes import CaseMoved, Change, CredentialAdded, CredentialWithdrawn, Revoked
 from clearinghouse.storage.store import AT_RUN_TIME
 
 MAX_CREDENTIALS: Final = 10_000
@@ -87,12 +87,15 @@ class Governing:
         self.rights.require(who, "revoke", of=grant.request, thing=grant.id)
         if grant.ended is not None:
             raise no_such("active grant", identity)
+        if not may_ask_again:
+            self._require_elsewhere(who, grant)
         now, why = self.rights.chance.now(), Reason(REVOKED, bounded(reason) or "a person has ended it")
         ending = [grant] if may_ask_again else self.books.held(broker=grant.broker, node=grant.topic, jid=grant.holder)
         affiliation = "none" if may_ask_again else "outcast"
         changes = list(endings(self.books, [(each, Lost(why, affiliation)) for each in ending], at=now, by=who.person))
         if not may_ask_again:
-            changes.append(Revoked(self._revocation(RevocationKind.HOLDER, f"{grant.holder} {grant.topic}", who, reason, now)))
+            revocation = self._revocation(RevocationKind.HOLDER, f"{grant.holder} {grant.topic}", who, reason, now)
+            changes += [Revoked(revocation), *self._disapproved(revocation, changes)]
         await self.books.write(*changes, *also)
         return Changed(tuple(each.id for each in ending), tuple(_ended(each, why) for each in ending), (), True, self._version)  # noqa: FBT003
 
@@ -112,6 +115,8 @@ class Governing:
         found = self._name(kind, name)
         self._require(who, kind, found)
         if any(each.kind is kind and each.name == found and each.lifted is None for each in self.books.revocations.values()):
+            if self.beliefs.stale and not dry_run:  # it is written down already, and does not count yet
+                await self.beliefs.refresh()
             return Changed((found,), (), (), not dry_run, self._version)
         revocation = self._revocation(kind, found, who, reason, self.rights.chance.now())
         if kind is RevocationKind.HOLDER:
@@ -147,9 +152,18 @@ class Governing:
             if each.open and (each.subject, each.topic) == (jid, node)
         ]
         if not dry_run:
-            ends = endings(self.books, [(each, Lost(why, "outcast")) for each in held], at=revocation.at, by=revocation.by)
-            await self.books.write(Revoked(revocation), *ends, *also)
+            ends = list(endings(self.books, [(each, Lost(why, "outcast")) for each in held], at=revocation.at, by=revocation.by))
+            await self.books.write(Revoked(revocation), *ends, *self._disapproved(revocation, ends), *also)
         return Changed((revocation.name,), tuple(losing), (), not dry_run, self._version)
+
+    def _disapproved(self, bar: Revocation, done: Iterable[Change]) -> Iterator[Change]:
+        """Yield the end of every approval of whom the *bar* names, but for what is *done*: none comes back when it is lifted."""
+        moved = {each.case.id for each in done if isinstance(each, CaseMoved)}
+        jid, _, node = bar.name.partition(" ")
+        why = bar.reason or "people have barred this platform"
+        for case in self.books.cases.values():
+            if case.state is CaseState.APPROVED and (case.subject, case.topic) == (jid, node) and case.id not in moved:
+                yield CaseMoved(case.moved(CaseChange.WITHDRAW, at=bar.at, by=bar.by, why=why), CaseChange.WITHDRAW, bar.at)
 
     # -- credentials
 
@@ -209,17 +223,27 @@ class Governing:
             self.check_administers(who)
             self.rights.require(who, "administer", thing=name)
             return
-        self.rights.require(who, "revoke", of=self.about(name))
+        for each in self._abouts(name):
+            self.rights.require(who, "revoke", of=each)
+
+    def _require_elsewhere(self, who: Speaker, grant: Grant) -> None:
+        """The bar on a holder holds wherever a node has the name: whoever sets it must be entitled there as well (rule R10)."""
+        for each in self._abouts(f"{grant.holder} {grant.topic}"):
+            if each.observed.get("broker") != grant.broker:
+                self.rights.require(who, "revoke", of=each)
 
     def about(self, name: str) -> Request:
         """Return a request that the bar *name*, ``jid topic``, is about: one that was granted, or else one that there might be."""
+        return self._abouts(name)[0]
+
+    def _abouts(self, name: str) -> Sequence[Request]:
+        """Return such a request for each broker that has the topic; for a topic that nobody has, one without a broker."""
         jid, _, node = name.partition(" ")
-        held = next(iter(self.books.held(jid=jid, node=node)), None)
-        if held is not None:
-            return held.request
-        place = self.comparison.place_of(node)
-        seen = {"jid": jid, "topic": node, **({"broker": place[0], "vouched_by": place[1]} if place else {})}
-        return Request("", SUBSCRIBE, Door.BROKER, (f"xmpp:{jid}",), observed=seen)
+        seen = {"jid": jid, "topic": node}
+        found = {each.broker: each.request for each in self.books.held(jid=jid, node=node)}
+        for broker, voucher in self.comparison.places_of(node):
+            found.setdefault(broker, _might_be(seen | {"broker": broker, "vouched_by": voucher}))
+        return tuple(found.values()) or (_might_be(seen),)
 
     def _name(self, kind: RevocationKind, name: str) -> str:
         """Return *name* as it is kept; raises `MalformedRequest` for what cannot be revoked."""
@@ -237,6 +261,7 @@ class Governing:
                 found = from_octets(normalise(to_octets(name)))
                 if found == POLICY:
                     raise MalformedRequest("`POLICY` cannot be revoked", mend="take the policies away that are not to count")
+                _check_spelling(found)
                 return found
 
     def _credential(self, name: str) -> str:
@@ -269,6 +294,20 @@ class Governing:
     @property
     def _version(self) -> str:
         return self.rights.desk.snapshot.version
+
+
+_SPELLINGS: Final = (("xmpp:", Kind.JID), ("xmpp-member:", Kind.DOMAIN))
+
+
+def _check_spelling(name: str) -> None:
+    """Refuse an address in another spelling than doors give it: it would be called revoked, and nobody asks with it."""
+    for prefix, kind in _SPELLINGS:
+        if name.startswith(prefix) and not is_canonical(kind, name.removeprefix(prefix)):
+            raise MalformedRequest(f"`{escaped(name)}` is no {kind} in normal form", mend="write it in lower case, without a resource")
+
+
+def _might_be(seen: Mapping[str, str]) -> Request:
+    return Request("", SUBSCRIBE, Door.BROKER, (f"xmpp:{seen['jid']}",), observed=seen)
 
 
 def _ended(grant: Grant, why: Reason) -> Party:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
@@ -68,9 +68,9 @@ class Comparison:
             await self._breathe()
         return Compared(tuple(losing), tuple(winning), max(0, len(pairs) - self.most_pairs))
 
-    def place_of(self, node: str) -> tuple[str, str] | None:
-        """Return the broker of *node*, and the host on whose word names rest there; ``None`` for no topic of ours (rule R10)."""
-        return next(((broker, asking.voucher) for (broker, name), asking in self.askings.items() if name == node), None)
+    def places_of(self, node: str) -> Sequence[tuple[str, str]]:
+        """Return each broker with a topic *node* of ours, and the host on whose word names rest there (rule R10)."""
+        return [(broker, asking.voucher) for (broker, name), asking in self.askings.items() if name == node]
 
     def _judge(self, snapshot: Snapshot) -> Judge:
         return Judge(self.books, replace(self.rights, desk=replace(self.rights.desk, snapshot=snapshot)))

@@ -29,7 +29,7 @@ from clearinghouse.runtime.petitions import Petitions
 from clearinghouse.runtime.questions import Asking
 from clearinghouse.runtime.review import SLICE_SECONDS, Review
 from clearinghouse.runtime.rights import Rights
-from clearinghouse.runtime.speakers import guises, requester_people
+from clearinghouse.runtime.speakers import approver, guises, requester_people
 from clearinghouse.settings import Settings
 
 MAX_LISTED: Final = 1_000
@@ -67,7 +67,7 @@ class Hall:
         *overturn* is told that the end of a grant is owed to its broker, *behind* at which broker something else was
         left undone.  The review is woken by `Beliefs` and by what the books hear; somebody has to run it.
         """
-        rights = Rights(desk, chance, partial(requester_people, settings), partial(guises, settings))
+        rights = Rights(desk, chance, partial(requester_people, settings), partial(guises, settings), partial(approver, settings))
         carrier = Carrier(desk, books, chance, behind)
         casework = Casework(books, rights, carrier, settings.desk.approval_period, signer)
         governing = Governing(books, rights, beliefs, Comparison(books, rights, askings, settings.platforms))

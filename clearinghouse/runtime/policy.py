@@ -53,7 +53,8 @@ def folders_of(settings: Settings) -> Folders:
 class PolicyKeeper:
     """Keeps ``holdings`` what the folders say; ``adopt`` makes them count, and returns the version that decisions name then.
 
-    It archives what is new first, so that every decision names a snapshot which can be looked at again.
+    It archives what is new first, so that every decision names a snapshot which can be looked at again.  ``behind``
+    says that something else than the folders has still to be believed.
     """
 
     folders: Folders
@@ -63,6 +64,7 @@ class PolicyKeeper:
     adopt: Callable[[Holdings], Awaitable[str]]
     holdings: Holdings = field(default_factory=Holdings)
     reload: asyncio.Event = field(default_factory=asyncio.Event)
+    behind: Callable[[], bool] = lambda: False
     _seen: Look = ()
     _version: str = ""
 
@@ -84,7 +86,7 @@ class PolicyKeeper:
         try:
             look = await asyncio.to_thread(self.folders.look)
             looked = clock()
-            if always or look != self._seen:
+            if always or self.behind() or look != self._seen:
                 await self._adopt(await self._settled(look))
         except _ONE_LOOK as error:
             reason, mend = _said(error)

@@ -43,13 +43,15 @@ class _Silent(SenderBudgets):
 class Rights:
     """Asks the engine what people may do.
 
-    ``people`` gives the persons behind a request, ``guises`` everybody as whom each person may come (see `speakers`).
+    ``people`` gives the persons behind a request, ``guises`` everybody as whom each person may come, ``approver``
+    the name that who gave an approval has today (see `speakers`).
     """
 
     desk: Desk
     chance: Chance
     people: Callable[[Request], frozenset[str]]
     guises: Callable[[str], Iterable[Speaker]] = lambda _: ()
+    approver: Callable[[Approval], str] = lambda approval: approval.person
 
     def ruled(self, request: Request, *, explained: bool = True) -> Decision:
         """Rule on *request* for ourselves: at nobody's expense, with nothing recorded; a refusal says why only if *explained*."""
@@ -106,7 +108,7 @@ class Rights:
 
     def approved(self, case: Case, approvals: Sequence[Approval]) -> tuple[Decision | None, tuple[Approval, ...]]:
         """Return what the `approve` query says to all *approvals* that count, and these; ``None`` where none counts."""
-        counting = counted(case, approvals, self.people(case.request))
+        counting = counted(case, (replace(each, person=self.approver(each)) for each in approvals), self.people(case.request))
         if not counting:
             return None, ()
         return self.ruled(approve_request(case, counting, self.chance.new_id()), explained=False), counting

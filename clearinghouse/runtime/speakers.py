@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from clearinghouse.clearing.cases import Approval
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.request import LOCAL_USER, Request
 from clearinghouse.clearing.vocabulary import Door, domain_of
@@ -35,10 +36,17 @@ def speakers_of(settings: Settings, principals: Iterable[str], *, envelope: byte
 
 
 def together(speakers: Iterable[Speaker]) -> Speaker:
-    """Return all *speakers* of one envelope as one, for what is no approval: the query counts their keys."""
+    """Return all *speakers* of one envelope as one, for what is no approval: the query counts one key of each, as of an approval."""
     every = tuple(speakers)
-    keys = tuple(key for each in every for key in each.principals)
+    keys = tuple(each.principals[0] for each in every)
     return Speaker(", ".join(each.person for each in every), keys, Door.ENVELOPE, envelope=every[0].envelope)
+
+
+def approver(settings: Settings, approval: Approval) -> str:
+    """Return the person who gave *approval* by the settings of today, which may name them otherwise than then (rule R3)."""
+    names = (person_named(settings, each) for each in approval.principals if not each.startswith(_MEMBER))
+    known = {each.name for each in settings.person}
+    return next((name for name in names if name in known), approval.person)
 
 
 def requester_people(settings: Settings, request: Request) -> frozenset[str]:

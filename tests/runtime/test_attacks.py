@@ -1,0 +1,168 @@
+"""What somebody would try who wants more than policy gives, or to keep what was taken away: each is refused (R3, R10, R15, R22)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pytest
+
+from clearinghouse.clearing.cases import RevocationKind
+from clearinghouse.clearing.decision import Outcome
+from clearinghouse.clearing.enforcement import ApproveSubscription
+from clearinghouse.clearing.people import AlreadyApproved, NeedsSignature, NotEntitled
+from clearinghouse.errors import MalformedRequest, StoreUnavailable
+from clearinghouse.runtime.questions import Asking
+from clearinghouse.runtime.reconcile import LEFT
+from clearinghouse.storage.archive import Archive
+from clearinghouse.storage.changes import EndCarriedOut, GrantEnded
+from clearinghouse.storage.memory import MemoryStore
+from tests.runtime.chamber import ANN, ANYTHING, OP, PERSONS, Chamber, chat, settings_of, signer
+from tests.runtime.test_envelopes import envelope
+from tests.world import BROKER, INCIDENTS, assertion, key, signed, who
+
+ROOTS = signer("root-a", "root-b")
+KINDS = RevocationKind
+BAR = f"{ANN} {INCIDENTS}"
+
+
+@pytest.fixture
+async def chamber() -> Chamber:
+    return await Chamber().open()
+
+
+# -- bars (R10): one node's name at two brokers
+
+
+ELSEWHERE = "pubsub.other.example"
+
+
+@pytest.fixture
+async def twice(chamber: Chamber) -> Chamber:
+    """Both brokers have a topic of the same name, each on the word of its own host."""
+    comparison = chamber.office.governing.comparison
+    there = Asking(replace(comparison.askings[BROKER, INCIDENTS].topic, broker=ELSEWHERE), "other.example")
+    comparison.askings = {**comparison.askings, (ELSEWHERE, INCIDENTS): there}
+    return chamber
+
+
+async def test_on_the_word_of_one_host_nobody_is_barred_at_another(twice: Chamber) -> None:
+    """A bar holds wherever a node has the name, so whoever sets it must be known at all of them."""
+    grant = await twice.holding()
+    for attempt in (
+        twice.office.revoke(chat(), KINDS.HOLDER, BAR),
+        twice.office.end_grant(chat(), grant.id),
+    ):
+        with pytest.raises(NeedsSignature):
+            await attempt
+    assert twice.books.barred(ANN, INCIDENTS) is None
+    assert twice.books.held() == [grant]
+
+
+async def test_on_the_word_of_one_host_no_bar_of_another_is_lifted(twice: Chamber) -> None:
+    bar = (await twice.office.revoke(signer("op"), KINDS.HOLDER, BAR)) and next(iter(twice.books.revocations))
+    with pytest.raises(NeedsSignature):
+        await twice.office.lift(chat(), bar)
+    assert twice.books.barred(ANN, INCIDENTS) is not None
+
+
+async def test_a_grant_at_one_of_two_brokers_still_ends_on_its_hosts_word(twice: Chamber) -> None:
+    grant = await twice.holding()
+    await twice.office.end_grant(chat(), grant.id, may_ask_again=True)
+    assert twice.books.held() == []
+
+
+# -- bars and approvals: whichever comes first
+
+
+async def test_who_is_barred_is_not_approved_before_the_review_has_looked(chamber: Chamber) -> None:
+    case = await chamber.waiting()
+    await chamber.office.revoke(chat(), KINDS.HOLDER, BAR)
+    ruling = await chamber.office.approve(signer("op"), case.id)
+    assert ruling.decision is not None
+    assert (ruling.decision.outcome, ruling.decision.reason.code) == (Outcome.REFUSED, "revoked")
+    assert not any(isinstance(each, ApproveSubscription) for each in chamber.broker.told)
+    assert chamber.books.held() == []
+
+
+async def test_what_was_approved_before_a_bar_does_not_come_back_when_it_is_lifted(chamber: Chamber) -> None:
+    """The holder had left: there was no grant to end, and the approval stood."""
+    grant = await chamber.holding()
+    await chamber.books.write(GrantEnded(replace(grant, ended=chamber.now, why=LEFT)), EndCarriedOut((grant.id,), chamber.now))
+    await chamber.office.revoke(chat(), KINDS.HOLDER, BAR)
+    await chamber.office.lift(chat(), next(iter(chamber.books.revocations)))
+    assert (await chamber.asks()).outcome is Outcome.PENDING
+
+
+# -- revocations that are written while nothing else can be
+
+
+@dataclass
+class Narrow(MemoryStore):
+    """A disk on which a revocation finds room, and the snapshot that follows from it does not."""
+
+    full: bool = False
+
+    async def archive(self, archive: Archive, *, at: datetime) -> None:
+        if self.full:
+            raise StoreUnavailable("the disk is full", mend="make room")
+        await super().archive(archive, at=at)
+
+
+async def test_a_revocation_that_could_not_be_believed_is_not_called_done_until_it_is() -> None:
+    store = Narrow()
+    chamber = await Chamber(store).open()
+    store.full = True
+    with pytest.raises(StoreUnavailable):
+        await chamber.office.revoke(ROOTS, KINDS.PRINCIPAL, who("hub"))
+    with pytest.raises(StoreUnavailable):
+        await chamber.office.revoke(ROOTS, KINDS.PRINCIPAL, who("hub"))
+    assert chamber.beliefs.stale
+    store.full = False
+    assert (await chamber.office.revoke(ROOTS, KINDS.PRINCIPAL, who("hub"))).done
+    assert (await chamber.asks()).outcome is Outcome.REFUSED
+    assert not chamber.beliefs.stale
+
+
+# -- persons, who count once
+
+
+async def test_one_person_with_two_keys_does_not_administer_where_two_have_to() -> None:
+    roots = ({"name": "root", "keys": (key("root-a").principal, key("root-b").principal)},)
+    chamber = await Chamber(settings=settings_of(person=roots)).open()
+    with pytest.raises(NotEntitled):
+        await chamber.office.submit(envelope("revoke", {"what": "principal", "name": who("hub")}, "root-a", "root-b"))
+    assert not chamber.books.revocations
+
+
+async def test_a_chats_user_is_one_of_two_though_its_domain_is_a_principal_too() -> None:
+    """Two owners have licensed one deputy: "two asked in person" is what keeps the deputy from deciding alone (R13)."""
+    chamber = await Chamber().open()
+    in_person = f'operation == "approve" && topic == "restricted" && {ANYTHING} && _ACTION_AUTHORIZERS ~= "^[^,]+,.+$"'
+    chamber.policies = [each for each in chamber.policies if b"restricted" not in each[1] or each[0] != "people"]
+    chamber.policies.append(("people", assertion("POLICY", "2-of({root-a}, {root-b})", in_person)))
+    chamber.credentials += [signed(each, f"xmpp:{OP}", f'operation == "approve" && {ANYTHING}') for each in ("root-a", "root-b")]
+    await chamber.believe()
+    case = await chamber.waiting(to="restricted")
+    assert (await chamber.office.approve(chat(), case.id)).decision is None
+
+
+async def test_a_person_who_is_named_otherwise_after_a_restart_still_counts_once(chamber: Chamber) -> None:
+    """R3: whose an approval is follows from its principal and the settings of today."""
+    case = await chamber.waiting(to="restricted")
+    await chamber.office.approve(signer("deputy"), case.id)
+    renamed = tuple({**each, "name": "vice"} if each["name"] == "deputy" else each for each in PERSONS)
+    chamber.settings = settings_of(person=renamed)
+    after = await chamber.restarted()
+    with pytest.raises(AlreadyApproved):
+        await after.office.approve(replace(signer("deputy-2"), person="vice"), case.id)
+
+
+# -- names
+
+
+@pytest.mark.parametrize("name", ["xmpp:Ann@A.example", "xmpp:ann@a.example/home", "xmpp-member:A.example", "xmpp:\uff41nn@a.example"])
+async def test_a_name_in_a_spelling_that_nobody_asks_with_is_not_called_revoked(chamber: Chamber, name: str) -> None:
+    with pytest.raises(MalformedRequest):
+        await chamber.office.revoke(ROOTS, KINDS.PRINCIPAL, name)
+    assert not chamber.books.revocations
