@@ -1,8 +1,11 @@
-"""Order and choice of the tests; fixtures live beside the tests that use them."""
+"""Order and choice of the tests, and the one fixture that every test has; the others live beside the tests that use them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
 from hypothesis import settings
 
 # Speed is measured by the benchmarks; here a slow machine must not turn into a failed property.
@@ -10,6 +13,13 @@ settings.register_profile("clearinghouse", deadline=None, print_blob=True)
 settings.load_profile("clearinghouse")
 
 _LEFT_OUT = pytest.StashKey[int]()
+
+
+@pytest.fixture(autouse=True)
+def lines_go_where_they_went_before() -> Iterator[None]:
+    """Undo what a test that runs a whole program has said of its log lines."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
