@@ -51,11 +51,16 @@ class Effects:
     memory: Memory
 
     def holds(self, ruled: Ruled) -> bool:
-        """Say whether a decision is what would be decided now: same policy, same facts, no date passed (rule R20)."""
+        """Say whether a decision is what would be decided now: same policy, same facts, no date passed (rule R20).
+
+        What it granted must not be over: people may have ended it, or have barred its holder, which no policy knows of.
+        """
         decision, place = ruled.decision, ruled.decision.request.place
         now = max(self.chance.now(), self.store.highest_time or decision.at)
         asking = None if place is None else self.askings.get((place.broker, place.node))
         if asking is None or not agrees(ruled, asking, self.desk.community) or decision.outcome is Outcome.UNANSWERED:
+            return False
+        if decision.outcome is Outcome.GRANTED and self.books.overruled(decision.id, decision.request):
             return False
         lasting = all(now < end for end in (decision.ends, ruled.stable_until) if end is not None)
         return lasting and decision.version == self.desk.snapshot.version

@@ -108,9 +108,10 @@ class LogKeeper:
             log.debug("log_signed", size=size)
             return self._last
 
-    async def receipt(self, identity: str) -> bytes:
+    async def receipt(self, identity: str, *, opened: bool = True) -> bytes:
         """Return a receipt for the entry of the decision with this id, under a checkpoint that covers it.
 
+        Unless it is *opened*, it proves that there is such an entry, and does not tell the record (rule R22).
         Raises what `sign` raises, and `NoSuchThing`.
         """
         kept = await self.store.entry_of(identity)
@@ -121,7 +122,7 @@ class LogKeeper:
             raise NoSuchThing("no such entry in the log", mend="ask with the id of a decision")
         hashes = await self.store.leaf_hashes(signed.size)
         proof = await asyncio.to_thread(_path, hashes, kept.entry.number, signed.size)
-        return receipt_bytes(Receipt(kept.entry, proof, signed.sealed, opening_of(kept)))
+        return receipt_bytes(Receipt(kept.entry, proof, signed.sealed, opening_of(kept) if opened else None))
 
     async def _tried(self) -> None:
         try:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import ClassVar, Final
 
 import structlog
 
-from clearinghouse.clearing.decision import Decision, Outcome
+from clearinghouse.clearing.decision import Decision, Outcome, refuse
 from clearinghouse.clearing.enforcement import WHITELIST
 from clearinghouse.clearing.people import Office, Speaker
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.vocabulary import LOWEST, Door
-from clearinghouse.errors import ClearinghouseError, Unavailable
+from clearinghouse.errors import ClearinghouseError, PeerError, Unavailable
 from clearinghouse.grid.reception import MAX_PAGE, PlatformAnswered, PlatformAsked, TopicPage, place_of
 from clearinghouse.grid.topics import Subscriber, Topic
 from clearinghouse.runtime.books import Books
@@ -47,6 +47,12 @@ MAX_LOOKERS: Final = 1_000
 
 DISCOVER: Final = "discover"
 CREATE: Final = "create"
+
+
+class NoSuchTopic(PeerError):
+    """The topic is not ours, or not to be had by asking us; only the log says so (rule R22)."""
+
+    code: ClassVar[str] = "no-such-topic"
 
 
 @dataclass(slots=True)
@@ -89,9 +95,11 @@ class FrontDesk:
         self.rates.take(asked.asker.bare, asked.asker.domain)
         asking = self._asking(asked)
         if asking is None:
-            return self._unknown()
-        decision = await self._decided(replace(asked, vouched_by=self.voucher), asking)
-        receipt = await self.logkeeper.receipt(decision.id) if asked.receipt else b""
+            decision = await self._unknown(asked)
+        else:
+            decision = await self._decided(replace(asked, vouched_by=self.voucher), asking)
+        granted = decision.outcome is Outcome.GRANTED  # the record says why not, and what policy saw of the topic
+        receipt = await self.logkeeper.receipt(decision.id, opened=granted) if asked.receipt else b""
         return _told(decision, receipt)
 
     async def topics_for(self, asker: Subscriber, *, after: str = "", before: str | None = None, limit: int = MAX_PAGE) -> TopicPage:
@@ -136,9 +144,15 @@ class FrontDesk:
             return known if asked.operation not in READERS or known.topic.access_model == WHITELIST else None
         return Asking(Topic(asked.broker, asked.topic, asked.payload_type, asked.title), self.voucher)
 
-    def _unknown(self) -> PlatformAnswered:
-        """Answer as to somebody who may not: nobody learns here what there is."""
-        return PlatformAnswered(self.chance.new_id(), Outcome.REFUSED.value, LOWEST, NOT_GRANTED)
+    async def _unknown(self, asked: PlatformAsked) -> Decision:
+        """Refuse on the record as somebody who may not: nobody learns here, or from a receipt, what there is."""
+        asking = Asking(Topic(asked.broker, asked.topic, asked.payload_type, asked.title), self.voucher)
+        request = replace(platform_request(asked, asking, self.chance.new_id()), place=None)
+        error = NoSuchTopic("no topic of ours that could be asked for in this way", mend="ask about one that there is")
+        version, now = self.bench.desk.snapshot.version, self.chance.now()
+        decision = refuse(self.chance.new_id(), request, error, value=LOWEST, version=version, now=now)
+        await self.bench.desk.ledger.record(decision)
+        return decision
 
     async def _decided(self, asked: PlatformAsked, asking: Asking) -> Decision:
         request = platform_request(asked, asking, self.chance.new_id())

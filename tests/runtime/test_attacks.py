@@ -11,15 +11,21 @@ from clearinghouse.clearing.cases import RevocationKind
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.enforcement import ApproveSubscription
 from clearinghouse.clearing.people import AlreadyApproved, NeedsSignature, NotEntitled
+from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.errors import MalformedRequest, StoreUnavailable
+from clearinghouse.grid.reception import PlatformAsked
+from clearinghouse.grid.topics import SubscriptionAsked
+from clearinghouse.ledger.checkpoint import open_receipt
 from clearinghouse.runtime.questions import Asking
 from clearinghouse.runtime.reconcile import LEFT
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import EndCarriedOut, GrantEnded
 from clearinghouse.storage.memory import MemoryStore
+from clearinghouse.storage.store import Effect
 from tests.runtime.chamber import ANN, ANYTHING, OP, PERSONS, Chamber, chat, settings_of, signer
+from tests.runtime.house import EVE, TOPIC, House, until
 from tests.runtime.test_envelopes import envelope
-from tests.world import BROKER, INCIDENTS, assertion, key, signed, who
+from tests.world import BROKER, INCIDENTS, IODEF, assertion, key, signed, who
 
 ROOTS = signer("root-a", "root-b")
 KINDS = RevocationKind
@@ -60,7 +66,8 @@ async def test_on_the_word_of_one_host_nobody_is_barred_at_another(twice: Chambe
 
 
 async def test_on_the_word_of_one_host_no_bar_of_another_is_lifted(twice: Chamber) -> None:
-    bar = (await twice.office.revoke(signer("op"), KINDS.HOLDER, BAR)) and next(iter(twice.books.revocations))
+    await twice.office.revoke(signer("op"), KINDS.HOLDER, BAR)
+    (bar,) = twice.books.revocations
     with pytest.raises(NeedsSignature):
         await twice.office.lift(chat(), bar)
     assert twice.books.barred(ANN, INCIDENTS) is not None
@@ -92,6 +99,23 @@ async def test_what_was_approved_before_a_bar_does_not_come_back_when_it_is_lift
     await chamber.office.revoke(chat(), KINDS.HOLDER, BAR)
     await chamber.office.lift(chat(), next(iter(chamber.books.revocations)))
     assert (await chamber.asks()).outcome is Outcome.PENDING
+
+
+async def test_what_a_broker_was_not_told_yet_is_not_told_after_a_bar(house: House) -> None:
+    """Subscribed first and cut off then, a barred platform would have what was published between."""
+    async with house.open() as service:
+        house.line.lose()
+        async with house.platform(ANN) as ann:
+            assert await ann.subscribe(TOPIC) == "pending"
+            service.intake.ask(SubscriptionAsked(BROKER, TOPIC, read_subscriber(ANN)))
+            await until(lambda: not service.intake.in_hand)
+            (grant,) = service.books.held()
+            await service.hall.office.end_grant(house.op, grant.id)
+            house.line.join()
+            await until(lambda: not service.books.owed_ends() and house.node.affiliation(ANN) == "outcast")
+        recorded = await service.store.decision(grant.id)
+        assert recorded is not None
+        assert recorded.effect is Effect.DROPPED
 
 
 # -- revocations that are written while nothing else can be
@@ -156,6 +180,22 @@ async def test_a_person_who_is_named_otherwise_after_a_restart_still_counts_once
     after = await chamber.restarted()
     with pytest.raises(AlreadyApproved):
         await after.office.approve(replace(signer("deputy-2"), person="vice"), case.id)
+
+
+# -- strangers
+
+
+async def test_a_receipt_does_not_tell_a_stranger_what_there_is(house: House) -> None:
+    """R22: about a topic that is there, and about one that is not, a refused platform has as much in its hands."""
+    async with house.open() as service:
+        there, nowhere, taken = [
+            await service.doors[0].platform_asked(PlatformAsked(operation, BROKER, topic, read_subscriber(EVE), IODEF * made, receipt=True))
+            for operation, topic, made in (("publish", TOPIC, 0), ("publish", "nowhere", 0), ("create", TOPIC, 1))
+        ]
+    for each in (there, nowhere, taken):
+        assert (each.outcome, each.reason) == ("refused", "not-granted")
+        receipt, _ = open_receipt(each.receipt, key("log").principal)
+        assert (receipt.entry.ref, receipt.opening) == (each.id, None)
 
 
 # -- names
