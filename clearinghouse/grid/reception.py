@@ -81,6 +81,9 @@ class Reception(Protocol):
     def person(self, jid: str) -> Speaker | None:
         """Return the person of the settings with the bare JID *jid*, or ``None`` for a stranger."""
 
+    def paced(self, asker: Subscriber) -> None:
+        """Count an envelope that *asker* brings, whose signatures cost us up to 40 ms; raises `RateLimited`."""
+
     async def platform_asked(self, asked: PlatformAsked) -> PlatformAnswered:
         """Rule on what a platform asks, and carry it out.
 

@@ -170,6 +170,7 @@ class Governing:
     async def add_credential(self, who: Speaker, raw: bytes, *, dry_run: bool, also: Sequence[Change] = ()) -> Changed:
         """Add a credential; raises `HolderError` for one that is not good."""
         self.check_administers(who)
+        self.rights.require(who, "administer")  # strangers never reach admission (rule R21)
         admitted = self.beliefs.admit(raw)
         identity = admitted.name
         self.rights.require(who, "administer", thing=identity)

@@ -90,6 +90,10 @@ class FrontDesk:
         found = self.settings.person_of(f"xmpp:{jid}")
         return None if found is None else Speaker(found.name, (f"xmpp:{jid}",), Door.CHAT, self.voucher)
 
+    def paced(self, asker: Subscriber) -> None:
+        """See `Reception.paced`."""
+        self.rates.take(asker.bare, asker.domain)
+
     async def platform_asked(self, asked: PlatformAsked) -> PlatformAnswered:
         """See `Reception.platform_asked`."""
         self.rates.take(asked.asker.bare, asked.asker.domain)

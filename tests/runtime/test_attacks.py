@@ -11,6 +11,7 @@ from clearinghouse.clearing.cases import RevocationKind
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.enforcement import ApproveSubscription
 from clearinghouse.clearing.people import AlreadyApproved, NeedsSignature, NotEntitled
+from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.errors import MalformedRequest, StoreUnavailable
 from clearinghouse.grid.reception import PlatformAsked
@@ -196,6 +197,24 @@ async def test_a_receipt_does_not_tell_a_stranger_what_there_is(house: House) ->
         assert (each.outcome, each.reason) == ("refused", "not-granted")
         receipt, _ = open_receipt(each.receipt, key("log").principal)
         assert (receipt.entry.ref, receipt.opening) == (each.id, None)
+
+
+async def test_a_stranger_who_signs_has_nothing_admitted(chamber: Chamber) -> None:
+    """R21: what is wrong with the credential is for those to hear who may add one."""
+    for raw in (signed("eve", "mallory", "true"), b"no assertion"):
+        with pytest.raises(NotEntitled):
+            await chamber.office.submit(envelope("credential-add", {"credential": raw.decode()}, "eve"))
+
+
+async def test_envelopes_are_counted_among_what_their_bearer_asks(house: House) -> None:
+    """Whoever brings them need not have signed them, and checking sixteen signatures takes long."""
+    house.settings_text += "\n[rates]\neach_per_second = 1.0\neach_burst = 3.0\n"
+    async with house.open() as service:
+        for _ in range(3):
+            service.doors[0].paced(read_subscriber(EVE))
+        with pytest.raises(RateLimited):
+            service.doors[0].paced(read_subscriber(f"{EVE}/other"))
+        service.doors[0].paced(read_subscriber(ANN))
 
 
 # -- names

@@ -134,6 +134,7 @@ class Counter:
 
     async def envelope(self, reception: Reception, visit: Visit) -> Element:
         """Do what a signed envelope asks for, whoever brings it."""
+        reception.paced(visit.asker)
         match await reception.office.submit(read_envelope(visit.payload)):
             case Ruling() as ruling:
                 return write_ruling(ruling)

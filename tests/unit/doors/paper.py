@@ -190,10 +190,16 @@ class PaperReception:
     topics: tuple[Topic, ...] = ()
     asked: list[PlatformAsked] = field(default_factory=list)
     failing: Exception | None = None
+    brought: list[Subscriber] = field(default_factory=list)
 
     def person(self, jid: str) -> Speaker | None:
         name = self.people.get(jid)
         return None if name is None else Speaker(name, (f"xmpp:{jid}",), Door.CHAT, vouched_by="example.net")
+
+    def paced(self, asker: Subscriber) -> None:
+        if self.failing is not None:
+            raise self.failing
+        self.brought.append(asker)
 
     async def platform_asked(self, asked: PlatformAsked) -> PlatformAnswered:
         if self.failing is not None:

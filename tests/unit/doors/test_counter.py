@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element, canonicalize, fromstring, tostring
 import pytest
 from structlog.testing import capture_logs
 
+from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.doors.xmpp.counter import REFUSAL_SECONDS
 from clearinghouse.doors.xmpp.crowd import MAX_DOMAIN, MAX_EACH, MAX_TOGETHER, Crowd, TooManyQuestions
@@ -227,6 +228,14 @@ async def test_anybody_may_hand_in_an_envelope_because_its_signature_speaks() ->
     reception_of(counter).office.open(case := case_of("a@b.example"))
     ruling = await counter.ask(STRANGER, "set", write_envelope(b"signed"))
     assert (ruling.tag, ruling.get("case"), ruling.get("outcome")) == (f"{{{CLEARINGHOUSE}}}ruling", case.id, "granted")
+
+
+async def test_who_brings_too_many_envelopes_has_none_of_their_signatures_checked() -> None:
+    counter = house()
+    assert await counter.refused(STRANGER, "set", write_envelope(b"forged")) == ("bad-request", "malformed-request", "")
+    assert [each.full for each in reception_of(counter).brought] == [STRANGER]
+    reception_of(counter).failing = RateLimited("too often", mend="wait")
+    assert await counter.refused(STRANGER, "set", write_envelope(b"forged")) == ("policy-violation", "rate-limited", "")
 
 
 async def test_refused_envelope_is_never_repeated() -> None:
