@@ -51,13 +51,17 @@ class Expired(PeerError):
 
 @dataclass(slots=True)
 class Review:
-    """``overturn`` is told that something is over; the books are heard, so that nothing escapes a review that runs."""
+    """``overturn`` is told that something is over; the books are heard, so that nothing escapes a review that runs.
+
+    ``pause`` is how many seconds pass before what could not be done is tried again.
+    """
 
     books: Books
     judge: Judge
     carrier: Carrier
     casework: Casework
     overturn: Callable[[], None]
+    pause: float = RETRY_SECONDS
     _all: bool = False
     _late: set[str] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,7 +79,7 @@ class Review:
         """Review whenever woken, until cancelled."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_SECONDS if self.casework.stuck else None):
+                async with asyncio.timeout(self.pause):  # something may have got stuck since the last look, which tells nobody
                     await self._wake.wait()
             try:
                 await self.look()
@@ -151,7 +155,7 @@ class Review:
         check_clock(rights.desk.ledger.highest_time, rights.chance.now())
 
     async def _again(self) -> None:
-        await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.sleep(self.pause)
         self.wake()
 
     async def _breathe(self) -> None:

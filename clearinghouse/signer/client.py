@@ -194,7 +194,7 @@ def _operators(told: dict[str, Any]) -> BadSettings:
 
 
 def _away() -> SignerUnavailable:
-    return SignerUnavailable("the process with the key does not answer", mend="try again; it is started by itself")
+    return SignerUnavailable("the process with the key does not answer", mend="nothing: what was approved counts once it is back")
 
 
 # -- how to get one -----------------------------------------------------------------------------------

@@ -14,10 +14,12 @@ from clearinghouse.clearing.clear import ClockBehind
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.enforcement import ApproveSubscription, RefuseSubscription
 from clearinghouse.keynote import admit
+from clearinghouse.signer.inline import InlineSigner
+from clearinghouse.signer.rules import SignerUnavailable
 from clearinghouse.storage.changes import Decided, GrantEnded, Noted, Revoked
 from clearinghouse.storage.store import Effect, Event
 from tests.runtime.chamber import ANN, BEA, CREDENTIALS, LONGEST, Chamber, chat, local, signer
-from tests.world import INCIDENTS, NOON, assertion, signed, who
+from tests.world import INCIDENTS, NOON, assertion, key, signed, who
 
 MINUTE = timedelta(minutes=1)
 UNTIL_DECEMBER = signed("hub", "xmpp-member:a.example", 'domain == "a.example" && jid ~= "@a.example$"', until="20261201")
@@ -319,3 +321,35 @@ async def test_what_old_approvals_grant_anew_ends_with_the_right_of_those_who_ga
     again = await chamber.asks()
     await chamber.review.look()
     assert f"{chamber.books.grants[again.id].ends:%m%d}" == "1125"
+
+
+# -- what could not be concluded ----------------------------------------------------------------------
+
+
+async def test_an_approval_that_the_desk_was_away_for_counts_when_it_is_back(chamber: Chamber) -> None:
+    """Nobody does anything in between: who has approved cannot approve again, and the review was asleep before."""
+    chamber.review.pause = 0.001
+    chamber.hall.casework.signer = Away()
+    running, done = asyncio.create_task(chamber.review.run()), asyncio.Event()
+    chamber.books.heard.append(lambda change: done.set() if isinstance(change, Decided) and change.gives else None)
+    case = await chamber.waiting()
+    await asyncio.sleep(0.05)  # the review is asleep: nothing was stuck when it went
+    with pytest.raises(SignerUnavailable):
+        await chamber.office.approve(chat(), case.id)
+    assert chamber.books.cases[case.id].open
+    chamber.hall.casework.signer = InlineSigner(key("desk"), now=lambda: chamber.now)
+    async with asyncio.timeout(5):
+        await done.wait()
+    running.cancel()
+    assert chamber.books.cases[case.id].state is CaseState.APPROVED
+    assert [each.case for each in chamber.books.grants.values()] == [case.id]
+
+
+class Away:
+    """A desk whose process has died."""
+
+    principal = who("desk")
+
+    async def sign_credential(self, text: bytes) -> bytes:
+        del text
+        raise SignerUnavailable("nobody signs", mend="start it")
