@@ -17,7 +17,8 @@ from clearinghouse.grid.namespaces import CLEARINGHOUSE, COMMANDS
 from clearinghouse.grid.texts import plain
 
 MAX_PASTED_CHARACTERS: Final = 16_384
-"""Characters of one value of a command's form: a pasted credential has at most 8,192 bytes (`keynote.Limits`)."""
+"""Characters of one value of a command's form: a pasted credential has at most 8,192 bytes (`keynote.Limits`), and the
+envelope that adds a usual one some 2,000."""
 
 COMMAND: Final = f"{{{COMMANDS}}}command"
 
@@ -32,6 +33,7 @@ class Command(StrEnum):
     REVOKE = "revoke"
     CREDENTIALS = "credentials"
     ADD_CREDENTIAL = "add-credential"
+    SUBMIT = "submit"
     EXPLAIN = "explain"
 
 
@@ -42,6 +44,7 @@ TITLES: Final[Mapping[Command, str]] = MappingProxyType(
         Command.REVOKE: "Revoke a key, a credential or what was delegated",
         Command.CREDENTIALS: "Credentials: see them, or withdraw one",
         Command.ADD_CREDENTIAL: "Add a credential",
+        Command.SUBMIT: "Hand in what somebody signed",
         Command.EXPLAIN: "Explain a decision",
     }
 )
@@ -75,6 +78,7 @@ class Stage(StrEnum):
     CREDENTIAL = "credential"
     ADDING = "adding"
     GAINS = "gains"
+    SUBMITTING = "submitting"
     EXPLAINING = "explaining"
     DONE = "done"
     CANCELLED = "cancelled"
@@ -87,6 +91,7 @@ FIRST: Final[Mapping[Command, Stage]] = MappingProxyType(
         Command.REVOKE: Stage.REVOKING,
         Command.CREDENTIALS: Stage.CREDENTIALS,
         Command.ADD_CREDENTIAL: Stage.ADDING,
+        Command.SUBMIT: Stage.SUBMITTING,
         Command.EXPLAIN: Stage.EXPLAINING,
     }
 )
@@ -109,6 +114,7 @@ NEXT: Final[Mapping[tuple[Stage, Action], Stage]] = MappingProxyType(
         (Stage.ADDING, Action.NEXT): Stage.GAINS,
         (Stage.GAINS, Action.PREV): Stage.ADDING,
         (Stage.GAINS, Action.COMPLETE): Stage.DONE,
+        (Stage.SUBMITTING, Action.COMPLETE): Stage.DONE,
         (Stage.EXPLAINING, Action.COMPLETE): Stage.DONE,
         **{(stage, Action.CANCEL): Stage.CANCELLED for stage in Stage if stage not in {Stage.DONE, Stage.CANCELLED}},
     }

@@ -147,6 +147,12 @@ def gains(changed: Changed) -> Screen:
     return _preview("Who wins what", "To add the credential, complete the command; else cancel it.", changed)
 
 
+def submitting() -> Screen:
+    """Return the question for an envelope: it speaks for its signers, whoever pastes it here."""
+    field = Field(Kind.LINES, TEXT, "What was signed, all of it", required=True)
+    return Screen("Hand in what somebody signed", "It is done at once, on the word of those who signed it.", (field,))
+
+
 def explaining() -> Screen:
     """Return the question what to explain."""
     field = Field(Kind.LINE, NAME, "Id of a decision, request or grant, or its beginning", required=True)
@@ -161,6 +167,11 @@ def explained(explanation: str) -> Screen:
 def ruled(ruling: Ruling) -> Screen:
     """Return what came of an approval or a denial."""
     return told("Done", ruling_lines(ruling), Note("info", _in_short(ruling)))
+
+
+def submitted(found: Ruling | Changed) -> Screen:
+    """Return what came of an envelope."""
+    return ruled(found) if isinstance(found, Ruling) else changed(found)
 
 
 def changed(found: Changed) -> Screen:

@@ -85,7 +85,7 @@ def _revoked(asked: CommandAsked) -> dict[str, str]:
 def _pasted(asked: CommandAsked) -> dict[str, str]:
     text = asked.lines(TEXT)
     if not text.strip():
-        raise MalformedRequest("nothing was pasted", mend="paste the credential with all of its lines")
+        raise MalformedRequest("nothing was pasted", mend="paste it with all of its lines")
     return {TEXT: _short(text)}
 
 
@@ -121,6 +121,7 @@ TAKE: Final[Mapping[Stage, Callable[[CommandAsked], dict[str, str]]]] = MappingP
         Stage.CREDENTIAL: _nothing,
         Stage.ADDING: _pasted,
         Stage.GAINS: _nothing,
+        Stage.SUBMITTING: _pasted,
         Stage.EXPLAINING: _named,
     }
 )
@@ -173,6 +174,10 @@ async def _show_gains(office: Office, who: Speaker, inputs: Inputs) -> Screen:
     return screens.gains(await office.add_credential(who, inputs[TEXT].encode(), dry_run=True))
 
 
+async def _show_submitting(_: Office, __: Speaker, ___: Inputs) -> Screen:
+    return screens.submitting()
+
+
 async def _show_explaining(_: Office, __: Speaker, ___: Inputs) -> Screen:
     return screens.explaining()
 
@@ -191,6 +196,7 @@ SHOW: Final[Mapping[Stage, Step]] = MappingProxyType(
         Stage.CREDENTIAL: _show_credential,
         Stage.ADDING: _show_adding,
         Stage.GAINS: _show_gains,
+        Stage.SUBMITTING: _show_submitting,
         Stage.EXPLAINING: _show_explaining,
     }
 )
@@ -223,6 +229,10 @@ async def _add(office: Office, who: Speaker, inputs: Inputs) -> Screen:
     return screens.changed(await office.add_credential(who, inputs[TEXT].encode()))
 
 
+async def _submit(office: Office, _: Speaker, inputs: Inputs) -> Screen:
+    return screens.submitted(await office.submit(inputs[TEXT].strip().encode()))
+
+
 async def _explain(office: Office, who: Speaker, inputs: Inputs) -> Screen:
     return screens.explained(await office.explain(who, inputs[NAME]))
 
@@ -234,6 +244,7 @@ ACT: Final[Mapping[Stage, Step]] = MappingProxyType(
         Stage.LOSSES: _revoke,
         Stage.CREDENTIAL: _withdraw,
         Stage.GAINS: _add,
+        Stage.SUBMITTING: _submit,
         Stage.EXPLAINING: _explain,
     }
 )

@@ -276,6 +276,17 @@ async def test_credential_of_a_folder_is_shown_and_not_withdrawn() -> None:
     assert page.text[:3] == ["credential: c1", "from: topics/hub.kn", "cannot be withdrawn here: it lies in a folder: take it away there"]
 
 
+async def test_what_somebody_signed_is_handed_in_by_anybody() -> None:
+    house = House()
+    house.office.open(case := case_of(ASKER))
+    done = await house.ann.go(await house.ann.start("submit"), "complete", {"text": ["signed", ""]})
+    assert (done.status, done.text[0]) == ("completed", f"case: {case.id}")
+    done = await house.ann.go(await house.ann.start("submit"), "complete", {"text": "forged"})
+    assert (done.status, done.notes) == ("completed", [("error", "the envelope b'forged' is none: sign it")])
+    page = await house.ann.start("submit")
+    assert await house.ann.refused(command("submit", "complete", page.session, {"text": " "})) == ("bad-request", "bad-payload")
+
+
 async def test_explanation_is_plain_text() -> None:
     house = House()
     house.office.open(case := case_of(ASKER))
