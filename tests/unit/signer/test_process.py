@@ -143,7 +143,7 @@ async def test_one_that_died_is_away_at_once_and_comes_back(home: Path) -> None:
         assert desk is not None
         first = pid(desk)
         os.kill(first, signal.SIGKILL)
-        with pytest.raises(SignerUnavailable, match="try again"):
+        with pytest.raises(SignerUnavailable, match="what was approved counts once it is back"):
             await desk.sign_credential(approval())
         assert await again(desk) != first
 
