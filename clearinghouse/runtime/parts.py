@@ -38,9 +38,9 @@ from clearinghouse.runtime.ruling import Bench
 from clearinghouse.runtime.sunset import Sunset
 from clearinghouse.settings import Settings
 from clearinghouse.signer.client import Signers
-from clearinghouse.storage.changes import Change, Revoked
+from clearinghouse.storage.changes import Change, Revoked, Settled
 from clearinghouse.storage.holdings import Holdings
-from clearinghouse.storage.store import Event, Store
+from clearinghouse.storage.store import Effect, Event, Store
 from clearinghouse.telemetry import Counters
 
 log = structlog.get_logger(__name__)
@@ -221,10 +221,17 @@ class Service:
         self.sunset.overturn()
 
     def _hear(self, change: Change) -> None:
-        """Have the brokers know who was barred, and who is not any more."""
-        if isinstance(change, Revoked) and change.revocation.kind is RevocationKind.HOLDER:
-            for seat in self.seats:
-                seat.fall_behind(doubt=True)
+        """Have the brokers know who was barred, and who is not any more; rule over topics that people let platforms make."""
+        match change:
+            case Revoked(revocation) if revocation.kind is RevocationKind.HOLDER:
+                for seat in self.seats:
+                    seat.fall_behind(doubt=True)
+            case Settled(identity, Effect.DONE):
+                made = self.books.grants.get(identity)
+                if made is not None and made.request.operation == CREATE:
+                    self.take_over(asking_in(made.request))
+            case _:
+                pass
 
     def _licensed(self) -> list[str]:
         return [name for each in self.policy.holdings.admitted() for name in licensed(each)]

@@ -24,10 +24,11 @@ from clearinghouse.storage.changes import EndCarriedOut, GrantEnded
 from clearinghouse.storage.memory import MemoryStore
 from clearinghouse.storage.store import Effect
 from tests.runtime.chamber import ANN, ANYTHING, OP, PERSONS, Chamber, chat, settings_of, signer
-from tests.runtime.house import EVE, TOPIC, House, until
+from tests.runtime.house import BEA, EVE, TOPIC, House, until
 from tests.runtime.test_envelopes import envelope
 from tests.world import BROKER, INCIDENTS, IODEF, assertion, key, signed, who
 
+MADE_BY_BEA = (("xmpp-member:b.example", "ask"), ("{xmpp-member:b.example} && {desk}", "allow"))
 ROOTS = signer("root-a", "root-b")
 KINDS = RevocationKind
 BAR = f"{ANN} {INCIDENTS}"
@@ -149,6 +150,18 @@ async def test_a_revocation_that_could_not_be_believed_is_not_called_done_until_
     assert not chamber.beliefs.stale
 
 
+async def test_what_could_not_be_believed_is_tried_again_by_itself(house: House) -> None:
+    house.write("policies/people/roots.kn", assertion("POLICY", "2-of({root-a}, {root-b})", 'operation == "administer"'))
+    async with house.open() as service:
+        await house.subscribed(ANN)
+        service.beliefs.store = Narrow(full=True)
+        with pytest.raises(StoreUnavailable):
+            await service.hall.office.revoke(ROOTS, KINDS.PRINCIPAL, who("hub"))
+        service.beliefs.store = service.store
+        await until(lambda: ANN not in house.node.subscribed())
+        assert not service.books.held()
+
+
 # -- persons, who count once
 
 
@@ -215,6 +228,21 @@ async def test_envelopes_are_counted_among_what_their_bearer_asks(house: House) 
         with pytest.raises(RateLimited):
             service.doors[0].paced(read_subscriber(f"{EVE}/other"))
         service.doors[0].paced(read_subscriber(ANN))
+
+
+async def test_a_topic_that_people_let_a_platform_make_is_ours_to_rule_over(house: House) -> None:
+    """Or whoever asks for it would wait, unheard, until the next start."""
+    where = 'operation == "create" && topic == "feed"'
+    house.write("policies/topics/feed.kn", *(assertion("POLICY", whose, where, value) for whose, value in MADE_BY_BEA))
+    house.write("policies/people/feed.kn", assertion("POLICY", f"{{{OP}}}", 'operation == "approve" && topic == "feed" && subject ~= "@"'))
+    async with house.open() as service:
+        await service.doors[0].platform_asked(PlatformAsked("create", BROKER, "feed", read_subscriber(BEA), IODEF))
+        (case,) = service.books.cases.values()
+        assert (BROKER, "feed") not in service.register.askings
+        await service.hall.office.approve(house.op, case.id)
+        assert house.world.network.broker.nodes["feed"].affiliation(BEA) == "publisher"
+        assert (BROKER, "feed") in service.register.askings
+        assert "feed" in house.line.exchange.brokers[BROKER]
 
 
 # -- names

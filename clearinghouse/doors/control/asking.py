@@ -19,7 +19,7 @@ from clearinghouse.clearing.acts import (
     WithdrawCredential,
     read_act,
 )
-from clearinghouse.clearing.people import Changed, Office, Ruling, Speaker
+from clearinghouse.clearing.people import Changed, Office, Ruling, Speaker, WrongCase
 from clearinghouse.clearing.vocabulary import shown
 from clearinghouse.clearing.wire import read_object
 from clearinghouse.doors.control.shapes import (
@@ -96,7 +96,7 @@ async def perform(office: Office, who: Speaker, act: Act, dry_run: bool) -> Answ
         raise MalformedRequest("this cannot be tried without doing it", mend="leave `--dry-run` out")
     match act:
         case Approve():
-            return outcome(await office.approve(who, act.case, shown=act.shown, period=act.period))
+            return outcome(await _approved(office, who, act))
         case Deny():
             return outcome(await office.deny(who, act.case, reason=act.reason))
         case EndGrant():
@@ -111,6 +111,16 @@ async def perform(office: Office, who: Speaker, act: Act, dry_run: bool) -> Answ
             return outcome(await office.withdraw_credential(who, act.id, dry_run=dry_run))
         case _:
             assert_never(act)
+
+
+async def _approved(office: Office, who: Speaker, act: Approve) -> Ruling:
+    """Approve what *who* says that it has seen, word for word, as of a signed approval."""
+    case = await office.case(who, act.case)
+    if (act.subject, act.topic) != (case.subject, case.topic):
+        raise WrongCase(f"case {case.id[:8]} is about another subject or topic", mend="look at it, and approve what it is about")
+    if not act.shown:
+        raise WrongCase("the request does not say what was shown", mend="put the digest of the case into `shown`")
+    return await office.approve(who, case.id, shown=act.shown, period=act.period)
 
 
 def outcome(found: Ruling | Changed) -> Answer:

@@ -97,6 +97,16 @@ async def test_a_case_is_seen_and_approved(tmp_path: Path) -> None:
     assert approval.period.total_seconds() == 3600
 
 
+@pytest.mark.parametrize("wrong", [{"shown": ""}, {"subject": "eve@members.example"}, {"topic": "other"}])
+async def test_who_approves_says_what_was_seen_word_for_word(wrong: dict[str, str]) -> None:
+    office, case = small_office(), a_case()
+    seen = {"case": case.id, "shown": case.digest(), "subject": case.subject, "topic": case.topic}
+    line = json.dumps({"do": "approve", "with": seen | wrong}).encode()
+    answer = await asking(office).answered(Speaker(ME, (ME,), Door.OPERATOR), line)
+    assert (answer["ok"], answer["error"]["code"]) == (False, "wrong-case")
+    assert office.cases[case.id].open
+
+
 async def test_what_the_office_refuses_comes_back_with_its_code_mend_and_status(tmp_path: Path) -> None:
     async with door(tmp_path) as at:
         with pytest.raises(Told) as caught:
