@@ -23,8 +23,32 @@
         ├── BrokerUnavailable    the publish-subscribe service did not answer
         └── StoreUnavailable     the store cannot be read or written
 
-Modules add what only they can raise below one of these: ``StanzaRefused`` (grid), ``NothingPending``
-and ``ForeignTopic`` (enforcers), ``FactMissing`` and ``ClockBehind`` (clearing).
+Modules add what only they can raise below one of these::
+
+    BadPolicy           clearing.policies   DeskAlone and what else keeps a policy from being loaded
+    OperatorError       enforcers           ForeignTopic: a node that belongs to somebody else
+                        ledger.book         NothingSigned: a log without a checkpoint
+    BadSettings         cli.output          Unwritable: nobody takes the answer
+    HolderError         clearing            HandedInApproval, NoApproval, NoDeskText: not what the desk signs, or not here
+                        runtime.governing   BornRevoked, ByTheDesk: a credential that cannot be added
+    MalformedRequest    clearing.facts      FactMissing
+    PeerError           clearing.people     NotEntitled, NoSuchThing, NeedsSignature, OwnRequest, AlreadyApproved, WrongCase
+                        clearing.cases      CaseClosed, Barred, StaysRevoked
+                        clearing.dsse       MalformedEnvelope, WrongPayloadType, SignedTwice
+                        clearing.envelope   WrongAudience, StaleEnvelope, EnvelopeNotYet, LivesTooLong, Replayed
+                        runtime             Denied, Expired (why people's requests are refused), CannotLift, InFolder
+                        ledger              BadEntry, BadCheckpoint, BadReceipt
+                        signer.rules        SignerRefused
+                        grid                StanzaRefused, CommandRefused
+                        enforcers           NothingPending, TopicExists
+    Unavailable         clearing            ClockBehind, Overtaken, RateLimited
+                        runtime             NotNow, Crossed, NoDesk, NoReceipts, NotSignedYet
+                        signer.rules        SignerUnavailable
+                        doors.control       NotRunning, Busy
+                        doors.xmpp          TooManyQuestions, TooManyTalks
+    ClearinghouseError  doors.control       Told: an error of the service, with the code and exit status that it has there
+
+``docs/reference/json.md`` says of each code what it means.
 
 Messages are lower case, have no final period, put what the user wrote in backticks and
 end with the mend.  ``code`` is stable and machine-readable; ``exit_code``,
