@@ -16,7 +16,6 @@ from clearinghouse.grid.namespaces import CLEARINGHOUSE, CLIENT, COMMANDS, PUBSU
 
 IQ: Final = f"{{{CLIENT}}}iq"
 MESSAGE: Final = f"{{{CLIENT}}}message"
-PRESENCE: Final = f"{{{CLIENT}}}presence"
 ERROR: Final = f"{{{CLIENT}}}error"
 
 CONDITIONS: Final = MappingProxyType(
