@@ -142,11 +142,10 @@ class Books:
         """Return the revocation that bars the bare *jid* from *node*, unless it was lifted."""
         return self._barred.get(f"{jid} {node}")
 
-    def overruled(self, identity: str, request: Request) -> bool:
-        """Say whether what the decision *identity* granted to *request* is over, or its holder barred, though nobody was told yet."""
+    def is_over(self, identity: str) -> bool:
+        """Say whether the grant that decision *identity* gave is over, or its holder barred, though nobody was told yet."""
         grant = self._grants.all.get(identity)
-        over = grant is not None and grant.ended is not None
-        return over or self.barred(request.observed.get("jid", ""), request.observed.get("topic", "")) is not None
+        return grant is not None and (grant.ended is not None or self.barred(grant.holder, grant.topic) is not None)
 
     def seen(self, signer: str, digest: str, now: datetime) -> bool:
         """Say whether an envelope with this payload by *signer* was taken already, and is not expired (rule R18)."""

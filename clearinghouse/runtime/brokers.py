@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeAlias, assert_never
 
 import structlog
 
+from clearinghouse.clearing.clear import Overtaken
 from clearinghouse.clearing.enforcement import (
     AdmitMember,
     AdmitPublisher,
@@ -200,14 +201,22 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class BrokerEnforcer:
-    """Implements `clearinghouse.clearing.clear.Enforcer`: tells each broker what was decided about its topics."""
+    """Implements `clearinghouse.clearing.clear.Enforcer`: tells each broker what was decided about its topics.
+
+    ``over`` says of a decision's id whether what it granted is over already (`Books.is_over`).
+    """
 
     owners: Mapping[str, TopicOwner]
+    over: Callable[[str], bool] = lambda _: False
 
     async def carry_out(self, enforcement: Enforcement) -> None:
-        """Make the enforcement true at the broker; raises what `TopicOwner.carry_out` raises."""
+        """Make the enforcement true at the broker; raises what `TopicOwner.carry_out` raises, and `Overtaken`."""
         match enforcement:
-            case ApproveSubscription(place) | RefuseSubscription(place) | AdmitMember(place) | AdmitPublisher(place) | CreateTopic(place):
+            case RefuseSubscription(place):
+                await self._owner(place).carry_out(enforcement)
+            case ApproveSubscription(place) | AdmitMember(place) | AdmitPublisher(place) | CreateTopic(place):
+                if self.over(enforcement.decision):
+                    raise Overtaken("people were faster, and have ended this or barred its holder", mend="nothing: it is decided again")
                 await self._owner(place).carry_out(enforcement)
             case LeavePending() | Nothing():
                 pass

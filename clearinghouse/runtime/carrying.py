@@ -9,7 +9,7 @@ import structlog
 
 from clearinghouse.clearing.cases import CaseChange, CaseState
 from clearinghouse.clearing.clear import Desk
-from clearinghouse.clearing.decision import Decision, Outcome, Reason
+from clearinghouse.clearing.decision import Decision, Reason
 from clearinghouse.clearing.enforcement import LeavePending, Nothing, enforcement_of
 from clearinghouse.enforcers.broker import NothingPending
 from clearinghouse.errors import ClearinghouseError, Unavailable
@@ -39,7 +39,7 @@ class Carrier:
         enforcement, place = enforcement_of(decision), decision.request.place
         if place is None or isinstance(enforcement, Nothing | LeavePending):
             return True
-        if decision.version != self.desk.snapshot.version or self._overruled(decision):
+        if decision.version != self.desk.snapshot.version or self.books.is_over(decision.id):
             self.behind(place.broker)  # policy has changed, or people were faster: whether it still holds is decided again
             return False
         try:
@@ -56,9 +56,6 @@ class Carrier:
             return False
         await self.books.write(Settled(decision.id, Effect.DONE, self.chance.now()))
         return True
-
-    def _overruled(self, decision: Decision) -> bool:
-        return decision.outcome is Outcome.GRANTED and self.books.overruled(decision.id, decision.request)
 
     def _gone(self, decision: Decision) -> tuple[Change, ...]:
         """Return what follows where the requester did not wait: nobody has what was granted, and the broker need not be told."""

@@ -60,7 +60,7 @@ class Effects:
         asking = None if place is None else self.askings.get((place.broker, place.node))
         if asking is None or not agrees(ruled, asking, self.desk.community) or decision.outcome is Outcome.UNANSWERED:
             return False
-        if decision.outcome is Outcome.GRANTED and self.books.overruled(decision.id, decision.request):
+        if self.books.is_over(decision.id):
             return False
         lasting = all(now < end for end in (decision.ends, ruled.stable_until) if end is not None)
         return lasting and decision.version == self.desk.snapshot.version

@@ -130,7 +130,7 @@ class Service:
             self.doors.append(self._front_desk(plan))
             link.exchange.reception = self.doors[-1]
         owners = owners_in(self.seats)
-        self.desk.enforcer = BrokerEnforcer(owners)
+        self.desk.enforcer = BrokerEnforcer(owners, self.books.is_over)
         self.sunset = Sunset(self.books, owners, self.hall.review.look_again, self._mend, self._reachable, self.memory.owes, self.chance)
 
     async def ready(self) -> None:

@@ -7,9 +7,10 @@ from datetime import datetime
 
 import pytest
 
-from clearinghouse.clearing.cases import RevocationKind
+from clearinghouse.clearing.cases import Revocation, RevocationKind
+from clearinghouse.clearing.clear import Overtaken
 from clearinghouse.clearing.decision import Outcome
-from clearinghouse.clearing.enforcement import ApproveSubscription
+from clearinghouse.clearing.enforcement import AdmitMember, AdmitPublisher, ApproveSubscription
 from clearinghouse.clearing.people import AlreadyApproved, NeedsSignature, NotEntitled
 from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.doors.xmpp.addresses import read_subscriber
@@ -20,7 +21,7 @@ from clearinghouse.ledger.checkpoint import open_receipt
 from clearinghouse.runtime.questions import Asking
 from clearinghouse.runtime.reconcile import LEFT
 from clearinghouse.storage.archive import Archive
-from clearinghouse.storage.changes import EndCarriedOut, GrantEnded
+from clearinghouse.storage.changes import EndCarriedOut, GrantEnded, Revoked
 from clearinghouse.storage.memory import MemoryStore
 from clearinghouse.storage.store import Effect
 from tests.runtime.chamber import ANN, ANYTHING, OP, PERSONS, Chamber, chat, settings_of, signer
@@ -118,6 +119,19 @@ async def test_what_a_broker_was_not_told_yet_is_not_told_after_a_bar(house: Hou
         recorded = await service.store.decision(grant.id)
         assert recorded is not None
         assert recorded.effect is Effect.DROPPED
+
+
+@pytest.mark.parametrize("approves", [ApproveSubscription, AdmitMember, AdmitPublisher])
+async def test_between_a_decision_on_record_and_the_broker_a_bar_is_in_time(house: House, approves: type[ApproveSubscription]) -> None:
+    async with house.open() as service:
+        await house.subscribed(ANN)
+        (grant,) = service.books.held()
+        assert grant.request.place is not None
+        again = approves(grant.request.place, grant.id)
+        bar = Revocation("bar", house.now, KINDS.HOLDER, f"{ANN} {TOPIC}", "op")
+        await service.books.write(Revoked(bar))
+        with pytest.raises(Overtaken):
+            await service.desk.enforcer.carry_out(again)
 
 
 # -- revocations that are written while nothing else can be
