@@ -12,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from clearinghouse.clearing.decision import Decision, Outcome
+from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.clearing.vocabulary import operation_named
 from clearinghouse.cli.drawing import draw
 from clearinghouse.cli.loading import Loaded
 from clearinghouse.cli.output import BAD, CAUTION, GOOD, ID_SHOWN, STRONG, as_json, clean, console, mark, say
 from clearinghouse.errors import BadSettings
-from clearinghouse.keynote import Limits, admit
+from clearinghouse.keynote import Admitted, Limits, Proof, admit
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.principals import short
 from clearinghouse.runtime.replay import Replayed, replay
@@ -119,8 +120,15 @@ def tell_again(replayed: Replayed) -> None:
         group = operation_named(request.operation).group
         approvals = tuple(admit(raw, limits=Limits.local(), source="approved by people, for this request") for raw in request.approvals)
         admitted = (*replayed.holdings.policies.get(group, ()), *replayed.holdings.credentials, *approvals)
-        loaded = Loaded(replayed.holdings.snapshot.approved(group).with_credentials(approvals), admitted, (), {})
+        seen = tuple(each for each in admitted if _is_seen(each, proof, replayed.holdings.snapshot))
+        loaded = Loaded(replayed.holdings.snapshot.approved(group).with_credentials(approvals), seen, (), {})
         draw(proof, loaded, tuple(map(from_octets, proof.context.scale.names)), everything=False)
+
+
+def _is_seen(assertion: Admitted, proof: Proof, snapshot: Snapshot) -> bool:
+    """Whether the query of *proof* looked at *assertion*: a first one does without the desk (rule R2), which is no revocation."""
+    by_desk = assertion.authorizer is not None and assertion.authorizer == snapshot.desk
+    return not by_desk or snapshot.desk in snapshot.revoked or snapshot.desk not in proof.held.revoked
 
 
 def members(recorded: Recorded) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from typer.testing import CliRunner, Result
 
 from clearinghouse.cli.main import app
 from tests.runtime.house import ANN, BEA, EVE, SETTINGS, TOPIC, House, example, hurry, until
+from tests.world import signed
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     """Three have asked: one was approved, one refused, one waits."""
     made = example(tmp_path_factory.mktemp("house"))
+    made.write("credentials/desk.kn", signed("desk", "xmpp-member:b.example", f'domain == "elsewhere.example" && topic == "{TOPIC}"'))
     with pytest.MonkeyPatch.context() as patch:
         hurry(patch)
         asyncio.run(three_ask(made))
@@ -53,6 +55,11 @@ def test_the_list_has_one_row_for_each_in_80_columns(house: House) -> None:
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", row.split()[1]) for row in rows)
     assert [row.split()[0] for row in rows] == [each[:8] for each in ids(house)]
     assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_what_the_desk_signed_is_not_said_to_be_revoked_where_no_second_query_was_made(house: House) -> None:
+    for identity in ids(house):
+        assert "revoked" not in run(house, identity).stdout
 
 
 def test_only_the_latest_are_listed_where_that_is_asked(house: House) -> None:
