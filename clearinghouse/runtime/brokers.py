@@ -97,6 +97,10 @@ class Register:
         """Rule over one more topic."""
         self.askings.setdefault((asking.topic.broker, asking.topic.node), asking)
 
+    def has(self, node: str) -> bool:
+        """Say whether some broker has a topic *node*: policies and bars know a topic by its node, as the settings demand."""
+        return any(name == node for _, name in self.askings)
+
     def at(self, brokers: Iterable[str]) -> list[Asking]:
         """Return the topics at *brokers*."""
         known = set(brokers)

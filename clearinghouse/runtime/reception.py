@@ -144,6 +144,8 @@ class FrontDesk:
         known = self.register.askings.get((asked.broker, asked.topic))
         if asked.broker not in self.brokers or (known is None) != (asked.operation == CREATE):
             return None
+        if known is None and self.register.has(asked.topic):
+            return None
         if known is not None:
             return known if asked.operation not in READERS or known.topic.access_model == WHITELIST else None
         return Asking(Topic(asked.broker, asked.topic, asked.payload_type, asked.title), self.voucher)

@@ -16,7 +16,7 @@ from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.errors import MalformedRequest, StoreUnavailable
 from clearinghouse.grid.reception import PlatformAsked
-from clearinghouse.grid.topics import SubscriptionAsked
+from clearinghouse.grid.topics import SubscriptionAsked, Topic
 from clearinghouse.ledger.checkpoint import open_receipt
 from clearinghouse.runtime.questions import Asking
 from clearinghouse.runtime.reconcile import LEFT
@@ -257,6 +257,16 @@ async def test_a_topic_that_people_let_a_platform_make_is_ours_to_rule_over(hous
         assert house.world.network.broker.nodes["feed"].affiliation(BEA) == "publisher"
         assert (BROKER, "feed") in service.register.askings
         assert "feed" in house.line.exchange.brokers[BROKER]
+
+
+async def test_a_name_that_a_topic_has_at_another_broker_is_taken(house: House) -> None:
+    """Policies know a topic by its node: whoever took the name elsewhere would speak to those who may read the first."""
+    house.write("policies/topics/feeds.kn", assertion("POLICY", "xmpp-member:a.example", 'operation == "create" && topic ~= "^feed"'))
+    async with house.open() as service:
+        service.register.add(Asking(Topic(ELSEWHERE, "feed-1", IODEF), "other.example"))
+        ann = read_subscriber(ANN)
+        told = [await service.doors[0].platform_asked(PlatformAsked("create", BROKER, f"feed-{n}", ann, IODEF)) for n in (1, 2)]
+    assert [each.outcome for each in told] == ["refused", "granted"]
 
 
 # -- names
