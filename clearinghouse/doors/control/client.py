@@ -66,7 +66,7 @@ def _exchanged(path: Path, request: bytes) -> bytes:
     except (FileNotFoundError, ConnectionRefusedError):
         raise NotRunning(f"nobody answers at `{path}`", mend="start the service: `clearinghouse serve`") from None
     except PermissionError:
-        mend = "run this as the user that the service runs as, or sign what you want with `--key`"
+        mend = "run this as the user that the service runs as, or sign it with `--key` and `-o`, and have it handed in"
         raise BadSettings(f"`{path}` is not for you", mend=mend) from None
     except OSError as error:
         raise NotRunning(f"the service at `{path}` does not answer ({error.strerror or error})", mend="look into its log") from None
