@@ -9,7 +9,7 @@ help: ## show this list
 setup: ## make .venv and install what is missing, the servers included
 	@scripts/setup.sh --servers test
 
-demo: ## three platforms ask a real broker for incidents, and the clearinghouse decides
+demo: ## platforms ask a real ejabberd and a Prosody for incidents; the clearinghouse and people decide
 	@scripts/demo.sh $(ARGS)
 
 test: ## every check and every test, those with real servers included
@@ -24,7 +24,7 @@ fmt: ## put the code into its form, and mend what can be mended by rule
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-bench: ## measure the engine beside its peers
+bench: ## measure the engine beside its peers, and approvals through real servers
 	@scripts/setup.sh test bench
 	@.venv/bin/python -m tests.benchmarks $(ARGS)
 
