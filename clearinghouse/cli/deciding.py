@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json as json_text
 from dataclasses import replace
 from datetime import timedelta
@@ -131,6 +132,8 @@ def approve(carrier: Carrier, identity: str, held: timedelta | None, seen: str |
     """Show a case, and once the person agrees, approve exactly that."""
     carrier.check()
     case, community = _case(carrier, identity, seen)
+    if hashlib.sha256(str(case["summary"]).encode("utf-8", "surrogatepass")).hexdigest() != case["shown"]:  # rule R4
+        raise BadSettings("what would be shown is not what would be approved", mend="have the cases listed again, by the service itself")
     if not json:
         listing.summary(case)
     confirm("approve this?", yes=yes, json=json)

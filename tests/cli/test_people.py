@@ -160,6 +160,15 @@ def test_what_is_signed_elsewhere_is_carried_here(run: Command, service: SmallOf
     assert service.cases[CASE].state is CaseState.APPROVED
 
 
+def test_nobody_signs_another_case_than_the_one_that_is_shown(run: Command, service: SmallOffice, desk: Path) -> None:
+    """R4: whoever writes the list could show one request there, and have another one signed."""
+    (desk / "cases.json").write_text(run("pending", "--json").out.replace("jid: ann@members.example", "jid: bob@members.example"))
+    done = run("approve", "3f2a", "--yes", "--from", "cases.json", "--key", "ann.key", "-o", "yes.json")
+    assert (done.status, "is not what would be approved" in done.err) == (2, True)
+    assert not (desk / "yes.json").exists()
+    assert service.cases[CASE].open
+
+
 def test_an_envelope_is_never_written_over_something(run: Command, service: SmallOffice, desk: Path) -> None:  # noqa: ARG001 - it runs
     done = run("approve", "3f2a", "--yes", "--key", "ann.key", "-o", "ann.pub")
     assert (done.status, done.out) == (2, "")
