@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import ClassVar, Final
 
 from clearinghouse.clearing.cases import CaseChange, CaseState, Grant, Revocation, RevocationKind
-from clearinghouse.clearing.people import Changed, KeptCredential, Party, Speaker
+from clearinghouse.clearing.people import Changed, KeptCredential, NotEntitled, Party, Speaker
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.soundness import Reason
 from clearinghouse.clearing.vocabulary import Door, Kind, is_canonical
@@ -112,6 +112,9 @@ class Governing:
         self, who: Speaker, kind: RevocationKind, name: str, *, reason: str, dry_run: bool, also: Sequence[Change] = ()
     ) -> Changed:
         """Revoke for good, or say who would lose by it."""
+        if kind is not RevocationKind.HOLDER:
+            self.check_administers(who)
+            self.rights.require(who, "administer")  # before anybody learns which ids there are (rule R22)
         found = self._name(kind, name)
         self._require(who, kind, found)
         if any(each.kind is kind and each.name == found and each.lifted is None for each in self.books.revocations.values()):
@@ -131,11 +134,14 @@ class Governing:
         found = [each for name, each in self.books.revocations.items() if identity and name.startswith(identity)]
         if len(found) != 1 or found[0].lifted is not None:
             raise no_such("revocation that stands", identity)
+        try:
+            self._require(who, found[0].kind, found[0].name)
+        except NotEntitled:
+            raise no_such("revocation that stands", identity) from None
         if found[0].kind is not RevocationKind.HOLDER:
             raise CannotLift(
                 "only the bar on a platform can be lifted", mend="issue a new credential, to a new key where a key was revoked"
             )
-        self._require(who, found[0].kind, found[0].name)
         lifted = replace(found[0], lifted=self.rights.chance.now())
         await self.books.write(Revoked(lifted), *also)
         return lifted
@@ -187,6 +193,7 @@ class Governing:
     async def withdraw_credential(self, who: Speaker, identity: str, *, dry_run: bool, also: Sequence[Change] = ()) -> Changed:
         """Withdraw a credential that was added at run time."""
         self.check_administers(who)
+        self.rights.require(who, "administer")
         found = self._added(identity)
         self.rights.require(who, "administer", thing=found)
         compared = await self._compared(Supposed(less=frozenset({found})))

@@ -14,9 +14,10 @@ from clearinghouse.clearing.enforcement import AdmitMember, AdmitPublisher, Appr
 from clearinghouse.clearing.people import AlreadyApproved, NeedsSignature, NotEntitled
 from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.doors.xmpp.addresses import read_subscriber
-from clearinghouse.errors import MalformedRequest, StoreUnavailable
+from clearinghouse.errors import MalformedRequest, PeerError, StoreUnavailable
 from clearinghouse.grid.reception import PlatformAsked
 from clearinghouse.grid.topics import SubscriptionAsked, Topic
+from clearinghouse.keynote import admit
 from clearinghouse.ledger.checkpoint import open_receipt
 from clearinghouse.runtime.questions import Asking
 from clearinghouse.runtime.reconcile import LEFT
@@ -24,12 +25,13 @@ from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import EndCarriedOut, GrantEnded, Revoked
 from clearinghouse.storage.memory import MemoryStore
 from clearinghouse.storage.store import Effect
-from tests.runtime.chamber import ANN, ANYTHING, OP, PERSONS, Chamber, chat, settings_of, signer
+from tests.runtime.chamber import ANN, ANYTHING, CREDENTIALS, OP, PERSONS, Chamber, chat, settings_of, signer
 from tests.runtime.house import BEA, EVE, TOPIC, House, until
-from tests.runtime.test_envelopes import envelope
+from tests.runtime.test_envelopes import NEW, envelope
 from tests.world import BROKER, INCIDENTS, IODEF, assertion, key, signed, who
 
 MADE_BY_BEA = (("xmpp-member:b.example", "ask"), ("{xmpp-member:b.example} && {desk}", "allow"))
+FOLDER, ADDED = admit(CREDENTIALS[0]).name, admit(NEW).name
 ROOTS = signer("root-a", "root-b")
 KINDS = RevocationKind
 BAR = f"{ANN} {INCIDENTS}"
@@ -231,6 +233,30 @@ async def test_a_stranger_who_signs_has_nothing_admitted(chamber: Chamber) -> No
     for raw in (signed("eve", "mallory", "true"), b"no assertion"):
         with pytest.raises(NotEntitled):
             await chamber.office.submit(envelope("credential-add", {"credential": raw.decode()}, "eve"))
+
+
+@pytest.mark.parametrize(
+    "kind, there, nowhere",
+    [
+        ("lift", {"revocation": "{bar}"}, {"revocation": "ff"}),
+        ("lift", {"revocation": "{key}"}, {"revocation": "ff"}),
+        ("credential-withdraw", {"credential": FOLDER}, {"credential": "ff" * 32}),
+        ("credential-withdraw", {"credential": ADDED}, {"credential": "ff" * 32}),
+        ("revoke", {"what": "credential", "name": ADDED[:9]}, {"what": "credential", "name": "ff"}),
+    ],
+)
+async def test_a_stranger_who_signs_learns_of_no_id(chamber: Chamber, kind: str, there: dict[str, str], nowhere: dict[str, str]) -> None:
+    """R22: what is there, of whatever kind, and what is not are one answer."""
+    await chamber.office.revoke(ROOTS, KINDS.PRINCIPAL, who("nobody"))
+    await chamber.office.revoke(chat(), KINDS.HOLDER, BAR)
+    await chamber.office.add_credential(ROOTS, NEW)
+    key_id, bar_id = chamber.books.revocations
+    codes = set()
+    for body in ({name: each.format(bar=bar_id, key=key_id) for name, each in there.items()}, nowhere):
+        with pytest.raises(PeerError) as caught:
+            await chamber.office.submit(envelope(kind, body, "eve"))
+        codes.add(caught.value.code)
+    assert len(codes) == 1
 
 
 async def test_envelopes_are_counted_among_what_their_bearer_asks(house: House) -> None:
