@@ -10,20 +10,25 @@ from typing import Final
 
 from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.decision import Decision
+from clearinghouse.clearing.enforcement import WHITELIST
 from clearinghouse.clearing.people import Party
+from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.snapshot import Snapshot, licensed
 from clearinghouse.clearing.vocabulary import OPERATIONS, Kind, is_canonical
 from clearinghouse.doors.xmpp.addresses import read_subscriber
-from clearinghouse.grid.topics import SubscriptionAsked
+from clearinghouse.grid.reception import PlatformAsked
 from clearinghouse.keynote import Admitted
 from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.judging import Holds, Judge, Lost, Unsure
-from clearinghouse.runtime.questions import Asking, request_of
+from clearinghouse.runtime.questions import Asking, platform_request
 from clearinghouse.runtime.review import SLICE_SECONDS
 from clearinghouse.runtime.rights import Rights
 
 MAX_PAIRS: Final = 10_000
-"""Pairs of a known platform and a topic that are looked at, twice each: about 3 s of one processor."""
+"""What known platforms could ask about topics that is looked at, twice each: about 3 s of one processor."""
+
+ASKED: Final = ("subscribe", "publish")
+"""What a platform may come to do at every topic; `retrieve` as well where members are listed (`WHITELIST`)."""
 
 _USER: Final = "xmpp:"
 
@@ -62,8 +67,8 @@ class Comparison:
                 (losing if party.after == "deny" else winning).append(party)
             await self._breathe()
         pairs = self._pairs(credentials)
-        for jid, asking in pairs[: self.most_pairs]:
-            for better, party in self._platform(jid, asking, now, then):
+        for jid, operation, asking in pairs[: self.most_pairs]:
+            for better, party in self._platform(jid, operation, asking, now, then):
                 (winning if better else losing).append(party)
             await self._breathe()
         return Compared(tuple(losing), tuple(winning), max(0, len(pairs) - self.most_pairs))
@@ -75,16 +80,18 @@ class Comparison:
     def _judge(self, snapshot: Snapshot) -> Judge:
         return Judge(self.books, replace(self.rights, desk=replace(self.rights.desk, snapshot=snapshot)))
 
-    def _pairs(self, credentials: Iterable[Admitted]) -> list[tuple[str, Asking]]:
-        """Return each known platform with each topic where it holds no grant and waits for none."""
+    def _pairs(self, credentials: Iterable[Admitted]) -> list[tuple[str, str, Asking]]:
+        """Return what each known platform could ask about each topic, unless it is granted already or waits for people."""
         known = dict.fromkeys((*self.platforms, *_users(credentials)))
-        taken = {(each.holder, each.broker, each.topic) for each in self.books.held()}
-        taken |= {(each.subject, each.request.observed.get("broker", ""), each.topic) for each in self.books.cases.values() if each.open}
-        return [(jid, asking) for jid in known for place, asking in self.askings.items() if (jid, *place) not in taken]
+        waiting = (each.request for each in self.books.cases.values() if each.open)
+        taken = {_named(request) for request in (*(each.request for each in self.books.held()), *waiting)}
+        could = ((jid, operation, asking) for jid in known for asking in self.askings.values() for operation in _asked_of(asking))
+        return [each for each in could if (each[0], each[1], each[2].topic.broker, each[2].topic.node) not in taken]
 
-    def _platform(self, jid: str, asking: Asking, now: Judge, then: Judge) -> Iterator[tuple[bool, Party]]:
+    def _platform(self, jid: str, operation: str, asking: Asking, now: Judge, then: Judge) -> Iterator[tuple[bool, Party]]:
         topic = asking.topic
-        request = request_of(SubscriptionAsked(topic.broker, topic.node, read_subscriber(jid)), asking, self.rights.chance.new_id())
+        asked = PlatformAsked(operation, topic.broker, topic.node, read_subscriber(jid))
+        request = platform_request(asked, asking, self.rights.chance.new_id())
         before, after = now.rights.ruled(request, explained=False), then.rights.ruled(request)
         if before.value != after.value:
             yield _level(after) > _level(before), _party(jid, after, before.value)
@@ -93,6 +100,16 @@ class Comparison:
         if perf_counter() - self._since > SLICE_SECONDS:
             await asyncio.sleep(0)
             self._since = perf_counter()
+
+
+def _asked_of(asking: Asking) -> tuple[str, ...]:
+    return (*ASKED, "retrieve") if asking.topic.access_model == WHITELIST else ASKED
+
+
+def _named(request: Request) -> tuple[str, str, str, str]:
+    """Return who asked what, and where."""
+    seen = request.observed
+    return seen.get("jid", ""), request.operation, seen.get("broker", ""), seen.get("topic", "")
 
 
 def _grant_lost(grant: Grant, then: Judge) -> Iterator[Party]:

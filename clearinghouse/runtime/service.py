@@ -70,6 +70,7 @@ async def running(
         async with control_door(settings.control.socket, people, settings.person_of), _at_work(service):
             yield service
         await service.note("stopped")
+        await service.logkeeper.finish()
 
 
 @asynccontextmanager
@@ -106,7 +107,6 @@ def _start(service: Service, tasks: asyncio.TaskGroup) -> Callable[[], Awaitable
         _cancel(answering, *links, signing_log)
         for each in service.doors:
             await each.flush()
-        await service.logkeeper.finish()
 
     return stop
 

@@ -255,13 +255,15 @@ async def test_no_more_credentials_than_the_limit_are_added(chamber: Chamber) ->
 async def test_pairs_that_are_too_many_to_look_at_are_counted(chamber: Chamber) -> None:
     chamber.office.governing.comparison.most_pairs = 2
     changed = await chamber.office.revoke(ROOTS, KINDS.PRINCIPAL, "xmpp-member:a.example", dry_run=True)
-    assert (len(changed.losing), changed.unchecked) == (2, 4)
+    assert (len(changed.losing), changed.unchecked) == (2, 10)
 
 
 async def test_users_that_credentials_name_are_known_platforms(chamber: Chamber) -> None:
     fresh = sign(assertion("hub", f"xmpp:{EVE}", f'jid == "{EVE}"'), key("hub"))
     changed: Changed = await chamber.office.add_credential(ROOTS, fresh, dry_run=True)
     assert who_in(changed.winning) == {EVE}
+    named = {(each.operation, each.topic) for each in changed.winning}
+    assert named == {("subscribe", "open"), *((what, topic) for what in ("subscribe", "publish") for topic in (INCIDENTS, "restricted"))}
 
 
 async def test_bars_are_seen_by_those_who_decide_there_and_all_else_by_those_who_administer(chamber: Chamber) -> None:
