@@ -18,6 +18,9 @@ from tests.cli.test_conformance import CASE
 from tests.docs.pages import ROOT, table_rows
 
 REFERENCE = ROOT / "docs" / "reference"
+ABSTRACT = {"error", "operator", "holder", "peer", "unavailable"}
+"""Codes of the classes that sort the others."""
+CODE = re.compile(r'^    code(?:: ClassVar\[str\])? = "([a-z-]+)"$', re.MULTILINE)
 ASK = ("--policy", "topic.kn", "--policy", "broken.kn", "--credential", "ann.kn", "--authorizer", ANN.principal)
 ANSWERS = {
     "keygen": ("keygen", "--public", "hub.key"),
@@ -73,7 +76,16 @@ def test_every_code_of_an_error_is_documented() -> None:
         code for row in table_rows(REFERENCE / "json.md", "code", "exit status", "who acts") for code in re.findall(r"`([a-z-]+)`", row[0])
     }
     kinds = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, ClearinghouseError)]
-    assert told == {kind.code for kind in kinds} - {"error", "operator", "holder", "peer", "unavailable"}
+    assert told == {kind.code for kind in kinds} - ABSTRACT
+
+
+def test_every_code_that_a_part_adds_is_documented() -> None:
+    """Those of the service's doors included; a client's command that is refused has no answer in JSON."""
+    rows = table_rows(REFERENCE / "json.md", "code", "exit status", "it means")
+    told = {code for row in rows for code in re.findall(r"`([a-z-]+)`", row[0])}
+    sources = (path.read_text() for path in (ROOT / "clearinghouse").rglob("*.py") if path.name != "errors.py")
+    written = {code for source in sources for code in CODE.findall(source)}
+    assert written - told - ABSTRACT == {"command-refused"}
 
 
 def test_every_rule_is_documented() -> None:
