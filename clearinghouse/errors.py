@@ -37,6 +37,7 @@ Modules add what only they can raise below one of these::
                         clearing.dsse       MalformedEnvelope, WrongPayloadType, SignedTwice
                         clearing.envelope   WrongAudience, StaleEnvelope, EnvelopeNotYet, LivesTooLong, Replayed
                         runtime             Denied, Expired (why people's requests are refused), CannotLift, InFolder
+                                            NoSuchTopic, BroaderEffect (why platforms' requests are refused)
                         ledger              BadEntry, BadCheckpoint, BadReceipt
                         signer.rules        SignerRefused
                         grid                StanzaRefused, CommandRefused
