@@ -24,7 +24,7 @@ from clearinghouse.runtime.effects import Effects
 from clearinghouse.runtime.logkeeper import LogKeeper
 from clearinghouse.runtime.questions import Asking, platform_request
 from clearinghouse.runtime.rates import Rates
-from clearinghouse.runtime.roles import READERS
+from clearinghouse.runtime.roles import READERS, SUBSCRIBE
 from clearinghouse.runtime.ruled import is_owed
 from clearinghouse.runtime.ruling import Bench
 from clearinghouse.settings import Settings
@@ -47,12 +47,19 @@ MAX_LOOKERS: Final = 1_000
 
 DISCOVER: Final = "discover"
 CREATE: Final = "create"
+RETRIEVE: Final = "retrieve"
 
 
 class NoSuchTopic(PeerError):
     """The topic is not ours, or not to be had by asking us; only the log says so (rule R22)."""
 
     code: ClassVar[str] = "no-such-topic"
+
+
+class BroaderEffect(PeerError):
+    """A broker could not do what is granted without doing more than that (rule R5)."""
+
+    code: ClassVar[str] = "broader-effect"
 
 
 @dataclass(slots=True)
@@ -153,14 +160,26 @@ class FrontDesk:
     async def _unknown(self, asked: PlatformAsked) -> Decision:
         """Refuse on the record as somebody who may not: nobody learns here, or from a receipt, what there is."""
         asking = Asking(Topic(asked.broker, asked.topic, asked.payload_type, asked.title), self.voucher)
+        return await self._refused(asked, asking, NoSuchTopic("no topic of ours that could be asked for in this way", mend="ask about one"))
+
+    async def _refused(self, asked: PlatformAsked, asking: Asking, error: PeerError) -> Decision:
         request = replace(platform_request(asked, asking, self.chance.new_id()), place=None)
-        error = NoSuchTopic("no topic of ours that could be asked for in this way", mend="ask about one that there is")
         version, now = self.bench.desk.snapshot.version, self.chance.now()
         decision = refuse(self.chance.new_id(), request, error, value=LOWEST, version=version, now=now)
         await self.bench.desk.ledger.record(decision)
         return decision
 
+    def _only_retrieves(self, asked: PlatformAsked, asking: Asking) -> bool:
+        """Whether policy might let *asked* retrieve items, and does not let the platform subscribe (rule R5)."""
+        if asked.operation != RETRIEVE:
+            return False
+        other = platform_request(replace(asked, operation=SUBSCRIBE), asking, self.chance.new_id())
+        return self.bench.ruled(other).outcome is not Outcome.GRANTED
+
     async def _decided(self, asked: PlatformAsked, asking: Asking) -> Decision:
+        if self._only_retrieves(asked, asking):
+            mend = "let policy grant `subscribe` as well, or keep what may be retrieved in a topic of its own"
+            return await self._refused(asked, asking, BroaderEffect("who may retrieve here could subscribe as well", mend=mend))
         request = platform_request(asked, asking, self.chance.new_id())
         try:
             decision = await self.bench.cleared(request)

@@ -8,11 +8,14 @@ from typing import Final
 
 from clearinghouse.clearing.cases import Grant, Revocation, RevocationKind
 
+SUBSCRIBE: Final = "subscribe"
+
 WRITERS: Final = frozenset({"create", "publish"})
 """Operations whose grants let their holder publish."""
 
 READERS: Final = frozenset({"subscribe", "retrieve"})
-"""Operations whose grants let their holder read."""
+"""Operations about reading.  A broker lets whoever may retrieve from a white list subscribe there as well, so a grant
+to retrieve makes nobody a member without one to subscribe (rule R5)."""
 
 KEPT: Final = frozenset({"owner", "none"})
 """Affiliations that nobody repairs: owners are reported instead, and `none` is none."""
@@ -35,7 +38,7 @@ def members(publishers: Iterable[str], grants: Iterable[Grant]) -> dict[str, str
     `publisher` does that and publishes, and `publish-only` publishes.
     """
     held = list(grants)
-    readers = {*publishers, *(each.holder for each in held if each.request.operation in READERS)}
+    readers = {*publishers, *(each.holder for each in held if each.request.operation == SUBSCRIBE)}
     writing = writers(publishers, held)
     return {jid: _AFFILIATION[jid in readers, jid in writing] for jid in sorted(readers | writing)}
 

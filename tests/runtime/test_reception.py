@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from clearinghouse.clearing.dsse import CHECKPOINT, opened
 from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.demo.worlds import BROKER
 from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.enforcers.topics import TopicExists
 from clearinghouse.grid.reception import PlatformAnswered, PlatformAsked
-from clearinghouse.ledger.checkpoint import verify_receipt
+from clearinghouse.grid.stanzas import StanzaRefused
+from clearinghouse.ledger.checkpoint import read_checkpoint, verify_receipt
 from clearinghouse.runtime import Service
 from clearinghouse.runtime.logkeeper import NoReceipts
 from tests.runtime.house import ANN, BEA, EVE, OP, TOPIC, WHITELIST, House, until
@@ -77,6 +79,20 @@ async def test_a_member_of_a_white_list_is_admitted_when_it_asks(house: House) -
     async with house.open() as service, house.platform(ANN) as ann:
         assert (await answered(service, ANN, "retrieve", "closed")).outcome == "granted"
         assert await ann.subscribe("closed") == "subscribed"
+
+
+async def test_who_may_retrieve_alone_is_made_no_member_who_could_subscribe(house: House) -> None:
+    house.settings_text += WHITELIST
+    where = 'operation == "retrieve" && topic == "closed"'
+    house.write("policies/topics/closed.kn", assertion("POLICY", "xmpp-member:a.example", where, "allow"))
+    async with house.open() as service, house.platform(ANN) as ann:
+        answer = await answered(service, ANN, "retrieve", "closed")
+        assert (answer.outcome, answer.reason) == ("refused", "not-granted")
+        recorded = await service.store.decision(answer.id)
+        assert recorded is not None
+        assert recorded.decision.reason.code == "broader-effect"
+        with pytest.raises(StanzaRefused, match="closed-node"):
+            await ann.subscribe("closed")
 
 
 async def test_denied_unknown_taken_and_wrong_kind_are_one_answer(house: House) -> None:
@@ -181,10 +197,12 @@ async def test_the_log_is_signed_at_the_end_and_only_if_it_has_grown(house: Hous
         await service.logkeeper.sign()
         await service.logkeeper.sign()
         assert len(await service.store.checkpoints()) == 1
-        size = service.store.log_size
     async with house.open() as service:
-        assert len(await service.store.checkpoints()) == 1
-        assert service.store.log_size > size
+        assert len(await service.store.checkpoints()) == 2
+        (ended,) = [each for each in await service.store.entries(0, service.store.log_size - 1) if b'"stopped"' in (each.record or b"")]
+        assert (
+            read_checkpoint(opened((await service.store.checkpoints())[-1], payload_type=CHECKPOINT).payload).size == ended.entry.number + 1
+        )
         assert service.status()["decisions_lost"] == 0
 
 
