@@ -18,7 +18,7 @@ from clearinghouse.errors import BadSettings
 from clearinghouse.keynote.principals import short
 from clearinghouse.ledger.checkpoint import Checkpoint, Receipt, receipt_bytes
 from clearinghouse.ledger.entry import members
-from clearinghouse.runtime.logbook import Kept, latest, receipt_of, write_export
+from clearinghouse.runtime.records.logbook import Kept, latest, receipt_of, write_export
 from clearinghouse.settings import read_settings
 from clearinghouse.storage.sql_store import read_store
 

@@ -21,7 +21,7 @@ from clearinghouse.errors import BadSettings
 from clearinghouse.keynote import Admitted, Limits, Proof, admit
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.principals import short
-from clearinghouse.runtime.replay import Replayed, replay
+from clearinghouse.runtime.records.replay import Replayed, replay
 from clearinghouse.settings import read_settings
 from clearinghouse.storage.sql_store import read_store
 from clearinghouse.storage.store import Effect, Recorded

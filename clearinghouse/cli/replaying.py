@@ -12,8 +12,8 @@ from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.wire import stamp
 from clearinghouse.cli.output import clean, mark, say
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.runtime.logbook import Kept
-from clearinghouse.runtime.replay import proven_again
+from clearinghouse.runtime.records.logbook import Kept
+from clearinghouse.runtime.records.replay import proven_again
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.holdings import Holdings
 from clearinghouse.storage.store import Recorded

@@ -8,9 +8,10 @@ from typing import Final
 
 import typer
 
-from clearinghouse import runtime, telemetry
+from clearinghouse import telemetry
 from clearinghouse.cli.output import BAD, BAD_INPUT, CAUTION, DIM, STRONG, as_json, clean, mark, say
 from clearinghouse.runtime.checks import Check, looked_at
+from clearinghouse.runtime.service import serve
 from clearinghouse.settings import LogFormat, Settings, read_settings
 
 _SHOWN: Final = 20
@@ -21,7 +22,7 @@ def run(config: Path, *, json: bool) -> None:
     """Run the service until it is told to end."""
     settings = read_settings(config)
     telemetry.configure(as_json=json or settings.log.format is LogFormat.JSON)
-    asyncio.run(runtime.serve(settings))
+    asyncio.run(serve(settings))
 
 
 def check(config: Path, *, json: bool) -> None:

@@ -18,8 +18,8 @@ from clearinghouse.demo.platforms import Platform
 from clearinghouse.demo.worlds import World
 from clearinghouse.grid.stanzas import StanzaRefused
 from clearinghouse.ledger import audit
-from clearinghouse.runtime import Service
-from clearinghouse.runtime.logbook import write_export
+from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.records.logbook import write_export
 
 CONSULTANT: Final = "bea@associates.example"
 """Her domain is licensed by the sector and approved by nobody: a person decides."""

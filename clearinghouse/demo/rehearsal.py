@@ -38,7 +38,8 @@ from clearinghouse.demo.platforms import Platform, platform
 from clearinghouse.demo.worlds import MemoryWorld
 from clearinghouse.errors import BadSettings, BrokerUnavailable, ClearinghouseError
 from clearinghouse.grid.broker import Broker
-from clearinghouse.runtime import Service, running
+from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.service import running
 from clearinghouse.settings import Control, Settings, Topic, read_settings
 from clearinghouse.storage.store import Recorded
 

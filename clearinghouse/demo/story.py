@@ -17,9 +17,9 @@ from clearinghouse.demo.incidents import description_of, report_of
 from clearinghouse.demo.life import Life, Narrator, left, live
 from clearinghouse.demo.platforms import Platform
 from clearinghouse.demo.worlds import World
-from clearinghouse.runtime import Service, running
-from clearinghouse.runtime.replay import Replayed, replay
-from clearinghouse.runtime.service import FINISH_SECONDS
+from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.records.replay import Replayed, replay
+from clearinghouse.runtime.service import FINISH_SECONDS, running
 from clearinghouse.signer.client import signing
 from clearinghouse.storage.store import Effect, Recorded
 

@@ -23,7 +23,7 @@ from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT, Hosting, Server
 from clearinghouse.doors.xmpp.exchange import Exchange, Hearer
 from clearinghouse.grid.broker import Broker
-from clearinghouse.runtime.brokers import Link, LinkPlan, MakeLink, component_link
+from clearinghouse.runtime.topics.brokers import Link, LinkPlan, MakeLink, component_link
 
 BROKER: Final = "pubsub.hub.example"
 COMPONENT: Final = "clearinghouse.hub.example"
@@ -49,7 +49,7 @@ class World(Protocol):
 
 @dataclass(slots=True)
 class MemoryComponent:
-    """Our component at a broker in memory; implements `clearinghouse.runtime.brokers.Link`."""
+    """Our component at a broker in memory; implements `clearinghouse.runtime.topics.brokers.Link`."""
 
     exchange: Exchange
     connected: list[Callable[[], Awaitable[None]]] = field(default_factory=list)

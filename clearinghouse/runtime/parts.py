@@ -16,26 +16,26 @@ from clearinghouse.clearing.request import Request, sender_of
 from clearinghouse.clearing.snapshot import licensed
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.keynote import Admissions
-from clearinghouse.runtime.beliefs import Beliefs
-from clearinghouse.runtime.books import Books
-from clearinghouse.runtime.brokers import BrokerEnforcer, LinkPlan, MakeLink, Register, Seat, owners_in, plans_in
+from clearinghouse.runtime.asking.effects import Effects
+from clearinghouse.runtime.asking.intake import Intake
+from clearinghouse.runtime.asking.questions import Asking, asking_in
+from clearinghouse.runtime.asking.rates import Pace, Rates
+from clearinghouse.runtime.asking.ruled import Memory
+from clearinghouse.runtime.asking.ruling import Bench
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.effects import Effects
-from clearinghouse.runtime.heralds import Herald, Station
-from clearinghouse.runtime.intake import Intake
-from clearinghouse.runtime.ledger import TellingLedger
-from clearinghouse.runtime.logkeeper import LogKeeper
-from clearinghouse.runtime.memberships import Memberships
-from clearinghouse.runtime.office import Hall
+from clearinghouse.runtime.people.heralds import Herald, Station
+from clearinghouse.runtime.people.office import Hall
 from clearinghouse.runtime.policy import PolicyKeeper, folders_of, loader_for
-from clearinghouse.runtime.questions import Asking, asking_in
-from clearinghouse.runtime.rates import Pace, Rates
-from clearinghouse.runtime.reception import CREATE, FrontDesk
-from clearinghouse.runtime.reconcile import Reconciler
-from clearinghouse.runtime.roles import writers
-from clearinghouse.runtime.ruled import Memory
-from clearinghouse.runtime.ruling import Bench
-from clearinghouse.runtime.sunset import Sunset
+from clearinghouse.runtime.records.logkeeper import LogKeeper
+from clearinghouse.runtime.standing.beliefs import Beliefs
+from clearinghouse.runtime.standing.books import Books
+from clearinghouse.runtime.standing.ledger import TellingLedger
+from clearinghouse.runtime.topics.brokers import BrokerEnforcer, LinkPlan, MakeLink, Register, Seat, owners_in, plans_in
+from clearinghouse.runtime.topics.memberships import Memberships
+from clearinghouse.runtime.topics.reception import CREATE, FrontDesk
+from clearinghouse.runtime.topics.reconcile import Reconciler
+from clearinghouse.runtime.topics.roles import writers
+from clearinghouse.runtime.topics.sunset import Sunset
 from clearinghouse.settings import Settings
 from clearinghouse.signer.client import Signers
 from clearinghouse.storage.changes import Change, Revoked, Settled

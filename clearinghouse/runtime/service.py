@@ -14,10 +14,10 @@ import structlog
 from clearinghouse.doors.control.asking import Asking
 from clearinghouse.doors.control.server import control_door
 from clearinghouse.ledger.records import Mask
-from clearinghouse.runtime.books import Books
-from clearinghouse.runtime.brokers import MakeLink, component_link
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.standing.books import Books
+from clearinghouse.runtime.topics.brokers import MakeLink, component_link
 from clearinghouse.settings import Settings
 from clearinghouse.signer.client import Signers, signing
 from clearinghouse.storage.sql_store import open_store

@@ -48,7 +48,9 @@ _LAST: Final = 1 << 31
 
 def no_settings(path: Path) -> Mistake:
     """Return what to say where there is no file at all."""
-    return Mistake(0, "there is no such file", f"name it with `--config`, or write one with `clearinghouse init {path.parent} --community NAME`")
+    return Mistake(
+        0, "there is no such file", f"name it with `--config`, or write one with `clearinghouse init {path.parent} --community NAME`"
+    )
 
 
 def _read(path: Path) -> str:

@@ -17,7 +17,7 @@ from clearinghouse.ledger.book import NothingSigned
 from clearinghouse.ledger.checkpoint import Receipt, open_receipt, receipt_bytes
 from clearinghouse.ledger.entry import Entry, leaf
 from clearinghouse.ledger.merkle import leaf_hash
-from clearinghouse.runtime.logbook import NotSignedYet, latest, receipt_of, write_export
+from clearinghouse.runtime.records.logbook import NotSignedYet, latest, receipt_of, write_export
 from clearinghouse.storage.store import Recorded
 from tests.cli.conftest import Command
 from tests.unit.ledger.logs import LOG, OTHER, Row, checkpoint, export, hashes, rows

@@ -16,7 +16,7 @@ from clearinghouse.clearing.cases import Revocation, RevocationKind
 from clearinghouse.ledger import audit
 from clearinghouse.ledger.checkpoint import Checkpoint, receipt_bytes, seal_checkpoint, verify_receipt
 from clearinghouse.ledger.entry import Kind
-from clearinghouse.runtime.logbook import latest, receipt_of, write_export
+from clearinghouse.runtime.records.logbook import latest, receipt_of, write_export
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import CredentialAdded, CredentialWithdrawn, Decided, Noted, Revoked
 from clearinghouse.storage.memory import MemoryStore

@@ -18,7 +18,7 @@ from clearinghouse.demo.platforms import Platform, platform
 from clearinghouse.demo.worlds import MemoryWorld
 from clearinghouse.grid.broker import Broker
 from clearinghouse.keynote.keys import generate, write_key_file
-from clearinghouse.runtime import running
+from clearinghouse.runtime.service import running
 from clearinghouse.settings import read_settings
 
 BROKER, COMPONENT = "pubsub.hub.example", "clearinghouse.hub.example"

@@ -21,12 +21,12 @@ from clearinghouse.clearing.vocabulary import Door
 from clearinghouse.errors import BrokerUnavailable
 from clearinghouse.grid.topics import Topic
 from clearinghouse.keynote import Admitted, admit
-from clearinghouse.runtime.beliefs import Beliefs
-from clearinghouse.runtime.books import Books
+from clearinghouse.runtime.asking.questions import Asking
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.office import Clerks, Hall
-from clearinghouse.runtime.questions import Asking
-from clearinghouse.runtime.review import Review
+from clearinghouse.runtime.people.office import Clerks, Hall
+from clearinghouse.runtime.people.review import Review
+from clearinghouse.runtime.standing.beliefs import Beliefs
+from clearinghouse.runtime.standing.books import Books
 from clearinghouse.settings import Settings
 from clearinghouse.signer.inline import InlineSigner
 from clearinghouse.storage.changes import Decided

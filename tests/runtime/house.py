@@ -19,10 +19,12 @@ from clearinghouse.doors.xmpp import component
 from clearinghouse.doors.xmpp.exchange import Exchange, Hearer
 from clearinghouse.errors import BrokerUnavailable, ClearinghouseError
 from clearinghouse.grid.broker_node import Node
-from clearinghouse.runtime import Service, brokers, policy, reconcile, running, sunset
-from clearinghouse.runtime.brokers import Link, LinkPlan
+from clearinghouse.runtime import policy
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.service import OpenStore, sql_store
+from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.service import OpenStore, running, sql_store
+from clearinghouse.runtime.topics import brokers, reconcile, sunset
+from clearinghouse.runtime.topics.brokers import Link, LinkPlan
 from clearinghouse.settings import Settings
 from clearinghouse.settings.reading import parse_settings
 from clearinghouse.signer.client import Signers

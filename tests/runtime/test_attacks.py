@@ -19,8 +19,8 @@ from clearinghouse.grid.reception import PlatformAsked
 from clearinghouse.grid.topics import SubscriptionAsked, Topic
 from clearinghouse.keynote import admit
 from clearinghouse.ledger.checkpoint import open_receipt
-from clearinghouse.runtime.questions import Asking
-from clearinghouse.runtime.reconcile import LEFT
+from clearinghouse.runtime.asking.questions import Asking
+from clearinghouse.runtime.topics.reconcile import LEFT
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import EndCarriedOut, GrantEnded, Revoked
 from clearinghouse.storage.memory import MemoryStore

@@ -11,7 +11,7 @@ from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.errors import StoreUnavailable
 from clearinghouse.keynote import admit
-from clearinghouse.runtime.beliefs import Supposed
+from clearinghouse.runtime.standing.beliefs import Supposed
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import CredentialAdded, CredentialWithdrawn, Revoked
 from clearinghouse.storage.memory import MemoryStore

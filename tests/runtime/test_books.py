@@ -15,7 +15,7 @@ from clearinghouse.clearing.request import Place, Request
 from clearinghouse.clearing.soundness import Reason
 from clearinghouse.clearing.vocabulary import Door
 from clearinghouse.errors import StoreUnavailable
-from clearinghouse.runtime.books import SUPERSEDED, Books, Crossed
+from clearinghouse.runtime.standing.books import SUPERSEDED, Books, Crossed
 from clearinghouse.storage.changes import (
     CaseMoved,
     Change,

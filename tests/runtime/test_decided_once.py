@@ -25,8 +25,8 @@ from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.enforcement import ApproveSubscription
 from clearinghouse.clearing.people import AlreadyApproved, NoSuchThing
 from clearinghouse.errors import ClearinghouseError, StoreUnavailable, Unavailable
-from clearinghouse.runtime.books import Crossed
-from clearinghouse.runtime.judging import Holds, Judge
+from clearinghouse.runtime.people.judging import Holds, Judge
+from clearinghouse.runtime.standing.books import Crossed
 from clearinghouse.signer.inline import InlineSigner
 from clearinghouse.storage.changes import CaseMoved, Change, Decided, Revoked
 from clearinghouse.storage.memory import MemoryStore

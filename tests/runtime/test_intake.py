@@ -16,11 +16,11 @@ from clearinghouse.clearing.soundness import Proven
 from clearinghouse.demo.worlds import BROKER
 from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.grid.topics import SubscriptionAsked
-from clearinghouse.runtime import Service
-from clearinghouse.runtime.brokers import Seat
-from clearinghouse.runtime.intake import MAX_EACH
-from clearinghouse.runtime.questions import agrees
-from clearinghouse.runtime.ruled import Ruled
+from clearinghouse.runtime.asking.intake import MAX_EACH
+from clearinghouse.runtime.asking.questions import agrees
+from clearinghouse.runtime.asking.ruled import Ruled
+from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.topics.brokers import Seat
 from clearinghouse.storage.changes import Change, Decided
 from clearinghouse.storage.sql_store import SqlStore, open_store
 from clearinghouse.storage.store import Effect, Event

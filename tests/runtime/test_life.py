@@ -10,9 +10,9 @@ from clearinghouse.clearing.cases import CaseState
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.demo.worlds import COMPONENT
 from clearinghouse.grid.stanzas import IQ
-from clearinghouse.runtime import Service
-from clearinghouse.runtime.heralds import Station
-from clearinghouse.runtime.intake import MAX_WAITING, WORKERS
+from clearinghouse.runtime.asking.intake import MAX_WAITING, WORKERS
+from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.people.heralds import Station
 from clearinghouse.storage.store import Effect
 from tests.runtime.house import ANN, BEA, OP, TOPIC, House, until
 from tests.world import signed

@@ -15,7 +15,7 @@ from clearinghouse.clearing.people import AlreadyApproved, NeedsSignature, NoSuc
 from clearinghouse.clearing.vocabulary import Door
 from clearinghouse.errors import Unavailable
 from clearinghouse.keynote import admit
-from clearinghouse.runtime.casework import NoDesk
+from clearinghouse.runtime.people.casework import NoDesk
 from clearinghouse.signer.inline import InlineSigner
 from clearinghouse.storage.store import Effect
 from tests.runtime.chamber import ANN, BEA, DEPUTY, EVE, OP, Chamber, chat, local, signer

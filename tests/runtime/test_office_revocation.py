@@ -11,7 +11,7 @@ from clearinghouse.errors import BadSignature, MalformedAssertion, MalformedRequ
 from clearinghouse.keynote import admit
 from clearinghouse.keynote.keys import from_seed
 from clearinghouse.keynote.signing import sign
-from clearinghouse.runtime.governing import BornRevoked, ByTheDesk, CannotLift, InFolder
+from clearinghouse.runtime.people.governing import BornRevoked, ByTheDesk, CannotLift, InFolder
 from tests.runtime.chamber import ANN, BEA, CREDENTIALS, EVE, Chamber, chat, local, settings_of, signer
 from tests.world import INCIDENTS, assertion, key, signed, who
 

@@ -9,9 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from clearinghouse.clearing.senders import RateLimited
-from clearinghouse.runtime import rates
-from clearinghouse.runtime.fairness import FairQueue
-from clearinghouse.runtime.rates import WARNING_SECONDS, Pace, Rates
+from clearinghouse.runtime.asking import rates
+from clearinghouse.runtime.asking.fairness import FairQueue
+from clearinghouse.runtime.asking.rates import WARNING_SECONDS, Pace, Rates
 
 
 @dataclass

@@ -15,8 +15,8 @@ from clearinghouse.enforcers.topics import TopicExists
 from clearinghouse.grid.reception import PlatformAnswered, PlatformAsked
 from clearinghouse.grid.stanzas import StanzaRefused
 from clearinghouse.ledger.checkpoint import read_checkpoint, verify_receipt
-from clearinghouse.runtime import Service
-from clearinghouse.runtime.logkeeper import NoReceipts
+from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.records.logkeeper import NoReceipts
 from tests.runtime.house import ANN, BEA, EVE, OP, TOPIC, WHITELIST, House, until
 from tests.world import IODEF, assertion, key
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from clearinghouse.clearing.cases import Grant
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.request import Place
-from clearinghouse.runtime import Service
-from clearinghouse.runtime.reconcile import difference
+from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.topics.reconcile import difference
 from clearinghouse.storage.store import Event
 from tests.runtime.house import ANN, BEA, EVE, SETTINGS, TOPIC, WHITELIST, House, until
 from tests.world import NOON, assertion, request, signed

@@ -8,7 +8,7 @@ import pytest
 
 from clearinghouse.clearing.clear import rule
 from clearinghouse.clearing.decision import Decision, Outcome
-from clearinghouse.runtime.replay import proven_again
+from clearinghouse.runtime.records.replay import proven_again
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.folders import CREDENTIALS, FileRead
 from clearinghouse.storage.holdings import Holdings, Loader

@@ -12,7 +12,7 @@ import pytest
 
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.demo.platforms import Platform
-from clearinghouse.runtime import intake
+from clearinghouse.runtime.asking import intake
 from clearinghouse.storage import database
 from clearinghouse.storage.store import Effect
 from tests.runtime.house import ANN, BEA, EVE, SETTINGS, TOPIC, House, until

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from clearinghouse import telemetry
-from clearinghouse.runtime import running
-from clearinghouse.runtime.service import sql_store
+from clearinghouse.runtime.service import running, sql_store
 from clearinghouse.settings import Settings, read_settings
 from clearinghouse.storage.changes import CaseMoved, Change, Decided, EndCarriedOut, GrantEnded, Settled
 from clearinghouse.storage.store import Store

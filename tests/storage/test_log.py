@@ -13,7 +13,7 @@ import pytest
 from clearinghouse.ledger.audit import verify
 from clearinghouse.ledger.entry import Mask, Opening
 from clearinghouse.ledger.merkle import EMPTY_ROOT, Frontier, inclusion_proof
-from clearinghouse.runtime.logbook import write_export
+from clearinghouse.runtime.records.logbook import write_export
 from clearinghouse.storage.changes import Decided, Revoked
 from clearinghouse.storage.edge import TILE
 from clearinghouse.storage.entries import Scribe, commitment_of

@@ -18,11 +18,11 @@ from clearinghouse.clearing.vocabulary import OPERATIONS, Kind, is_canonical
 from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.grid.reception import PlatformAsked
 from clearinghouse.keynote import Admitted
-from clearinghouse.runtime.books import Books
-from clearinghouse.runtime.judging import Holds, Judge, Lost, Unsure
-from clearinghouse.runtime.questions import Asking, platform_request
-from clearinghouse.runtime.review import SLICE_SECONDS
-from clearinghouse.runtime.rights import Rights
+from clearinghouse.runtime.asking.questions import Asking, platform_request
+from clearinghouse.runtime.people.judging import Holds, Judge, Lost, Unsure
+from clearinghouse.runtime.people.review import SLICE_SECONDS
+from clearinghouse.runtime.people.rights import Rights
+from clearinghouse.runtime.standing.books import Books
 
 MAX_PAIRS: Final = 10_000
 """What known platforms could ask about topics that is looked at, twice each: about 3 s of one processor."""

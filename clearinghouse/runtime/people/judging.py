@@ -20,8 +20,8 @@ from clearinghouse.clearing.vocabulary import lowest_of
 from clearinghouse.errors import BadPrincipal
 from clearinghouse.keynote.octets import to_octets
 from clearinghouse.keynote.principals import normalise
-from clearinghouse.runtime.books import Books
-from clearinghouse.runtime.rights import Rights
+from clearinghouse.runtime.people.rights import Rights
+from clearinghouse.runtime.standing.books import Books
 
 VALIDITY: Final = Reason("validity", "the time is over for which it was granted")
 EXPIRED_CHAIN: Final = "expired-chain"

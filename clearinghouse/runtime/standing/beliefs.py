@@ -15,8 +15,8 @@ from clearinghouse.clearing.clear import Desk
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.errors import ClearinghouseError
 from clearinghouse.keynote import Admitted
-from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.standing.books import Books
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import Change, CredentialAdded, CredentialWithdrawn, Revoked
 from clearinghouse.storage.holdings import Holdings, Loader

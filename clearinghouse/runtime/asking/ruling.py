@@ -11,8 +11,8 @@ from clearinghouse.clearing.enforcement import enforcement_of
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.senders import SenderBudgets
 from clearinghouse.clearing.vocabulary import lowest_of
-from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.standing.books import Books
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from clearinghouse.clearing.acts import AddCredential, Approve, Deny, EndGrant, 
 from clearinghouse.clearing.dsse import REQUEST, fingerprint, opened
 from clearinghouse.clearing.envelope import Replayed, read_asked
 from clearinghouse.clearing.people import Changed, Ruling, Speaker, WrongCase
-from clearinghouse.runtime.casework import Casework
-from clearinghouse.runtime.governing import Governing
-from clearinghouse.runtime.speakers import speakers_of, together
+from clearinghouse.runtime.people.casework import Casework
+from clearinghouse.runtime.people.governing import Governing
+from clearinghouse.runtime.people.speakers import speakers_of, together
 from clearinghouse.settings import Settings
 from clearinghouse.storage.changes import EnvelopeSeen
 

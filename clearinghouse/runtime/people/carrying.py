@@ -13,8 +13,8 @@ from clearinghouse.clearing.decision import Decision, Reason
 from clearinghouse.clearing.enforcement import LeavePending, Nothing, enforcement_of
 from clearinghouse.enforcers.broker import NothingPending
 from clearinghouse.errors import ClearinghouseError, Unavailable
-from clearinghouse.runtime.books import Books
 from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.standing.books import Books
 from clearinghouse.storage.changes import CaseMoved, Change, EndCarriedOut, GrantEnded, Settled
 from clearinghouse.storage.store import Effect
 from clearinghouse.telemetry import decision_level, decision_line

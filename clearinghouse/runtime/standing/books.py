@@ -19,7 +19,7 @@ from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.clearing.request import Place, Request
 from clearinghouse.clearing.soundness import Reason
 from clearinghouse.errors import Unavailable
-from clearinghouse.runtime.shelves import Agenda, Cases, Grants, slot_of
+from clearinghouse.runtime.standing.shelves import Agenda, Cases, Grants, slot_of
 from clearinghouse.storage.changes import (
     CaseMoved,
     Change,

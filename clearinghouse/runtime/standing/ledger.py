@@ -12,7 +12,7 @@ from clearinghouse.clearing.cases import CaseChange, Grant
 from clearinghouse.clearing.consequences import consequences
 from clearinghouse.clearing.decision import Decision, Outcome, Reason
 from clearinghouse.clearing.enforcement import LeavePending, RefuseSubscription, enforcement_of
-from clearinghouse.runtime.books import Books
+from clearinghouse.runtime.standing.books import Books
 from clearinghouse.storage.changes import CaseMoved, Change, Decided, EndCarriedOut, GrantEnded
 from clearinghouse.storage.store import Store
 from clearinghouse.telemetry import decision_level, decision_line

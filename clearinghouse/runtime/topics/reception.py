@@ -17,16 +17,16 @@ from clearinghouse.clearing.vocabulary import LOWEST, Door
 from clearinghouse.errors import ClearinghouseError, PeerError, Unavailable
 from clearinghouse.grid.reception import MAX_PAGE, PlatformAnswered, PlatformAsked, TopicPage, place_of
 from clearinghouse.grid.topics import Subscriber, Topic
-from clearinghouse.runtime.books import Books
-from clearinghouse.runtime.brokers import Register
+from clearinghouse.runtime.asking.effects import Effects
+from clearinghouse.runtime.asking.questions import Asking, platform_request
+from clearinghouse.runtime.asking.rates import Rates
+from clearinghouse.runtime.asking.ruled import is_owed
+from clearinghouse.runtime.asking.ruling import Bench
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.effects import Effects
-from clearinghouse.runtime.logkeeper import LogKeeper
-from clearinghouse.runtime.questions import Asking, platform_request
-from clearinghouse.runtime.rates import Rates
-from clearinghouse.runtime.roles import READERS, SUBSCRIBE
-from clearinghouse.runtime.ruled import is_owed
-from clearinghouse.runtime.ruling import Bench
+from clearinghouse.runtime.records.logkeeper import LogKeeper
+from clearinghouse.runtime.standing.books import Books
+from clearinghouse.runtime.topics.brokers import Register
+from clearinghouse.runtime.topics.roles import READERS, SUBSCRIBE
 from clearinghouse.settings import Settings
 from clearinghouse.storage.changes import Noted
 from clearinghouse.storage.store import Event

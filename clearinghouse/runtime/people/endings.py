@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from clearinghouse.clearing.cases import CaseChange, Grant
-from clearinghouse.runtime.books import Books
-from clearinghouse.runtime.judging import Lost
+from clearinghouse.runtime.people.judging import Lost
+from clearinghouse.runtime.standing.books import Books
 from clearinghouse.storage.changes import CaseMoved, Change, GrantEnded
 
 POLICY: Final = "policy"

@@ -20,12 +20,12 @@ from clearinghouse.clearing.vocabulary import Kind, is_canonical
 from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.errors import ClearinghouseError, MalformedRequest, Unavailable
 from clearinghouse.grid.reception import PlatformAsked
-from clearinghouse.runtime.books import Books
-from clearinghouse.runtime.brokers import Seat
+from clearinghouse.runtime.asking.questions import Asking, platform_request
+from clearinghouse.runtime.asking.ruling import Bench
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.questions import Asking, platform_request
-from clearinghouse.runtime.roles import KEPT, barred, members, pardoned
-from clearinghouse.runtime.ruling import Bench
+from clearinghouse.runtime.standing.books import Books
+from clearinghouse.runtime.topics.brokers import Seat
+from clearinghouse.runtime.topics.roles import KEPT, barred, members, pardoned
 from clearinghouse.storage.changes import Settled
 from clearinghouse.storage.store import Effect
 

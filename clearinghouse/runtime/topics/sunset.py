@@ -21,9 +21,9 @@ from clearinghouse.clearing.enforcement import WHITELIST
 from clearinghouse.doors.xmpp.component import back_off
 from clearinghouse.enforcers.broker import TopicOwner
 from clearinghouse.errors import ClearinghouseError, Unavailable
-from clearinghouse.runtime.books import Books
+from clearinghouse.runtime.asking.questions import SUBSCRIBE
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.questions import SUBSCRIBE
+from clearinghouse.runtime.standing.books import Books
 from clearinghouse.storage.changes import EndCarriedOut
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from clearinghouse.clearing.vocabulary import Door
 from clearinghouse.errors import MalformedRequest
 from clearinghouse.grid.reception import PlatformAsked
 from clearinghouse.grid.topics import AccessModel, Subscriber, SubscriptionAsked, Topic
-from clearinghouse.runtime.ruled import Ruled
+from clearinghouse.runtime.asking.ruled import Ruled
 
 SUBSCRIBE: Final = "subscribe"
 

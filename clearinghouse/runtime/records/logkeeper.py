@@ -15,7 +15,7 @@ from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.ledger.checkpoint import Checkpoint, Receipt, checkpoint_payload, receipt_bytes
 from clearinghouse.ledger.merkle import inclusion_proof
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.logbook import opening_of
+from clearinghouse.runtime.records.logbook import opening_of
 from clearinghouse.storage.store import Store
 
 log = structlog.get_logger(__name__)

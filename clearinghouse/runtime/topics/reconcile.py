@@ -22,13 +22,13 @@ from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.enforcers.broker import NodeState, TopicOwner
 from clearinghouse.errors import ClearinghouseError, MalformedRequest, Unavailable
 from clearinghouse.grid.topics import SubscriptionAsked
-from clearinghouse.runtime.books import Books
-from clearinghouse.runtime.brokers import Seat
+from clearinghouse.runtime.asking.questions import SUBSCRIBE, Asking, request_of
+from clearinghouse.runtime.asking.ruled import Memory
+from clearinghouse.runtime.asking.ruling import Bench
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.questions import SUBSCRIBE, Asking, request_of
-from clearinghouse.runtime.roles import KEPT, barred, pardoned, writers
-from clearinghouse.runtime.ruled import Memory
-from clearinghouse.runtime.ruling import Bench
+from clearinghouse.runtime.standing.books import Books
+from clearinghouse.runtime.topics.brokers import Seat
+from clearinghouse.runtime.topics.roles import KEPT, barred, pardoned, writers
 from clearinghouse.storage.changes import Change, Decided, EndCarriedOut, GrantEnded, Noted, Settled
 from clearinghouse.storage.store import Effect, Event
 

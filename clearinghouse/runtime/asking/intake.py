@@ -18,15 +18,15 @@ from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.enforcers.broker import NothingPending
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.grid.topics import SubscriptionAsked
-from clearinghouse.runtime.books import Books
+from clearinghouse.runtime.asking.effects import Behind, Effects, tell_refused
+from clearinghouse.runtime.asking.fairness import FairQueue
+from clearinghouse.runtime.asking.questions import Asking, place_of, request_of, same_facts
+from clearinghouse.runtime.asking.rates import Rates
+from clearinghouse.runtime.asking.ruled import Ruled, is_owed
+from clearinghouse.runtime.asking.ruling import Bench
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.effects import Behind, Effects, tell_refused
-from clearinghouse.runtime.fairness import FairQueue
-from clearinghouse.runtime.ledger import TellingLedger
-from clearinghouse.runtime.questions import Asking, place_of, request_of, same_facts
-from clearinghouse.runtime.rates import Rates
-from clearinghouse.runtime.ruled import Ruled, is_owed
-from clearinghouse.runtime.ruling import Bench
+from clearinghouse.runtime.standing.books import Books
+from clearinghouse.runtime.standing.ledger import TellingLedger
 
 log = structlog.get_logger(__name__)
 

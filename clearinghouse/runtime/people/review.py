@@ -23,11 +23,11 @@ from clearinghouse.clearing.decision import Decision, Outcome, Reason, refuse
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.vocabulary import lowest_of
 from clearinghouse.errors import PeerError, Unavailable
-from clearinghouse.runtime.books import Books, Crossed
-from clearinghouse.runtime.carrying import Carrier
-from clearinghouse.runtime.casework import Casework
-from clearinghouse.runtime.endings import CLOCK, POLICY, endings
-from clearinghouse.runtime.judging import NO_LONGER, Holds, Judge, Judgement, Lost, Unsure
+from clearinghouse.runtime.people.carrying import Carrier
+from clearinghouse.runtime.people.casework import Casework
+from clearinghouse.runtime.people.endings import CLOCK, POLICY, endings
+from clearinghouse.runtime.people.judging import NO_LONGER, Holds, Judge, Judgement, Lost, Unsure
+from clearinghouse.runtime.standing.books import Books, Crossed
 from clearinghouse.storage.changes import CaseMoved, Change, Decided, GrantEnded, Revoked, Settled
 from clearinghouse.storage.store import Effect
 

@@ -18,7 +18,7 @@ from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.vocabulary import Door
 from clearinghouse.errors import ClearinghouseError
 from clearinghouse.grid import notices
-from clearinghouse.runtime.rights import Rights
+from clearinghouse.runtime.people.rights import Rights
 from clearinghouse.settings import Person
 from clearinghouse.storage.changes import CaseMoved, Change, Decided, GrantEnded
 

@@ -16,20 +16,20 @@ from clearinghouse.clearing.clear import Desk
 from clearinghouse.clearing.people import Changed, KeptCredential, NeedsSignature, NotEntitled, Ruling, Speaker
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.vocabulary import EVERYTHING
-from clearinghouse.runtime.beliefs import Beliefs
-from clearinghouse.runtime.books import Books
-from clearinghouse.runtime.carrying import Carrier
-from clearinghouse.runtime.casework import Casework, DeskSigner, no_such
+from clearinghouse.runtime.asking.questions import Asking
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.explaining import explained
-from clearinghouse.runtime.governing import Governing
-from clearinghouse.runtime.judging import Judge
-from clearinghouse.runtime.losses import Comparison
-from clearinghouse.runtime.petitions import Petitions
-from clearinghouse.runtime.questions import Asking
-from clearinghouse.runtime.review import SLICE_SECONDS, Review
-from clearinghouse.runtime.rights import Rights
-from clearinghouse.runtime.speakers import approver, guises, requester_people
+from clearinghouse.runtime.people.carrying import Carrier
+from clearinghouse.runtime.people.casework import Casework, DeskSigner, no_such
+from clearinghouse.runtime.people.explaining import explained
+from clearinghouse.runtime.people.governing import Governing
+from clearinghouse.runtime.people.judging import Judge
+from clearinghouse.runtime.people.losses import Comparison
+from clearinghouse.runtime.people.petitions import Petitions
+from clearinghouse.runtime.people.review import SLICE_SECONDS, Review
+from clearinghouse.runtime.people.rights import Rights
+from clearinghouse.runtime.people.speakers import approver, guises, requester_people
+from clearinghouse.runtime.standing.beliefs import Beliefs
+from clearinghouse.runtime.standing.books import Books
 from clearinghouse.settings import Settings
 
 MAX_LISTED: Final = 1_000

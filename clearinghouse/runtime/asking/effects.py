@@ -15,10 +15,10 @@ from clearinghouse.clearing.enforcement import enforcement_of
 from clearinghouse.clearing.request import Place
 from clearinghouse.enforcers.broker import NothingPending
 from clearinghouse.errors import ClearinghouseError, Unavailable
-from clearinghouse.runtime.books import Books, Crossed
+from clearinghouse.runtime.asking.questions import Asking, agrees
+from clearinghouse.runtime.asking.ruled import Memory, Ruled
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.questions import Asking, agrees
-from clearinghouse.runtime.ruled import Memory, Ruled
+from clearinghouse.runtime.standing.books import Books, Crossed
 from clearinghouse.storage.changes import Change, EndCarriedOut, GrantEnded, Settled
 from clearinghouse.storage.store import Effect, Store
 

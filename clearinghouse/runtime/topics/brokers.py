@@ -27,7 +27,7 @@ from clearinghouse.doors.xmpp.exchange import Exchange, Hearer
 from clearinghouse.doors.xmpp.session import Account
 from clearinghouse.enforcers.broker import TopicOwner
 from clearinghouse.errors import BrokerUnavailable, ClearinghouseError, Unavailable
-from clearinghouse.runtime.questions import Asking
+from clearinghouse.runtime.asking.questions import Asking
 from clearinghouse.settings import Broker, Settings, Topic, read_secret
 
 log = structlog.get_logger(__name__)

@@ -20,10 +20,10 @@ from clearinghouse.clearing.vocabulary import lowest_of
 from clearinghouse.clearing.vocabulary import shown as escaped
 from clearinghouse.errors import PeerError, Unavailable
 from clearinghouse.keynote import Limits, admit
-from clearinghouse.runtime.books import Books, Crossed
-from clearinghouse.runtime.carrying import Carrier
-from clearinghouse.runtime.rights import NotNow, Rights, entitled, needs_signature
-from clearinghouse.runtime.turns import Turns
+from clearinghouse.runtime.people.carrying import Carrier
+from clearinghouse.runtime.people.rights import NotNow, Rights, entitled, needs_signature
+from clearinghouse.runtime.people.turns import Turns
+from clearinghouse.runtime.standing.books import Books, Crossed
 from clearinghouse.storage.changes import CaseMoved, Change, Decided
 
 MAX_REASON: Final = 1_000

@@ -21,14 +21,14 @@ from clearinghouse.errors import HolderError, MalformedRequest, PeerError, TooLa
 from clearinghouse.keynote import POLICY
 from clearinghouse.keynote.octets import from_octets, to_octets
 from clearinghouse.keynote.principals import normalise
-from clearinghouse.runtime.beliefs import Beliefs, Supposed
-from clearinghouse.runtime.books import Books
-from clearinghouse.runtime.casework import bounded, no_such
-from clearinghouse.runtime.endings import endings
-from clearinghouse.runtime.judging import REVOKED, Lost
-from clearinghouse.runtime.losses import Compared, Comparison
-from clearinghouse.runtime.questions import SUBSCRIBE
-from clearinghouse.runtime.rights import Rights, needs_signature
+from clearinghouse.runtime.asking.questions import SUBSCRIBE
+from clearinghouse.runtime.people.casework import bounded, no_such
+from clearinghouse.runtime.people.endings import endings
+from clearinghouse.runtime.people.judging import REVOKED, Lost
+from clearinghouse.runtime.people.losses import Compared, Comparison
+from clearinghouse.runtime.people.rights import Rights, needs_signature
+from clearinghouse.runtime.standing.beliefs import Beliefs, Supposed
+from clearinghouse.runtime.standing.books import Books
 from clearinghouse.storage.changes import CaseMoved, Change, CredentialAdded, CredentialWithdrawn, Revoked
 from clearinghouse.storage.store import AT_RUN_TIME
 

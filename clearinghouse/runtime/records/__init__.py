@@ -1,0 +1,1 @@
+"""The decision log over time: signed, shown, exported, replayed."""
