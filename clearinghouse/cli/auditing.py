@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 
 from clearinghouse.clearing.wire import canonical, read_object, stamp
 from clearinghouse.cli import principals
-from clearinghouse.cli.output import as_json, clean, finish, mark, say
+from clearinghouse.cli.output import CAUTION, as_json, clean, finish, mark, say
 from clearinghouse.cli.reading import name_of
 from clearinghouse.errors import BadSettings, BadSignature
 from clearinghouse.keynote.principals import is_key, short
@@ -109,6 +109,8 @@ def _tell(report: Report, earlier: list[str]) -> None:
         extends = f", and extend {len(earlier)} earlier checkpoint{'s' * (len(earlier) > 1)}" if earlier else ""
         of_log = f" {report.size} entries of the log of `{clean(report.origin)}`{erased}"
         say(mark(good=True), f"{of_log} are as they were signed at {stamp(report.last.at)}{extends}")
+        if report.unexplained:
+            say(("caution: ", CAUTION), "a record is missing of which no entry says that it was erased: ask for the file with all records")
     elif report.last is not None:
         say(f"the hashes of the first {report.last.size} entries are those that were signed at {stamp(report.last.at)}", indent=2)
 
@@ -137,6 +139,7 @@ def _members(report: Report) -> dict[str, Any]:
         "origin": report.origin,
         "size": report.size,
         "erased": report.erased,
+        "unexplained": report.unexplained,
         "checkpoints": report.checkpoints,
         "last": None if report.last is None else _signed(report.last),
         "problems": [each.as_json() for each in report.problems],

@@ -9,14 +9,16 @@ found at the entry; one that the log's own key signed is found by anybody who ke
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from clearinghouse.clearing.vocabulary import shown
-from clearinghouse.clearing.wire import stamp
+from clearinghouse.clearing.wire import read_object, stamp
 from clearinghouse.errors import ClearinghouseError, TooLarge
 from clearinghouse.ledger.book import MAX_LINE_BYTES, Header, Page, read_line
 from clearinghouse.ledger.checkpoint import Checkpoint, open_checkpoint
+from clearinghouse.ledger.entry import Kind
 from clearinghouse.ledger.merkle import Frontier
 
 MAX_PROBLEMS: Final = 100
@@ -47,7 +49,8 @@ class Problem:
 class Report:
     """What a file holds, and what is wrong with it.
 
-    ``size`` and ``erased`` count entries; ``last`` is the last checkpoint that holds, with all entries before it
+    ``size`` and ``erased`` count entries; ``unexplained`` says that a record is not there which no entry says was
+    erased, so that somebody has kept it back; ``last`` is the last checkpoint that holds, with all entries before it
     unchanged unless ``problems`` name them.
     """
 
@@ -57,6 +60,7 @@ class Report:
     checkpoints: int
     last: Checkpoint | None
     problems: tuple[Problem, ...]
+    unexplained: bool = False
 
     @property
     def ok(self) -> bool:
@@ -92,6 +96,8 @@ class _Audit:
     origin: str = ""
     edge: Frontier = field(default_factory=Frontier)
     erased: int = 0
+    latest_erased: str = ""
+    erased_before: str = ""
     seen: int = 0
     last: Checkpoint | None = None
     named: bool = False
@@ -149,10 +155,18 @@ class _Audit:
             return self.stop("missing", self.expected(), f"entry {page.entry.number} follows")
         elif page.entry.number < expected:
             return self.stop("repeated", self.expected(), f"entry {page.entry.number} stands here, out of its place")
-        self.erased += page.opening is None
+        self.note_erasure(page)
         self.edge = self.edge.append(page.hashed)
         self.compare()
         return True
+
+    def note_erasure(self, page: Page) -> None:
+        """Keep how late a record is missing, and up to when an entry says that records were erased."""
+        if page.opening is None:
+            self.erased += 1
+            self.latest_erased = max(self.latest_erased, stamp(page.entry.at))
+        elif page.entry.kind is Kind.ERASED and page.unchanged:
+            self.erased_before = max(self.erased_before, _told_before(page.opening.record))
 
     def took_checkpoint(self, sealed: bytes) -> bool:
         """Check one checkpoint against what came before it."""
@@ -221,7 +235,8 @@ class _Audit:
 
     def report(self) -> Report:
         """Return what was found."""
-        return Report(self.origin, self.edge.size, self.erased, self.seen, self.last, tuple(self.problems))
+        unexplained = bool(self.erased) and self.latest_erased >= self.erased_before
+        return Report(self.origin, self.edge.size, self.erased, self.seen, self.last, tuple(self.problems), unexplained)
 
     # -- naming
 
@@ -246,3 +261,12 @@ class _Audit:
         whole = raw + following
         is_checkpoint = whole.startswith(b'{"checkpoint":') or (not whole.startswith(b'{"entry":') and b'"payloadType"' in whole)
         return f"checkpoint {self.seen + 1}" if is_checkpoint else self.expected()
+
+
+def _told_before(record: bytes) -> str:
+    """Return the stamp before which records were erased, as the *record* of an erasure says; empty where it does not."""
+    with suppress(ValueError):
+        detail = read_object(record).get("detail")
+        before = detail.get("before") if isinstance(detail, dict) else None
+        return before if isinstance(before, str) else ""
+    return ""

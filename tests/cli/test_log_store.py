@@ -121,6 +121,7 @@ async def test_what_was_erased_no_longer_tells_and_still_holds(store: Store) -> 
     report = await verified(store, *before)
     assert report.ok
     assert report.erased >= WRITTEN - 2
+    assert not report.unexplained
     lines: list[bytes] = []
     await write_export(store, lines.append)
     assert b"eve@" not in b"".join(lines)
