@@ -79,7 +79,7 @@ class OwnProsody(Prosody):
             '"saslauth", "tls"': '"saslauth", "ends_with_stdin"',
             "c2s_require_encryption = true": f"c2s_require_encryption = false\nallow_unencrypted_plain_auth = true\n{places}",
             '"127.0.0.1"': lua_text(self.address),
-            '"the only line of hub/secrets/clearinghouse.hub.example"': lua_text(self.secret),
+            '"the only line of /etc/clearinghouse/secrets/clearinghouse.hub.example"': lua_text(self.secret),
         }
         return on_page("run-with-prosody.md", "lua", changes)
 
