@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -139,8 +140,9 @@ class Service:
             await seat.link.ready.wait()
 
     async def note(self, kind: str) -> None:
-        """Keep an event of the service's own life."""
-        await self.store.note(Event(self.chance.now(), kind, {"version": __version__, "community": self.settings.community}))
+        """Keep an event of the service's own life; the digest shows when it runs with other settings, such as other persons."""
+        told = {"version": __version__, "community": self.settings.community, "settings": _digest(self.settings)}
+        await self.store.note(Event(self.chance.now(), kind, told))
 
     def status(self) -> dict[str, object]:
         """Return how the service is, for people and programs."""
@@ -290,6 +292,11 @@ def _desk(settings: Settings, ledger: TellingLedger, chance: Chance) -> Desk:
         Admissions(allow_legacy=settings.allow_legacy_signatures),
         failed=_tell_failed,
     )
+
+
+def _digest(settings: Settings) -> str:
+    """Return the SHA-256 of everything that the settings say; secrets stand in files, of which they name the paths."""
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
 
 
 def _rates(settings: Settings, chance: Chance) -> Rates:

@@ -253,3 +253,14 @@ async def test_its_own_life_is_on_record(house: House) -> None:
     async with house.open() as service:
         kinds = [each.kind for each in await service.store.events(10)]
     assert kinds == ["started", "policy-changed", "stopped", "started", "policy-changed"]
+
+
+async def test_a_start_with_other_settings_is_told_by_the_log(house: House) -> None:
+    for text in ("", "", '\n[[person]]\nname = "second"\njids = ["second@hub.example"]\n'):
+        house.settings_text += text
+        async with house.open() as service:
+            await service.ready()
+    async with house.open() as service:
+        started = [each.detail["settings"] for each in await service.store.events(50) if each.kind == "started"]
+    assert len(started) == 4
+    assert started[0] == started[1] != started[2] == started[3]
