@@ -31,8 +31,12 @@ class WritingConnection:
     def open(cls, path: Path, opened: tuple[int, int]) -> WritingConnection:
         """Return the connection to the file at *path*, which was *opened* as that device and inode."""
         raw = sqlite3.connect(path, timeout=database.BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=CACHED)
-        for pragma in database.pragmas(read_only=False):
-            raw.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in database.pragmas(read_only=False):
+                raw.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            raw.close()
+            raise
         return cls(path, opened, raw)
 
     def write(self, batch: Batch) -> None:

@@ -137,5 +137,7 @@ async def test_a_store_of_a_later_version_is_left_alone(path: Path) -> None:
 
 
 def test_todays_layout_is_the_newest_that_there_is() -> None:
-    with create_sync_engine("sqlite://").connect() as connection:
+    engine = create_sync_engine("sqlite://")
+    with engine.connect() as connection:
         assert ScriptDirectory.from_config(alembic_config(connection)).get_current_head() == TODAY
+    engine.dispose()
