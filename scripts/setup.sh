@@ -26,7 +26,11 @@ is_installed() {
       if command -v dpkg-query >/dev/null; then
         dpkg-query --show --showformat='${Status}' "$1" 2>/dev/null | grep -q '^install ok installed$'
       else
-        command -v "${1}ctl" >/dev/null
+        case $1 in
+          iproute2) command -v ip >/dev/null ;;
+          lua-unbound) command -v prosodyctl >/dev/null ;; # other systems package it with Prosody, or under other names
+          *) command -v "${1}ctl" >/dev/null ;;
+        esac
       fi
       ;;
   esac
