@@ -27,6 +27,7 @@ from clearinghouse.clearing.dsse import (
 from clearinghouse.clearing.vocabulary import shown
 from clearinghouse.clearing.wire import canonical, check_members, read_object, read_stamp, stamp
 from clearinghouse.errors import PeerError, TooLarge
+from clearinghouse.keynote import Limits
 
 __all__ = [
     "CHECKPOINT",
@@ -61,6 +62,12 @@ MAX_MEMBERS: Final = 64
 
 MAX_NAME_CHARACTERS: Final = 64
 """Characters of a member's name; an attribute's is the longest, and the longest of those has 26."""
+
+MAX_CREDENTIALS: Final = Limits().assertions
+"""Credentials of one request: what the engine looks at of a stranger's."""
+
+MAX_CREDENTIAL_CHARACTERS: Final = Limits().request_bytes
+"""Characters of all credentials of a request together; each has a byte at least, and the engine reads so many bytes."""
 
 MAX_AUDIENCE_CHARACTERS: Final = 1_023
 """Characters of the audience; a community or a domain name, and XMPP's longest has 1,023 bytes (RFC 7622, section 3.2)."""
@@ -105,8 +112,10 @@ class Asked:
     """One request.
 
     ``kind`` is what is asked for, such as ``approve``; lower-case letters, digits and hyphens, 64 at most.
-    ``audience`` is the community whose clearinghouse is meant.  ``nonce`` has 16 to 64 letters, digits,
+    ``audience`` is the one decision point that is meant: a community whose clearinghouse is asked, or a
+    domain whose agent is.  ``nonce`` has 16 to 64 letters, digits,
     ``_`` or ``-`` and is new each time.  ``issued`` and ``expires`` are in UTC.  ``body`` is what the kind wants.
+    ``credentials`` are texts of KeyNote that the request rests on; nobody has looked at them yet (rule R21).
     """
 
     kind: str
@@ -115,22 +124,22 @@ class Asked:
     issued: datetime
     expires: datetime
     body: Mapping[str, str]
+    credentials: tuple[str, ...] = ()
 
 
 def written(asked: Asked) -> bytes:
     """Return the payload of *asked* in canonical JSON; raises `MalformedEnvelope` or `LivesTooLong` as reading it would."""
     _check_form(asked)
     _check_life(asked)
-    return canonical(
-        {
-            "audience": asked.audience,
-            "body": dict(asked.body),
-            "expires": stamp(asked.expires),
-            "issued": stamp(asked.issued),
-            "kind": asked.kind,
-            "nonce": asked.nonce,
-        }
-    )
+    members: dict[str, Any] = {
+        "audience": asked.audience,
+        "body": dict(asked.body),
+        "expires": stamp(asked.expires),
+        "issued": stamp(asked.issued),
+        "kind": asked.kind,
+        "nonce": asked.nonce,
+    }
+    return canonical(members | ({"credentials": list(asked.credentials)} if asked.credentials else {}))
 
 
 def read_asked(envelope: Envelope, *, audience: str, now: datetime) -> Asked:
@@ -156,7 +165,7 @@ def _read(payload: bytes) -> Asked:
     members: dict[str, type] = {"audience": str, "body": dict, "expires": str, "issued": str, "kind": str, "nonce": str}
     try:
         found = read_object(payload)
-        check_members(found, members)
+        check_members(found, {**members, "credentials": list}, optional=("credentials",))
         asked = Asked(
             found["kind"],
             found["audience"],
@@ -164,6 +173,7 @@ def _read(payload: bytes) -> Asked:
             read_stamp(found["issued"]),
             read_stamp(found["expires"]),
             _texts(found["body"]),
+            _credentials(found.get("credentials")),
         )
     except ValueError as error:
         raise MalformedEnvelope(f"the request {error}", mend="make it with `clearinghouse approve --key`") from None
@@ -178,6 +188,16 @@ def _texts(body: dict[str, Any]) -> dict[str, str]:
     return body
 
 
+def _credentials(found: list[Any] | None) -> tuple[str, ...]:
+    if found is None:
+        return ()
+    if not found:
+        raise ValueError("has an empty list of credentials, which is left out")
+    if not all(isinstance(each, str) and each for each in found):
+        raise ValueError("has a credential that is no text")
+    return tuple(found)
+
+
 def _check_form(asked: Asked) -> None:
     if not _is_kind(asked.kind):
         raise MalformedEnvelope(f"`{shown(asked.kind)}` is no kind of request", mend="it has lower-case letters, digits and hyphens")
@@ -188,6 +208,11 @@ def _check_form(asked: Asked) -> None:
     if len(asked.body) > MAX_MEMBERS or any(len(name) > MAX_NAME_CHARACTERS for name in asked.body):
         raise TooLarge(
             "the body has too many members, or too long names", mend=f"at most {MAX_MEMBERS}, of {MAX_NAME_CHARACTERS} characters"
+        )
+    if len(asked.credentials) > MAX_CREDENTIALS or sum(map(len, asked.credentials)) > MAX_CREDENTIAL_CHARACTERS:
+        raise TooLarge(
+            "the request has too many credentials, or too long ones",
+            mend=f"at most {MAX_CREDENTIALS}, of {MAX_CREDENTIAL_CHARACTERS} characters together",
         )
 
 

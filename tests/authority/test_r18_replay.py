@@ -11,6 +11,8 @@ import pytest
 from clearinghouse.clearing.dsse import CHECKPOINT, Envelope
 from clearinghouse.clearing.envelope import (
     LONGEST_LIFE,
+    MAX_CREDENTIAL_CHARACTERS,
+    MAX_CREDENTIALS,
     MAX_MEMBERS,
     REQUEST,
     SKEW,
@@ -138,3 +140,31 @@ def test_r18_each_refusal_has_a_reason_of_its_own() -> None:
     refusals = (WrongAudience, StaleEnvelope, EnvelopeNotYet, LivesTooLong, Replayed, MalformedEnvelope, WrongPayloadType)
     assert len({each.code for each in refusals}) == len(refusals)
     assert all(issubclass(each, PeerError) for each in refusals)
+
+
+# -- credentials that come with a request -----------------------------------------------------------------
+
+
+def test_r18_credentials_are_part_of_what_is_signed() -> None:
+    asked = replace(ASKED, credentials=('Authorizer: "a"\n', 'Authorizer: "b"\n'))
+    assert read(asked) == asked
+
+
+def test_r18_a_request_without_credentials_is_written_as_ever() -> None:
+    assert b"credentials" not in written(ASKED)
+
+
+@pytest.mark.parametrize("wrong", ["[]", '[""]', "[1]", "{}", '"text"', "null"])
+def test_r18_credentials_are_a_list_of_texts_or_left_out(wrong: str) -> None:
+    payload = written(replace(ASKED, credentials=("x",))).replace(b'["x"]', wrong.encode())
+    with pytest.raises(MalformedEnvelope):
+        read_asked(opened(seal(payload, REQUEST, [key("ann")]), payload_type=REQUEST), audience=HUB, now=NOON)
+
+
+def test_r18_so_many_credentials_and_no_more() -> None:
+    most = replace(ASKED, credentials=("x",) * MAX_CREDENTIALS)
+    assert read(most) == most
+    with pytest.raises(TooLarge):
+        written(replace(ASKED, credentials=("x",) * (MAX_CREDENTIALS + 1)))
+    with pytest.raises(TooLarge):
+        written(replace(ASKED, credentials=("x" * MAX_CREDENTIAL_CHARACTERS, "y")))

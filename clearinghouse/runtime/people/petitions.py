@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from clearinghouse.clearing.acts import AddCredential, Approve, Deny, EndGrant, Lift, Revoke, WithdrawCredential, read_act
-from clearinghouse.clearing.dsse import REQUEST, fingerprint, opened
+from clearinghouse.clearing.dsse import REQUEST, MalformedEnvelope, fingerprint, opened
 from clearinghouse.clearing.envelope import Replayed, read_asked
 from clearinghouse.clearing.people import Changed, Ruling, Speaker, WrongCase
 from clearinghouse.runtime.people.casework import Casework
@@ -36,6 +36,8 @@ class Petitions:
         envelope = await asyncio.to_thread(opened, raw, payload_type=REQUEST, limits=self.settings.limits)
         now, books = self.casework.rights.chance.now(), self.casework.books
         asked = read_asked(envelope, audience=self.settings.community, now=now)
+        if asked.credentials:
+            raise MalformedEnvelope("what people decide rests on no credentials of theirs", mend="leave `credentials` out")
         act, prints = read_act(asked.kind, asked.body), fingerprint(envelope)
         if any(books.seen(signer, digest, now) for signer, digest in prints):
             raise Replayed("the envelope was taken already", mend="sign a new one")
