@@ -7,6 +7,7 @@ not a setting is an error, because a misspelt restriction would be none.
 
 from __future__ import annotations
 
+from clearinghouse.settings.federation import Federation, Http
 from clearinghouse.settings.model import AccessModel, Broker, Log, LogFormat, Settings, Topic
 from clearinghouse.settings.people import Person
 from clearinghouse.settings.reading import read_settings
@@ -18,6 +19,8 @@ __all__ = [
     "Broker",
     "Control",
     "Desk",
+    "Federation",
+    "Http",
     "Ledger",
     "Log",
     "LogFormat",

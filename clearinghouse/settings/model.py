@@ -17,10 +17,11 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from clearinghouse import keynote
 from clearinghouse.grid import topics
+from clearinghouse.settings.federation import Federation, Http
 from clearinghouse.settings.mistakes import wrong
 from clearinghouse.settings.people import Person, by_principal, check_persons
 from clearinghouse.settings.section import Section
-from clearinghouse.settings.standing import Control, Desk, Ledger, Rates, Reconcile
+from clearinghouse.settings.standing import Control, Desk, Ledger, Rates, Reconcile, Signing
 from clearinghouse.settings.values import BareJid, BesidePath, Domain, Duration, Filled, Name, Principal, Words
 
 LOWEST: Final = "deny"
@@ -129,7 +130,8 @@ class Settings(Section):
 
     ``levels`` are the values of `federate`, weakest first.  ``shared_keys`` may be licensed by policies
     for people and by others as well (rule R1).  ``grant_cap`` is the longest that any grant lasts.
-    ``platforms`` are the bare JIDs whose memberships are worked out before they ask.
+    ``platforms`` are the bare JIDs whose memberships are worked out before they ask.  Without ``federation`` no levels
+    are published, and the four signers and ``http`` are of no use.
     """
 
     community: Name
@@ -151,6 +153,12 @@ class Settings(Section):
     control: Control = Control()
     rates: Rates = Rates()
     reconcile: Reconcile = Reconcile()
+    registrar: Signing = Signing()
+    revoker: Signing = Signing()
+    timestamp_signer: Signing = Signing()
+    table_signer: tuple[Signing, ...] = ()
+    http: Http | None = None
+    federation: Federation | None = None
 
     def person_of(self, principal: str) -> Person | None:
         """Return whose *principal* (in normal form) is, or ``None``: a stranger, or a key that no person claims."""
@@ -205,6 +213,19 @@ class Settings(Section):
                 raise wrong(f"`{each.node}` is at `{each.broker}`, which is no [[broker]]", mend)
         return found
 
+    @field_validator("federation")
+    @classmethod
+    def _signed_for(cls, found: Federation | None, info: ValidationInfo) -> Federation | None:
+        known = info.data
+        if found is None or not {"broker", "table_signer", "timestamp_signer"} <= known.keys():
+            return found
+        if not known["table_signer"] or not all(each.there for each in (*known["table_signer"], known["timestamp_signer"])):
+            mend = "give `key_file` or `socket` in [[table_signer]], once or more, and in [timestamp_signer]"
+            raise wrong("has nobody who signs its tables and timestamps", mend)
+        if found.broker is not None and found.broker not in {each.jid for each in known["broker"]}:
+            raise wrong(f"tells of tables at `{found.broker}`, which is no [[broker]]", "name the `jid` of one, or leave it out")
+        return found
+
 
 def _twice(names: Iterable[str]) -> str:
     """Return a name that stands twice, or nothing."""
@@ -214,6 +235,9 @@ def _twice(names: Iterable[str]) -> str:
 def _names(section: type[BaseModel]) -> tuple[str, ...]:
     return tuple(section.model_fields)
 
+
+SIGNERS: Final = ("registrar", "revoker", "timestamp_signer")
+"""The sections of keys that sign for federation, each at most once; `table_signer` may stand several times."""
 
 NAMES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
@@ -231,9 +255,15 @@ NAMES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "control": _names(Control),
         "rates": _names(Rates),
         "reconcile": _names(Reconcile),
+        **dict.fromkeys((*SIGNERS, "table_signer"), _names(Signing)),
+        "http": _names(Http),
+        "federation": _names(Federation),
     }
 )
 """The names of all settings, by section."""
 
-TABLES: Final = ("store", "policies", "credentials", "limits", "log", "desk", "ledger", "control", "rates", "reconcile")
+TABLES: Final = ("store", "policies", "credentials", "limits", "log", "desk", "ledger", "control", "rates", "reconcile", *SIGNERS)
 """The sections that stand once, and may be left out."""
+
+SWITCHES: Final = ("http", "federation")
+"""The sections that stand once, and switch something on by being there."""

@@ -10,7 +10,7 @@ import pytest
 from clearinghouse import keynote
 from clearinghouse.errors import BadSettings, UnsafeFile
 from clearinghouse.settings import LogFormat, Settings, read_settings
-from clearinghouse.settings.model import NAMES, TABLES
+from clearinghouse.settings.model import NAMES, SWITCHES, TABLES
 from clearinghouse.settings.reading import MAX_SETTINGS_BYTES, parse_settings
 from clearinghouse.settings.values import LONGEST_GRANT
 
@@ -199,9 +199,9 @@ def test_the_environment_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("section", NAMES)
 def test_the_reference_page_names_every_setting(section: str) -> None:
     page = (Path(__file__).parents[3] / "docs" / "reference" / "settings.md").read_text()
-    heading = f"[{section}]" if section in TABLES else f"[[{section}]]"
+    heading = f"[{section}]" if section in {*TABLES, *SWITCHES} else f"[[{section}]]"
     part = page.partition(f"## `{heading}`\n" if section else "## At the top\n")[2].partition("\n## ")[0]
-    others = {*TABLES, "broker", "topic", "person"} if not section else set()
+    others = {*TABLES, *SWITCHES, "broker", "topic", "person", "table_signer"} if not section else set()
     assert [name for name in NAMES[section] if f"`{name}`" not in part] == sorted(others, key=NAMES[""].index)
 
 
