@@ -261,13 +261,14 @@ class Community:
         credentials: Iterable[bytes] = (),
         approvals: Iterable[bytes] = (),
         validity: int | None = None,
+        tied: Mapping[str, str] = NOTHING,
     ) -> Decision:
         """Rule on a good request by *name*, with other facts laid over its own, and those *without* taken away."""
         good = request(name, operation, to=to, door=door)
         tables = ({**good.observed, **observed}, {**good.claims, **claims}, {**good.known, **known})
         seen, said, ours = ({each: value for each, value in table.items() if each not in without} for table in tables)
         good = replace(good, requesters=requesters or good.requesters, observed=seen, claims=said, known=ours)
-        return self.ask(replace(good, credentials=tuple(credentials), approvals=tuple(approvals), validity=validity))
+        return self.ask(replace(good, credentials=tuple(credentials), approvals=tuple(approvals), validity=validity, tied=tied))
 
     def ask(self, asked: Request) -> Decision:
         """Rule on *asked*: decide, record, carry out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from clearinghouse.clearing.request import Place, Request, checked
@@ -34,13 +34,17 @@ class FactMissing(MalformedRequest):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that the proof may read: attributes, where each came from, and who asks at which door."""
+    """Everything that the proof may read: attributes, where each came from, and who asks at which door.
+
+    ``tied`` is as in `Request`.
+    """
 
     operation: Operation
     door: Door
     requesters: tuple[str, ...]
     attributes: Mapping[str, str]
     origins: Mapping[str, Origin]
+    tied: Mapping[str, str] = field(default_factory=dict)
 
 
 def gather(request: Request, *, community: str, now: datetime) -> Facts:
@@ -69,7 +73,7 @@ def gather(request: Request, *, community: str, now: datetime) -> Facts:
     }
     _check_values(attributes, operation, request.door)
     _check_agreement(attributes, request.place)
-    return Facts(operation, request.door, checked(request.requesters), attributes, _origins(attributes, operation))
+    return Facts(operation, request.door, checked(request.requesters), attributes, _origins(attributes, operation), request.tied)
 
 
 def _check_claims(claims: Mapping[str, str], operation: Operation) -> None:

@@ -30,6 +30,8 @@ class Request:
     ``validity`` is the number of seconds asked for, ``None`` for as long as may be.
     ``place`` tells the enforcer where the answer goes; it decides nothing.  ``sender`` is who answers
     for the work of ruling on it, where the door knows better than by the first requester.
+    ``tied`` are dimensions of the effect whose value a signed member record ties to another one, which it
+    names: the address that is recorded for the ``domain`` (rule R5).
     """
 
     id: str
@@ -44,6 +46,7 @@ class Request:
     place: Place | None = None
     sender: str = ""
     approvals: tuple[bytes, ...] = ()
+    tied: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,11 +187,11 @@ def _unknown_fact(facts: Facts, steps: list[_Step]) -> Reason | None:
 
 
 def _unbound_effect(facts: Facts, steps: list[_Step]) -> Reason | None:
-    """R5: each dimension of the effect is bound by some assertion, or is the requester itself."""
+    """R5: each dimension of the effect is bound by some assertion, is the requester itself, or is tied to one that is bound."""
     for name in _dimensions(facts, steps):
         if name in facts.operation.by_requester and f"xmpp:{facts.attributes[name]}" in facts.requesters:
             continue
-        if not any(step.binds(name) for step in steps):
+        if not any(step.binds(each) for step in steps for each in (name, facts.tied.get(name)) if each is not None):
             return Reason(
                 "unbound-effect", f"no assertion on the chain says for which `{name}` it grants this: test `{name}` in the policy"
             )

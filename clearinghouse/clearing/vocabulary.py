@@ -253,13 +253,25 @@ _FEDERATION = (
     ),
 )
 
+_ADMISSION = tuple(
+    _observed(frozenset({Door.TABLE}))(*row)
+    for row in (
+        ("from_domain", Kind.DOMAIN, "the other server, as the table names it"),
+        ("to_domain", Kind.DOMAIN, "the server that the agent stands beside"),
+        ("level", Kind.TEXT, "the level that the community's signed table gives to the other server"),
+        ("direction", Kind.TEXT, "`in` or `out`, seen from the agent's server"),
+        ("kind", Kind.TEXT, "`message`, `presence`, `iq` or `groupchat`"),
+    )
+)
+
 _PAPER = (
     _parameter("App_domain", Kind.TEXT, "application: `XMPP`, `ERP`"),
     _parameter("domain", Kind.DOMAIN, "domain that is to be admitted"),
     _parameter("Server_IP_Address", Kind.TEXT, "address that is to be admitted"),
     _parameter("Username", Kind.TEXT, "the one user whose packets may pass"),
-    _parameter("PacketType", Kind.TEXT, "`message`, `presence` or `iq`"),
-    _parameter("direction", Kind.TEXT, "`in` or `out`"),
+    _parameter("PacketType", Kind.TEXT, "`message`, `presence`, `iq` or `groupchat`"),
+    _parameter("direction", Kind.TEXT, "`in` or `out`, seen from the target"),
+    Attribute("member", Kind.YES_NO, Origin.OURS, "`yes` where a current record by the registrar names `domain`", _ENVELOPE, default="no"),
     _statement("role", "kind of business agreement: `b2b`, `c2b`"),
     _audited("XMPP_TLS_for_s2s", "`required` where TLS is"),
     _audited("XMPP_SRTP_for_video", "`required` where SRTP is"),
@@ -295,6 +307,11 @@ def _case(doors: frozenset[Door]) -> tuple[Attribute, ...]:
     )
 
 
+_OVERRIDE = (
+    _parameter("domain", Kind.DOMAIN, "the other server that is to be admitted for a time"),
+    _parameter("to_domain", Kind.DOMAIN, "the server that is to admit it"),
+)
+
 _TABLE = (
     _parameter("table_community", Kind.TEXT, "community that the table is for"),
     _parameter("audience", Kind.DOMAIN, "server that the table is for"),
@@ -321,6 +338,8 @@ OPERATIONS: Mapping[str, Operation] = {
     each.name: each
     for each in (
         _operation("federate", "federate", None, _FEDERATION, ("from_domain",), ("from_domain",)),
+        # The community's table says at which level; each server says itself whom it admits, for each kind of stanza.
+        _operation("admit", "admit", _YES_NO, _ADMISSION, ("from_domain",), ("from_domain",)),
         _operation("whitelist", "whitelist", _DECISION, _PAPER, _WHITELIST_EFFECT),
         _operation("create", "topics", _DECISION, _CREATION, ("jid", "topic"), ("jid",)),
         *(
@@ -334,6 +353,8 @@ OPERATIONS: Mapping[str, Operation] = {
         *(_operation(name, "people", _YES_NO, _case(_PEOPLE), ("subject", "topic")) for name in ("revoke", "explain")),
         # Whoever adds one credential can grant whatever policy leaves to its author: there is nothing narrower to name.
         _operation("administer", "people", _YES_NO, _case(_SURE), ()),
+        # For an emergency of which nobody knows the name: a site's key may name any domain, and policy may narrow it.
+        _operation("override", "people", _YES_NO, _OVERRIDE, ()),
         _operation("publish-table", "publish", _YES_NO, _TABLE, ("table_community", "audience", "epoch")),
     )
 }

@@ -166,7 +166,7 @@ def test_r05_a_packet_rule_is_bound_in_each_of_its_dimensions(sim: Community, as
     assert sim.asks("ann", "whitelist", claims=asked).reason.code == code
 
 
-@pytest.mark.parametrize("operation", [name for name in OPERATIONS if OPERATIONS[name].group not in {"topics", "federate"}])
+@pytest.mark.parametrize("operation", [name for name in OPERATIONS if OPERATIONS[name].group not in {"topics", "federate", "admit"}])
 def test_r05_each_dimension_of_each_signed_operation_must_be_bound(sim: Community, operation: str) -> None:
     good = request("ann", operation)
     bound = {name: f'{name} == "{good.claims[name]}"' for name in OPERATIONS[operation].effect}
@@ -270,3 +270,20 @@ def test_r05_a_credential_handed_in_binds_as_a_stored_one(sim: Community) -> Non
     credential = signed("hub", "ann", HOST)
     assert sim.asks("ann", "whitelist", credentials=[credential]).value == "allow"
     assert sim.asks("ann", "whitelist", credentials=[credential], claims={"domain": "b.example"}).value == "deny"
+
+
+# -- what a signed member record ties ---------------------------------------------------------------------
+
+BY_DOMAIN = 'App_domain == "XMPP" && domain == "a.example"'
+RECORDED = {"Server_IP_Address": "domain"}
+
+
+def test_r05_an_address_that_is_recorded_for_the_domain_is_bound_with_it(sim: Community) -> None:
+    sim.policy("ann", BY_DOMAIN, operation="whitelist")
+    assert sim.asks("ann", "whitelist").reason.code == "unbound-effect"
+    assert sim.asks("ann", "whitelist", tied=RECORDED).value == "allow"
+
+
+def test_r05_a_record_binds_nothing_where_its_domain_is_not_bound(sim: Community) -> None:
+    sim.policy("ann", 'App_domain == "XMPP"', operation="whitelist")
+    assert sim.asks("ann", "whitelist", tied=RECORDED).reason.code == "unbound-effect"
