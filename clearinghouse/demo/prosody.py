@@ -15,11 +15,13 @@ from typing import ClassVar, Final
 
 from typing_extensions import override
 
+from clearinghouse.demo.neighbours import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE, S2S_PORT, Neighbours
 from clearinghouse.demo.servers import CLIENT_PORT, COMPONENT_PORT, MAX_STANZA_BYTES, Hosting, Server
 from clearinghouse.enforcers import prosody
 from clearinghouse.errors import MissingPackage, OperatorError
 
 _TEMPLATE: Final = Path(__file__).with_name("prosody.cfg.lua")
+_FEDERATED: Final = Path(__file__).with_name("prosody_federated.cfg.lua")
 _OWN_MODULE: Final = Path(__file__).with_name("mod_ends_with_stdin.lua")
 
 _NAME: Final = frozenset(ascii_letters + digits)
@@ -61,6 +63,8 @@ class Prosody(Server):
         config.write_text(self._configuration())
 
     def _configuration(self) -> str:
+        if self.neighbours is not None:
+            return federated_configuration(self.hosting, self.address, self._directory, self.neighbours)
         return configuration(self.hosting, self.address, self._directory)
 
     @override
@@ -86,6 +90,27 @@ def configuration(hosting: Hosting, address: str, directory: Path) -> str:
     }
     numbers = {"client_port": CLIENT_PORT, "component_port": COMPONENT_PORT, "max_stanza_bytes": MAX_STANZA_BYTES}
     return Template(_TEMPLATE.read_text()).substitute(names, **numbers)
+
+
+def federated_configuration(hosting: Hosting, address: str, directory: Path, neighbours: Neighbours) -> str:
+    """Return the text of ``prosody.cfg.lua`` of a server that federates with its *neighbours*."""
+    options = [name for name, wanted in (("dialback", hosting.dialback), ("s2s_bidi", hosting.bidi)) if wanted]
+    names = {
+        "domains": "\n".join(f"VirtualHost {lua_text(domain)}" for domain in hosting.domains),
+        "rooms": "\n".join(f'Component {lua_text(host)} "muc"' for host in hosting.rooms),
+        "component": lua_text(hosting.component),
+        "secret": lua_text(hosting.secret),
+        "address": lua_text(address),
+        "directory": lua_text(str(directory)),
+        "options": lua_list(options),
+        "secure_auth": "false" if hosting.dialback else "true",
+        "name_server": lua_text(f"{neighbours.names.address}@{neighbours.names.port}"),
+        "authority": lua_text(AUTHORITY_FILE),
+        "certificate": lua_text(CERTIFICATE_FILE),
+        "key": lua_text(KEY_FILE),
+    }
+    numbers = {"client_port": CLIENT_PORT, "component_port": COMPONENT_PORT, "s2s_port": S2S_PORT, "max_stanza_bytes": MAX_STANZA_BYTES}
+    return Template(_FEDERATED.read_text()).substitute(names, **numbers)
 
 
 def lua_text(text: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
+from clearinghouse.demo.neighbours import S2S_PORT, Neighbours
 from clearinghouse.errors import OperatorError
 
 CLIENT_PORT: Final = 5222
@@ -43,7 +44,9 @@ _LOG_TAIL_LINES: Final = 20
 class Hosting:
     """What one server hosts: domains of users, brokers, and the component's place.
 
-    *creators* are bare JIDs that may create topics, besides the component.
+    *creators* are bare JIDs that may create topics, besides the component.  The rest matters to a server that
+    federates: *rooms* are domains of chat rooms; with *dialback* a peer may prove its name without a certificate
+    (XEP-0220), with *bidi* a stream carries stanzas both ways (XEP-0288, Prosody only).
     """
 
     domains: tuple[str, ...]
@@ -51,13 +54,21 @@ class Hosting:
     component: str
     secret: str = field(repr=False)
     creators: tuple[str, ...] = ()
+    rooms: tuple[str, ...] = ()
+    dialback: bool = False
+    bidi: bool = False
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Return every domain of the server, the first one first."""
+        return (*self.domains, *self.brokers, *self.rooms, self.component)
 
 
 def free_address() -> str:
     """Return a loopback address on which none of a server's ports is taken."""
     while True:
         address = f"127.{secrets.randbelow(253) + 1}.{secrets.randbelow(254)}.{secrets.randbelow(253) + 1}"
-        if all(_is_free(address, port) for port in (CLIENT_PORT, COMPONENT_PORT, API_PORT)):
+        if all(_is_free(address, port) for port in (CLIENT_PORT, COMPONENT_PORT, API_PORT, S2S_PORT)):
             return address
 
 
@@ -72,19 +83,26 @@ def _is_free(address: str, port: int) -> bool:
 
 @dataclass(slots=True)
 class Server(ABC):
-    """One server; an asynchronous context manager that is up when entered and gone when left."""
+    """One server; an asynchronous context manager that is up when entered and gone when left.
+
+    With *neighbours* it federates with the other servers that have the same, under the rule of our module, whose
+    agent is the component; without, it talks to nobody.
+    """
 
     name: ClassVar[str]
     ports: ClassVar[tuple[int, ...]] = (COMPONENT_PORT, CLIENT_PORT)
 
     hosting: Hosting
     address: str = field(default_factory=free_address)
+    neighbours: Neighbours | None = None
     _directory: Path = field(init=False)
     _process: asyncio.subprocess.Process | None = field(init=False, default=None)
 
     async def __aenter__(self) -> Self:
         self._directory = Path(tempfile.mkdtemp(prefix=f"clearinghouse-{self.name}-"))
         try:
+            if self.neighbours is not None:
+                self.neighbours.settle(self.hosting.hosts, self.address, self._directory)
             self._prepare()
             self._hand_over()
             await self.start()
@@ -114,10 +132,15 @@ class Server(ABC):
             )
         try:
             async with asyncio.timeout(START_SECONDS):
-                for port in self.ports:
+                for port in self._listening:
                     await self._wait_for(port)
         except TimeoutError:
             raise self._did_not_start(f"is not up after {START_SECONDS:g} s") from None
+
+    async def restart(self) -> None:
+        """End the server and start it again."""
+        await self.stop()
+        await self.start()
 
     async def stop(self) -> None:
         """End the server and wait until it is gone."""
@@ -154,6 +177,10 @@ class Server(ABC):
     @abstractmethod
     def _environment(self) -> dict[str, str]:
         """Return the environment of the program."""
+
+    @property
+    def _listening(self) -> tuple[int, ...]:
+        return (*self.ports, S2S_PORT) if self.neighbours is not None else self.ports
 
     def _hand_over(self) -> None:
         """Give the directory and what is in it to the user as whom the server runs."""

@@ -1,0 +1,105 @@
+"""A name server for servers that find each other on loopback: it knows where domains are, and nothing else.
+
+It answers questions for the SRV record of XMPP servers (RFC 6120, section 3.2.1) with an address instead of a
+name, which Prosody and ejabberd both take, so that no further question follows.  Everything else does not exist.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from dataclasses import dataclass, field
+from typing import Final
+
+NAMES_PORT: Final = 5300
+"""Port 53 needs rights."""
+
+PREFIX: Final = "_xmpp-server._tcp."
+SRV: Final = 33
+SECONDS_TO_LIVE: Final = 0
+"""A server that moved is found at once."""
+
+_HEADER: Final = struct.Struct("!6H")
+_ANSWERED: Final = 0x8580  # a response, authoritative, recursion wanted and available (RFC 1035, section 4.1.1)
+_NO_SUCH_NAME: Final = 3
+_MAX_DATAGRAM: Final = 512
+
+
+@dataclass(slots=True)
+class Names:
+    """Answers at *address* from a thread of its own, which ends with us; a context manager."""
+
+    address: str
+    port: int = NAMES_PORT
+    _places: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _socket: socket.socket = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((self.address, self.port))
+        threading.Thread(target=self._serve, name="names", daemon=True).start()
+
+    def __enter__(self) -> Names:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Answer no more."""
+        # Wakes the thread; closing alone would leave it waiting on a number that somebody else may get.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            self._places.clear()
+            last.sendto(b"", (self.address, self.port))
+
+    def put(self, domain: str, address: str, port: int) -> None:
+        """Let *domain* be found at *address* from now on."""
+        self._places[domain] = (address, port)
+
+    def remove(self, domain: str) -> None:
+        """Let nobody find *domain* any more."""
+        self._places.pop(domain, None)
+
+    def _serve(self) -> None:
+        with self._socket:
+            while True:
+                question, asker = self._socket.recvfrom(_MAX_DATAGRAM)
+                if not question:
+                    return
+                answer = self.answer(question)
+                if answer:
+                    self._socket.sendto(answer, asker)
+
+    def answer(self, question: bytes) -> bytes:
+        """Return the answer to the datagram *question*; nothing to what is no question."""
+        try:
+            number, flags, questions, *_ = _HEADER.unpack_from(question)
+            name, end = _name_at(question, _HEADER.size)
+            kind, _ = struct.unpack_from("!2H", question, end)
+        except (struct.error, IndexError, UnicodeDecodeError):
+            return b""
+        if flags & 0x8000 or questions != 1:
+            return b""
+        asked = question[_HEADER.size : end + 4]
+        place = self._places.get(name.removeprefix(PREFIX)) if kind == SRV and name.startswith(PREFIX) else None
+        if place is None:
+            return _HEADER.pack(number, _ANSWERED | _NO_SUCH_NAME, 1, 0, 0, 0) + asked
+        return _HEADER.pack(number, _ANSWERED, 1, 1, 0, 0) + asked + _srv(*place)
+
+
+def _name_at(message: bytes, at: int) -> tuple[str, int]:
+    """Return the name that is written *at*, and where it ends; a question has nothing to point back to."""
+    labels = []
+    while length := message[at]:
+        labels.append(message[at + 1 : at + 1 + length].decode("ascii").lower())
+        at += 1 + length
+    return ".".join(labels), at + 1
+
+
+def _srv(address: str, port: int) -> bytes:
+    """Return the record (RFC 2782) of the name in the question, which stands behind the header."""
+    target = b"".join(bytes([len(label)]) + label.encode("ascii") for label in address.split(".")) + b"\0"
+    data = struct.pack("!3H", 0, 0, port) + target
+    pointer = 0xC000 | _HEADER.size
+    return struct.pack("!3HIH", pointer, SRV, 1, SECONDS_TO_LIVE, len(data)) + data
