@@ -15,15 +15,21 @@ from clearinghouse.storage.changes import (
     CredentialAdded,
     CredentialWithdrawn,
     Decided,
+    DraftClosed,
+    Drafted,
     EndCarriedOut,
     EnvelopeSeen,
     GrantEnded,
+    MemberSet,
     Noted,
+    Published,
+    Reported,
     Revoked,
     Settled,
 )
 from clearinghouse.storage.edge import Edge
 from clearinghouse.storage.entries import Draft, Scribe, at_of
+from clearinghouse.storage.federal import rows_of
 from clearinghouse.storage.lasting import row_of_case, row_of_grant, row_of_revocation
 from clearinghouse.storage.rows import maybe, milliseconds, row_of, row_of_entry, row_of_event
 from clearinghouse.storage.statements import Row, Statement
@@ -69,7 +75,7 @@ class Prepared:
                 self.rows[statement].append(row)
             if (draft := scribe.draft(change)) is not None:
                 self.drafts.append(draft)
-            self.apart |= isinstance(change, CredentialAdded | CredentialWithdrawn)
+            self.apart |= isinstance(change, CredentialAdded | CredentialWithdrawn | Drafted | DraftClosed | Published)
 
     def _decided(self, change: Decided, scribe: Scribe) -> None:
         fact = scribe.fact(change)
@@ -108,6 +114,8 @@ def _rows(change: Change) -> Iterator[tuple[Statement, Row]]:
             yield statements.NOTE, row_of_event(event)
         case EnvelopeSeen(signer, digest, until):
             yield statements.SEE, (signer, digest, instant(until))
+        case MemberSet() | Drafted() | DraftClosed() | Published() | Reported():
+            yield from rows_of(change)
         case Decided():
             return
         case _:

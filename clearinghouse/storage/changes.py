@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from clearinghouse.clearing.cases import Case, Grant, Revocation
 from clearinghouse.clearing.decision import Decision
+from clearinghouse.federation.registry import AgentStatus, Draft, KeptMember
 from clearinghouse.storage.recorded import Effect, Event
 
 
@@ -99,4 +101,68 @@ class EnvelopeSeen:
     until: datetime
 
 
-Change = Decided | Settled | CaseMoved | GrantEnded | EndCarriedOut | Revoked | CredentialAdded | CredentialWithdrawn | Noted | EnvelopeSeen
+@dataclass(frozen=True, slots=True)
+class MemberSet:
+    """A member's record, signed by the registrar, takes the place of the one before; *act* says in one word what happened."""
+
+    member: KeptMember
+    act: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A record waits for the registrar's signature, or for a person; it takes the place of another draft about the domain."""
+
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True)
+class DraftClosed:
+    """A draft was signed, dropped, or has expired; *why* says which."""
+
+    id: str
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Documents take the place of those with the same names, and some go.
+
+    *told* is what the log says: a new table; empty for what only continues, such as a timestamp that is signed anew.
+    """
+
+    at: datetime
+    documents: Mapping[str, bytes] = field(repr=False)
+    dropped: tuple[str, ...] = ()
+    told: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """An agent has said how it is; bookkeeping, no entry."""
+
+    status: AgentStatus
+
+
+Federal = MemberSet | Drafted | DraftClosed | Published | Reported
+"""What changes of a federation."""
+
+Change = (
+    Decided
+    | Settled
+    | CaseMoved
+    | GrantEnded
+    | EndCarriedOut
+    | Revoked
+    | CredentialAdded
+    | CredentialWithdrawn
+    | Noted
+    | EnvelopeSeen
+    | MemberSet
+    | Drafted
+    | DraftClosed
+    | Published
+    | Reported
+)

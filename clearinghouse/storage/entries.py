@@ -37,10 +37,15 @@ from clearinghouse.storage.changes import (
     CredentialAdded,
     CredentialWithdrawn,
     Decided,
+    DraftClosed,
+    Drafted,
     EndCarriedOut,
     EnvelopeSeen,
     GrantEnded,
+    MemberSet,
     Noted,
+    Published,
+    Reported,
     Revoked,
     Settled,
 )
@@ -133,10 +138,27 @@ class Scribe:
                 return self._act(at, Kind.CREDENTIAL_WITHDRAWN, identity, by, {"credential": identity})
             case Noted(event):
                 return self._noted(event)
-            case Settled() | EndCarriedOut() | EnvelopeSeen() | Decided():
+            case MemberSet() | Drafted() | DraftClosed() | Published():
+                return self._federal(change)
+            case Settled() | EndCarriedOut() | EnvelopeSeen() | Decided() | Reported():
                 return None
             case _:
                 assert_never(change)
+
+    def _federal(self, change: MemberSet | Drafted | DraftClosed | Published) -> Draft | None:
+        """Return the entry of what happened to a member or a table; a timestamp that is signed anew has none."""
+        match change:
+            case MemberSet(member, act):
+                digest = hashlib.sha256(member.sealed).hexdigest()
+                told = {"change": act, "member": member.domain, "serial": member.serial}
+                return self._act(member.at, Kind.MEMBER, digest, member.by, told)
+            case Drafted(draft):
+                told = {"change": "draft", "member": draft.domain, "sha256": hashlib.sha256(draft.payload).hexdigest(), "why": draft.why}
+                return self._act(draft.at, Kind.MEMBER, draft.id, draft.by, told)
+            case DraftClosed(identity, by, why, at):
+                return self._act(at, Kind.MEMBER, identity, by, {"change": "draft-closed", "why": why})
+            case Published(at, _, _, told):
+                return self._act(at, Kind.TABLE, str(told["head"]), "", dict(told)) if told else None
 
     def _noted(self, event: Event) -> Draft:
         """Return the entry of an event; of one that is too long for a record, its digest stands there."""
@@ -191,6 +213,14 @@ def at_of(change: Change) -> datetime | None:
             return revocation.lifted or revocation.at
         case Noted(event):
             return event.at
+        case MemberSet(member):
+            return member.at
+        case Drafted(draft):
+            return draft.at
+        case DraftClosed(at=at) | Published(at=at):
+            return at
+        case Reported(status):
+            return status.at
         case EnvelopeSeen():
             return None
         case _:

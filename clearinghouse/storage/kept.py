@@ -11,6 +11,8 @@ from clearinghouse.clearing.cases import Case, CaseState, Grant, Revocation
 from clearinghouse.clearing.envelope import Replayed
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.errors import StoreUnavailable
+from clearinghouse.federation.registry import AgentStatus, Draft, KeptMember
+from clearinghouse.federation.registry import Kept as KeptFederation
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import (
     CaseMoved,
@@ -18,10 +20,16 @@ from clearinghouse.storage.changes import (
     CredentialAdded,
     CredentialWithdrawn,
     Decided,
+    DraftClosed,
+    Drafted,
     EndCarriedOut,
     EnvelopeSeen,
+    Federal,
     GrantEnded,
+    MemberSet,
     Noted,
+    Published,
+    Reported,
     Revoked,
     Settled,
 )
@@ -46,6 +54,10 @@ class Kept:
     seen: dict[tuple[str, str], EnvelopeSeen] = field(default_factory=dict)
     archives: dict[str, tuple[datetime, Archive]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    members: dict[str, KeptMember] = field(default_factory=dict)
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    documents: dict[str, bytes] = field(default_factory=dict)
+    agents: dict[str, AgentStatus] = field(default_factory=dict)
 
     def check(self, changes: Iterable[Change], now: datetime | None) -> None:
         """Raise where a change cannot be made: `StoreUnavailable` for an id that there is, `Replayed`.
@@ -69,12 +81,14 @@ class Kept:
 
     def apply(self, change: Change, facts: Mapping[str, Fact]) -> None:
         """Make *change*, which was checked; *facts* are the decisions as they are kept, by id."""
+        if isinstance(change, Federal):
+            self._federal(change)
+            return
         match change:
             case Decided():
                 self._decide(change, facts[change.decision.id].recorded)
-            case Settled(identity, effect, at, latency):
-                if identity in self.decisions:
-                    self.decisions[identity] = self.decisions[identity].settled(effect, at=at, latency=latency)
+            case Settled():
+                self._settle(change)
             case CaseMoved(case):
                 self.cases[case.id] = case
             case GrantEnded(grant):
@@ -94,12 +108,33 @@ class Kept:
             case _:
                 assert_never(change)
 
+    def _federal(self, change: Federal) -> None:
+        match change:
+            case MemberSet(member):
+                self.members[member.domain] = member
+            case Drafted(draft):
+                self.drafts[draft.domain] = draft
+            case DraftClosed(identity):
+                self.drafts = {name: each for name, each in self.drafts.items() if each.id != identity}
+            case Published(_, documents, dropped):
+                self.documents = {name: body for name, body in self.documents.items() if name not in dropped} | dict(documents)
+            case Reported(status):
+                self.agents[status.domain] = status
+
+    def federation(self) -> KeptFederation:
+        """Return all that lasts of a federation."""
+        return KeptFederation([*self.members.values()], [*self.drafts.values()], dict(self.documents), [*self.agents.values()])
+
     def _decide(self, change: Decided, recorded: Recorded) -> None:
         self.decisions[recorded.decision.id] = recorded
         if change.opens is not None:
             self.cases[change.opens.id] = change.opens
         if change.gives is not None:
             self._put(change.gives)
+
+    def _settle(self, change: Settled) -> None:
+        if change.id in self.decisions:
+            self.decisions[change.id] = self.decisions[change.id].settled(change.effect, at=change.at, latency=change.latency)
 
     def _put(self, grant: Grant) -> None:
         """Keep *grant*, of whose end, if there is one, the broker has still to be told."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 
 from clearinghouse.errors import StoreUnavailable
 
-TODAY: Final = "0002"
+TODAY: Final = "0003"
 """The revision that this code reads and writes: the newest one in `migrations`."""
 
 _VERSION: Final = text("SELECT version_num FROM alembic_version")

@@ -12,6 +12,7 @@ from typing import TypeVar
 from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.request import Place
+from clearinghouse.federation.registry import Kept as KeptFederation
 from clearinghouse.ledger.entry import SALT_BYTES
 from clearinghouse.ledger.merkle import Frontier, inclusion_proof
 from clearinghouse.storage.archive import Archive
@@ -81,6 +82,10 @@ class MemoryStore:
         now, kept = self._highest, self._kept
         seen = [each for each in kept.seen.values() if now is None or each.until > now]
         return Standing(kept.standing_cases(), kept.standing_grants(), [*kept.revocations.values()], [*kept.credentials.values()], seen)
+
+    async def federation(self) -> KeptFederation:
+        """See `Store.federation`."""
+        return self._kept.federation()
 
     async def case(self, prefix: str) -> Case | None:
         """See `Store.case`."""

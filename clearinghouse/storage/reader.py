@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.clearing.request import Place
+from clearinghouse.federation.registry import Kept
 from clearinghouse.ledger.merkle import Frontier
 from clearinghouse.storage import erasing
 from clearinghouse.storage.archive import Archive
@@ -21,18 +22,23 @@ from clearinghouse.storage.batch import Durable
 from clearinghouse.storage.changes import EnvelopeSeen
 from clearinghouse.storage.database import damaged, errors_of
 from clearinghouse.storage.edge import TILE, Edge, path, split
+from clearinghouse.storage.federal import agent_in, draft_in, member_in
 from clearinghouse.storage.lasting import case_in, grant_in, revocation_in
 from clearinghouse.storage.rows import entry_in, recorded_in
 from clearinghouse.storage.schema import (
+    agents,
     cases,
     checkpoints,
     clock,
     credentials,
     decisions,
+    documents,
+    drafts,
     edge,
     entries,
     events,
     grants,
+    members,
     revocations,
     seen,
     snapshots,
@@ -70,6 +76,15 @@ class Reader:
             await self._all(revocation_in, select(revocations).order_by(_ORDER)),
             [KeptCredential(row.id, row.raw, AT_RUN_TIME, row.by) for row in kept],
             [EnvelopeSeen(row.signer, row.digest, row.until) for row in fresh],
+        )
+
+    async def federation(self) -> Kept:
+        """See `Store.federation`."""
+        return Kept(
+            await self._all(member_in, select(members).order_by(_ORDER)),
+            await self._all(draft_in, select(drafts).order_by(_ORDER)),
+            {row.name: row.body for row in await self._rows(select(documents).order_by(_ORDER))},
+            await self._all(agent_in, select(agents).order_by(_ORDER)),
         )
 
     async def case(self, prefix: str) -> Case | None:

@@ -203,3 +203,42 @@ checkpoints: Final = Table(
     Column("sealed", LargeBinary, nullable=False),
     sqlite_autoincrement=True,
 )
+
+members: Final = Table(
+    "members",
+    metadata,
+    Column("domain", String, primary_key=True),
+    Column("serial", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("by", String, nullable=False),
+    Column("removed", Integer, nullable=False),
+)
+
+drafts: Final = Table(
+    "drafts",
+    metadata,
+    Column("domain", String, primary_key=True),  # one draft about a domain at a time
+    Column("id", String(64), nullable=False, unique=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("expires", Instant, nullable=False),
+    Column("why", String, nullable=False),
+)
+
+documents: Final = Table(
+    "documents",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+agents: Final = Table(
+    "agents",
+    metadata,
+    Column("domain", String, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("report", JSON, nullable=False),
+)

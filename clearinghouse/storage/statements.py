@@ -18,7 +18,20 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import Insert
 
 from clearinghouse.storage import schema
-from clearinghouse.storage.schema import cases, checkpoints, credentials, decisions, grants, revocations, seen, snapshots
+from clearinghouse.storage.schema import (
+    agents,
+    cases,
+    checkpoints,
+    credentials,
+    decisions,
+    documents,
+    drafts,
+    grants,
+    members,
+    revocations,
+    seen,
+    snapshots,
+)
 
 SIZES: Final = (64, 16, 4, 1)
 """Rows that one statement takes; SQLite allows 32,766 parameters, and a decision has 28."""
@@ -111,6 +124,12 @@ ARCHIVE: Final = _putting(11, snapshots)
 KEEP_CHECKPOINT: Final = _inserting(12, checkpoints)
 APPEND: Final = _inserting(13, schema.entries)
 TILE: Final = _inserting(14, schema.tiles)
+PUT_MEMBER: Final = _putting(15, members)
+DROP_DRAFT: Final = Statement(16, "DELETE FROM drafts WHERE id IN (", "?", ")")
+PUT_DRAFT: Final = _putting(17, drafts)
+DROP_DOCUMENT: Final = Statement(18, "DELETE FROM documents WHERE name IN (", "?", ")")
+PUT_DOCUMENT: Final = _putting(19, documents)
+PUT_AGENT: Final = _putting(20, agents)
 SEEN_TIME: Final = _seeing()
 
 ADVANCE: Final = "UPDATE edge SET size = ?, hashes = ? WHERE id = 1 AND size = ?"

@@ -16,6 +16,7 @@ from clearinghouse.clearing.cases import Case, Grant, Revocation
 from clearinghouse.clearing.clear import Ledger
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.clearing.request import Place
+from clearinghouse.federation.registry import Kept
 from clearinghouse.ledger.entry import Entry
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import Change, EnvelopeSeen
@@ -93,6 +94,9 @@ class Store(Ledger, Protocol):
 
     async def standing(self) -> Standing:
         """Return all that lasts; for a service that starts."""
+
+    async def federation(self) -> Kept:
+        """Return all that lasts of a federation; for a service that starts."""
 
     async def case(self, prefix: str) -> Case | None:
         """Return the case whose id begins with *prefix*, open or closed; ``None`` where there is none, or several."""

@@ -26,10 +26,15 @@ from clearinghouse.storage.changes import (
     CredentialAdded,
     CredentialWithdrawn,
     Decided,
+    DraftClosed,
+    Drafted,
     EndCarriedOut,
     EnvelopeSeen,
     GrantEnded,
+    MemberSet,
     Noted,
+    Published,
+    Reported,
     Revoked,
     Settled,
 )
@@ -236,8 +241,8 @@ class Books:
                 self._credentials.pop(identity, None)
             case EnvelopeSeen():
                 self._see(change)
-            case Settled() | Noted():
-                pass
+            case Settled() | Noted() | MemberSet() | Drafted() | DraftClosed() | Published() | Reported():
+                pass  # of members and tables, the federation itself keeps what stands
             case _:
                 assert_never(change)
 
@@ -272,7 +277,11 @@ def _keys(change: Change) -> Iterator[object]:
             yield from (("grant", each) for each in ids)
         case EnvelopeSeen(signer, digest):
             yield "envelope", signer, digest
-        case Revoked() | CredentialAdded() | CredentialWithdrawn() | Settled() | Noted():
+        case MemberSet(member):
+            yield "member", member.domain
+        case Drafted(draft):
+            yield "member", draft.domain
+        case Revoked() | CredentialAdded() | CredentialWithdrawn() | Settled() | Noted() | DraftClosed() | Published() | Reported():
             pass
         case _:
             assert_never(change)
