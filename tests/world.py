@@ -129,7 +129,8 @@ _MORE_CLAIMS: Mapping[str, Mapping[str, str]] = {
     "bulk-download": {"provider": "logs@b.example", "service": "flows"},
 }
 _SESSION = {"direction": "in", "auth_method": "external", "tls_version": "1.3", "address": "192.0.2.7"}
-_DOORS = {"topics": Door.BROKER, "federate": Door.STREAM}
+_ADMISSION = {"to_domain": "b.example", "level": "level-2", "direction": "in", "kind": "message"}
+_DOORS = {"topics": Door.BROKER, "federate": Door.STREAM, "admit": Door.TABLE}
 
 
 def request(name: str, operation: str = "subscribe", *, to: str = INCIDENTS, door: Door | None = None) -> Request:
@@ -142,6 +143,10 @@ def request(name: str, operation: str = "subscribe", *, to: str = INCIDENTS, doo
     if group == "federate":
         pair = {"from_domain": name, "to_domain": "*" if door is Door.TABLE else to if "." in to else "b.example"}
         return replace(asked, observed=pair | (_SESSION if door is Door.STREAM else {}))
+    if group == "admit":
+        return replace(asked, observed={"from_domain": name, **_ADMISSION})
+    if operation == "override":
+        return replace(asked, claims={"domain": "a.example", "to_domain": "b.example"})
     seen = {"vouched_by": HUB} if door is Door.CHAT else {}
     return replace(asked, observed=seen, claims={**_CLAIMS.get(group, {}), **_MORE_CLAIMS.get(operation, {})})
 

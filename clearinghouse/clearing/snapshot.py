@@ -96,6 +96,9 @@ def foreign_to(group: str, policies: Mapping[str, Iterable[Admitted]], shared: I
 
 _NOTHING = Assertions()
 
+ADDED = frozenset({"admit", "override"})
+"""Groups of operations that earlier releases did not have: where they are empty, a snapshot keeps the version that it had."""
+
 
 def _shelved(
     policies: Mapping[str, tuple[Admitted, ...]],
@@ -142,6 +145,8 @@ def _version(
     """Return the digest of everything; *later* is what snapshots of earlier releases did not have, and has no part where it is empty."""
     digest = hashlib.sha256()
     for group in GROUPS:
+        if group in ADDED and not policies[group]:
+            continue
         digest.update(b"".join((group.encode(), b"\0", *sorted(each.id for each in policies[group]))))
     withdrawn, *names = lists
     for ids in ((each.id for each in credentials), withdrawn, *(map(str.encode, each) for each in names)):

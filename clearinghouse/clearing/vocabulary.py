@@ -313,10 +313,11 @@ _OVERRIDE = (
 )
 
 _TABLE = (
-    _parameter("table_community", Kind.TEXT, "community that the table is for"),
-    _parameter("audience", Kind.DOMAIN, "server that the table is for"),
-    _parameter("epoch", Kind.INTEGER, "epoch of the table's keys"),
+    _parameter("table_community", Kind.TEXT, "community that the document is for"),
+    _parameter("audience", Kind.DOMAIN, "server that the document is for"),
+    _parameter("epoch", Kind.INTEGER, "epoch of the community's keys"),
 )
+_ABOUT_MEMBER = (*_TABLE, _parameter("member", Kind.DOMAIN, "domain that the document is about"))
 
 
 def _operation(
@@ -354,12 +355,22 @@ OPERATIONS: Mapping[str, Operation] = {
         # Whoever adds one credential can grant whatever policy leaves to its author: there is nothing narrower to name.
         _operation("administer", "people", _YES_NO, _case(_SURE), ()),
         # For an emergency of which nobody knows the name: a site's key may name any domain, and policy may narrow it.
-        _operation("override", "people", _YES_NO, _OVERRIDE, ()),
-        _operation("publish-table", "publish", _YES_NO, _TABLE, ("table_community", "audience", "epoch")),
+        _operation("override", "override", _YES_NO, _OVERRIDE, ()),
+        # Of root metadata the epoch is free: the next generation may begin a new one.
+        _operation("publish-root", "publish", _YES_NO, _TABLE, ("table_community",)),
+        *(
+            _operation(name, "publish", _YES_NO, _TABLE, ("table_community", "audience", "epoch"))
+            for name in ("publish-table", "publish-timestamp")
+        ),
+        _operation("publish-revocations", "publish", _YES_NO, _TABLE, ("table_community", "epoch")),
+        *(
+            _operation(name, "publish", _YES_NO, _ABOUT_MEMBER, ("table_community", "member", "epoch"))
+            for name in ("publish-member", "publish-grant")
+        ),
     )
 }
 GROUPS = tuple(dict.fromkeys(each.group for each in OPERATIONS.values()))
-SENSITIVE = frozenset({"people", "publish"})
+SENSITIVE = frozenset({"people", "publish", "override"})
 """Groups whose keys no other group may license, unless the settings name the key (rule R1)."""
 
 

@@ -50,7 +50,7 @@ def test_r01_a_policy_grants_its_own_operation_and_nothing_else(sim: Community, 
     bound = " && ".join(f'{name} == "{dimensions[name]}"' for name in OPERATIONS[operation].effect if name in dimensions)
     strongest = (OPERATIONS[operation].values or ("deny", "allow"))[-1]
     sim.policy("{ann} || {xmpp:ann@a.example} || {xmpp:a.example}", bound, strongest, operation=operation)
-    askers = {"topics": "ann@a.example", "federate": "a.example"}
+    askers = {"topics": "ann@a.example", "federate": "a.example", "admit": "a.example"}
     values = {name: sim.asks(askers.get(OPERATIONS[name].group, "ann"), name).value for name in OPERATIONS}
     assert values.pop(operation) == strongest
     assert set(values.values()) == {"deny"}
@@ -189,7 +189,7 @@ def test_r01_a_query_sees_the_policies_of_its_own_group_only(sim: Community) -> 
     """A policy of a group with one operation need not test it, and still grants nothing elsewhere."""
     sim.load(assertion("POLICY", "ann", 'App_domain == "XMPP" && domain == "a.example" && Server_IP_Address ~= "^192\\\\."'), "whitelist")
     assert sim.asks("ann", "whitelist", claims=AUDIT).value == "allow"
-    assert {sim.asks("ann", name).value for name in OPERATIONS if OPERATIONS[name].group not in {"whitelist", "topics", "federate"}} == {
+    assert {sim.asks("ann", name).value for name in OPERATIONS if OPERATIONS[name].group not in {"whitelist", "topics", "federate", "admit"}} == {
         "deny"
     }
     assert set(sim.ready().snapshot.groups) == set(GROUPS)

@@ -21,7 +21,7 @@ IMITATIONS = ["{}_", "_{}", "__{}__", "{}__"]
 
 def refusal(sim: Community, operation: str, claim: str) -> str:
     group = OPERATIONS[operation].group
-    name = "ann@a.example" if group == "topics" else "a.example" if group == "federate" else "ann"
+    name = "ann@a.example" if group == "topics" else "a.example" if group in {"federate", "admit"} else "ann"
     decision = sim.asks(name, operation, claims={claim: "20990101"})
     assert (decision.outcome, decision.value, decision.reason.code) == (Outcome.REFUSED, "deny", "malformed-request")
     return decision.reason.text
@@ -141,6 +141,7 @@ def test_r06_each_operation_has_the_doors_that_supply_its_facts() -> None:
     sure = {Door.ENVELOPE, Door.OPERATOR}
     assert doors == {
         "federate": {Door.STREAM, Door.TABLE},
+        "admit": {Door.TABLE},
         "whitelist": {Door.ENVELOPE},
         **{name: {Door.BROKER} for name in ("create", "publish", "subscribe", "retrieve", "discover")},
         **{name: {Door.ENVELOPE} for name in ("register", "query", "bulk-download")},
@@ -148,5 +149,6 @@ def test_r06_each_operation_has_the_doors_that_supply_its_facts() -> None:
         "revoke": {*sure, Door.CHAT},
         "explain": {*sure, Door.CHAT},
         "administer": sure,
+        "override": {Door.ENVELOPE},
         "publish-table": {Door.ENVELOPE},
     }

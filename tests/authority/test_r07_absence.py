@@ -21,7 +21,7 @@ from clearinghouse.keynote import Assertions, Proof
 from tests.authority.test_r01_operations import EXAMPLES, granted
 from tests.world import AUDIT, Community, assertion, plain, request, signed
 
-ASKERS = {"topics": "ann@a.example", "federate": "a.example"}
+ASKERS = {"topics": "ann@a.example", "federate": "a.example", "admit": "a.example"}
 
 
 def generous(operation: str) -> Community:

@@ -47,7 +47,7 @@ def requests(draw: st.DrawFn) -> Request:
     """Return anything, or a good request with a few things changed."""
     operation = draw(st.one_of(st.sampled_from([*OPERATIONS]), TEXTS))
     group = OPERATIONS[operation].group if operation in OPERATIONS else "topics"
-    good = request({"topics": "ann@a.example", "federate": "a.example"}.get(group, "ann"), operation)
+    good = request({"topics": "ann@a.example", "federate": "a.example", "admit": "a.example"}.get(group, "ann"), operation)
     loose: Mapping[str, st.SearchStrategy[object]] = {
         "door": st.sampled_from(Door),
         "requesters": st.lists(PRINCIPALS, max_size=3).map(tuple),
