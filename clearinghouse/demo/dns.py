@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 NAMES_PORT: Final = 5300
 """Port 53 needs rights."""
@@ -40,7 +40,7 @@ class Names:
         self._socket.bind((self.address, self.port))
         threading.Thread(target=self._serve, name="names", daemon=True).start()
 
-    def __enter__(self) -> Names:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
