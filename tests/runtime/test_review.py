@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from time import perf_counter
 
 import pytest
 
@@ -294,20 +293,19 @@ async def test_a_review_of_a_thousand_grants_lets_others_work_meanwhile(chamber:
             asked, id=str(number), observed={**asked.observed, "jid": jid}, requesters=(f"xmpp:{jid}", "xmpp-member:a.example"), place=place
         )
         chamber.books._grants.put(Grant(f"g{number}", request, NOON, NOON + LONGEST, NOON + LONGEST))
-    longest, last, stop = 0.0, perf_counter(), False
+    turns, stop = 0, False
 
     async def tick() -> None:
-        nonlocal longest, last
+        nonlocal turns
         while not stop:
             await asyncio.sleep(0)
-            now = perf_counter()
-            longest, last = max(longest, now - last), now
+            turns += 1
 
     ticking = asyncio.create_task(tick())
     await chamber.review.everything()
     stop = True
     await ticking
-    assert longest < 0.25, "a slice takes 5 ms; the machine may be busy"
+    assert turns > 10, "a review without slices gives others hardly a turn"
     assert len(chamber.books.owed_ends()) == 1_000
 
 
