@@ -16,12 +16,13 @@ from typing import ClassVar, Final
 
 from clearinghouse.clearing.vocabulary import EVERYTHING, Kind, domain_of, is_canonical, shown
 from clearinghouse.errors import MalformedRequest, PeerError
+from clearinghouse.federation.image import BITS, MAX_JID_BYTES, OUTBOUND
 
-KINDS: Final[Mapping[str, int]] = MappingProxyType({"message": 1, "presence": 2, "iq": 4, "groupchat": 8, EVERYTHING: 15})
-"""Each kind of stanza as the bit of a packet that comes in; a message of the type ``groupchat`` is a kind of its own."""
+KINDS: Final[Mapping[str, int]] = MappingProxyType({**BITS, EVERYTHING: sum(BITS.values())})
+"""Each `PacketType` as bits of what comes in; a message of the type ``groupchat`` is a kind of its own."""
 
-_OUT: Final = 4
-"""Bits by which a packet that goes out lies above the same kind coming in."""
+DIRECTIONS: Final[Mapping[str, int]] = MappingProxyType({"in": 1, "out": OUTBOUND, EVERYTHING: 1 + OUTBOUND})
+"""Each `direction`, seen from the target, as the factor of those bits."""
 
 XMPP: Final = "XMPP"
 
@@ -73,7 +74,7 @@ def _user(claims: Mapping[str, str], remote: str) -> str:
     if written == EVERYTHING:
         return written
     jid = written if "@" in written else f"{unicodedata.normalize('NFKC', written).lower()}@{remote}"
-    if not is_canonical(Kind.JID, jid) or domain_of(jid) != remote or jid == remote:
+    if not is_canonical(Kind.JID, jid) or domain_of(jid) != remote or jid == remote or len(jid.encode()) > MAX_JID_BYTES:
         raise MalformedRequest(
             f"`{shown(written)}` is no user of `{remote}`", mend=f"write the name, or the bare JID in lower case: bob@{remote}"
         )
@@ -84,12 +85,6 @@ def _mask(claims: Mapping[str, str]) -> int:
     kind, direction = claims.get("PacketType", EVERYTHING), claims.get("direction", EVERYTHING)
     if kind not in KINDS:
         raise MalformedRequest(f"`{shown(kind)}` is no kind of packet", mend=f"it is one of {', '.join(KINDS)}")
-    match direction:
-        case "in":
-            return KINDS[kind]
-        case "out":
-            return KINDS[kind] << _OUT
-        case "*":
-            return KINDS[kind] * 0x11
-        case _:
-            raise MalformedRequest(f"`{shown(direction)}` is no direction", mend="it is `in`, `out` or `*`")
+    if direction not in DIRECTIONS:
+        raise MalformedRequest(f"`{shown(direction)}` is no direction", mend=f"it is one of {', '.join(DIRECTIONS)}")
+    return KINDS[kind] * DIRECTIONS[direction]

@@ -1,0 +1,1 @@
+"""The process beside one XMPP server: follows tables, applies grants, asks when its server was refused."""

@@ -1,0 +1,265 @@
+"""What this server has granted on request, for as long as it holds: each opens a little of the server, and goes away by itself.
+
+A decision, its grant and its entry in the log are one transaction, so a crash leaves all or nothing.  The
+server module knows until when each may count and needs nobody to end it; what is restored after a crash is looked at
+anew, and what has ended meanwhile never comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import ClassVar, Final
+
+import structlog
+
+from clearinghouse.agent.authority import Authority
+from clearinghouse.clearing.cases import Grant
+from clearinghouse.clearing.clear import ClockBehind, check_clock
+from clearinghouse.clearing.decision import Decision, Outcome
+from clearinghouse.clearing.envelope import Replayed
+from clearinghouse.clearing.soundness import Reason
+from clearinghouse.errors import ClearinghouseError, PeerError, Unavailable
+from clearinghouse.federation import image
+from clearinghouse.federation.packet_rules import PacketRule, rule_of
+from clearinghouse.storage.changes import Change, Decided, EndCarriedOut, EnvelopeSeen, GrantEnded
+from clearinghouse.storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+MAX_EACH: Final = 200
+"""Grants for one domain: a user each, of a site whose table gives it nothing."""
+SLICE_SECONDS: Final = 0.02
+"""Work on grants before everybody else has a turn."""
+AGAIN_SECONDS: Final = 5.0
+"""Until a grant is looked at again that could not be judged, and the longest that a change of the clock goes unseen."""
+
+VALIDITY: Final = Reason("validity", "the time is over for which it was granted")
+SUPERSEDED: Final = Reason("superseded", "the same was granted anew")
+NO_LONGER: Final = "no-longer-granted"
+
+
+class TooManyGrants(Unavailable):
+    """There are as many grants at this server, or for one domain at it, as there may be."""
+
+    code: ClassVar[str] = "too-many-grants"
+
+
+class NoSuchGrant(PeerError):
+    """There is no active grant whose id begins so, or there are several."""
+
+    code: ClassVar[str] = "no-such-grant"
+    http_status: ClassVar[int] = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A grant, and what it opens."""
+
+    grant: Grant
+    rule: PacketRule
+
+    @property
+    def same(self) -> tuple[tuple[str, ...], PacketRule]:
+        """Return what a newer grant has in common that takes this one's place: who asked, and what it opens."""
+        return self.grant.request.requesters, self.rule
+
+    def to_server(self) -> image.Grant:
+        """Return what the server module is told; it counts there until the next look at it, in whole seconds."""
+        rule, until = self.rule, int(self.grant.ends.timestamp())
+        return image.Grant(
+            id=self.grant.id,
+            remote=rule.remote,
+            user=rule.user,
+            local="*",
+            mask=rule.mask,
+            address=rule.address,
+            until=until,
+            decision=self.grant.id,
+        )
+
+
+@dataclass(slots=True)
+class Grants:
+    """The grants of one server; made by `opened`.  Whoever is in ``heard`` is told when `live` may have changed."""
+
+    store: Store
+    authority: Authority
+    heard: list[Callable[[], None]] = field(default_factory=list)
+    _held: dict[str, Held] = field(default_factory=dict)
+    _seen: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @classmethod
+    async def opened(cls, store: Store, authority: Authority) -> Grants:
+        """Return the grants that *store* has and that hold still; raises `StoreUnavailable`."""
+        grants, standing = cls(store, authority), await store.standing()
+        for grant in standing.grants:
+            if grant.ended is None:
+                grants._held[grant.id] = Held(grant, rule_of(grant.request.claims))
+        grants._seen = {(each.signer, each.digest): each.until for each in standing.seen}
+        await grants.review()
+        authority.heard.append(grants.wake)
+        return grants
+
+    # -- what holds
+
+    def live(self, now: datetime) -> tuple[image.Grant, ...]:
+        """Return what the server module has to know at *now*; nothing while the clock is behind what was recorded (rule R17)."""
+        try:
+            check_clock(self.store.highest_time, now)
+        except ClockBehind as error:
+            log.error("grants_closed", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
+            return ()
+        return tuple(told for each in self._held.values() if (told := each.to_server()).until > now.timestamp())
+
+    def active(self) -> Sequence[Held]:
+        """Return the grants that were not ended, oldest first."""
+        return tuple(self._held.values())
+
+    def found(self, prefix: str) -> Held:
+        """Return the grant whose id begins with *prefix*; raises `NoSuchGrant`."""
+        found = [each for name, each in self._held.items() if prefix and name.startswith(prefix)]
+        if len(found) != 1:
+            raise NoSuchGrant("there is no such grant, or there are several", mend="`clearinghouse agent grants` lists their ids")
+        return found[0]
+
+    def check_new(self, prints: Sequence[tuple[str, str]], now: datetime) -> None:
+        """Raise `Replayed` where an envelope with one of these fingerprints was taken already (rule R18)."""
+        self._seen = {name: until for name, until in self._seen.items() if until > now}
+        if any(each in self._seen for each in prints):
+            raise Replayed("the envelope was taken already", mend="sign a new one")
+
+    def check_room(self, remote: str) -> None:
+        """Raise `TooManyGrants` where no further one may be given."""
+        counts = Counter(each.rule.remote for each in self._held.values())
+        if counts.total() >= image.MAX_GRANTS or counts[remote] >= MAX_EACH:
+            raise TooManyGrants("there are as many grants as there may be", mend="wait until some have ended, or have them ended")
+
+    # -- what changes
+
+    async def record(self, decision: Decision, rule: PacketRule, seen: Sequence[EnvelopeSeen]) -> Grant | None:
+        """Make *decision* durable with the grant that follows from it, and let it count; raises `Replayed`, `StoreUnavailable`."""
+        async with self._turn:
+            grant = _given(decision)
+            ends = [] if grant is None else list(self._superseded(Held(grant, rule), decision.at))
+            await self.store.write(*seen, Decided(decision, gives=grant), *_told(ends, decision.at))
+            self._seen |= {(each.signer, each.digest): each.until for each in seen}
+            if grant is None:
+                return None
+            self._forget(ends)
+            self._held[grant.id] = Held(grant, rule)
+        self._tell()
+        if decision.version != self.authority.desk.snapshot.version:  # policy changed while it was written
+            await self.review()
+        return grant
+
+    async def end(self, prefix: str, reason: Reason) -> Grant:
+        """End a grant now, whoever holds it; raises `NoSuchGrant`."""
+        async with self._turn:
+            ended = replace(self.found(prefix).grant, ended=self.authority.now(), why=reason)
+            await self._write([GrantEnded(ended)])
+        self._tell()
+        return ended
+
+    def wake(self) -> None:
+        """Look at every grant again soon."""
+        self._wake.set()
+
+    async def watch(self) -> None:
+        """Look at grants again when policy changed, and when their time has come, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(self._pause()):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            every = self._wake.is_set()
+            self._wake.clear()
+            try:
+                await self.review(every=every)
+            except ClearinghouseError as error:
+                log.error("grants_not_reviewed", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def review(self, *, every: bool = True) -> None:
+        """Look at the grants again whose time has come, or at *every* one; end those that do not hold any more."""
+        async with self._turn:
+            now, changed, since = self.authority.now(), False, perf_counter()
+            for held in self.active():
+                if (every or held.grant.ends <= now) and (changes := self._judged(held.grant, now)):
+                    await self._write(changes)
+                    changed = True
+                if perf_counter() - since > SLICE_SECONDS:
+                    await asyncio.sleep(0)
+                    since = perf_counter()
+        if changed:
+            self._tell()
+
+    # -- inside
+
+    def _judged(self, grant: Grant, now: datetime) -> list[Change]:
+        """Return what has to be written about *grant* now: its end, its renewal, or nothing."""
+        if now >= grant.until:
+            return [GrantEnded(replace(grant, ended=now, why=VALIDITY))]
+        decision = self.authority.ruled_for_us(grant.request)
+        match decision.outcome:
+            case Outcome.GRANTED if decision.ends is not None:
+                ends = min(decision.ends, grant.until)
+                return [] if ends == grant.ends else [Decided(decision, gives=replace(grant, ends=ends))]
+            case Outcome.UNANSWERED:
+                return []  # no denial; it goes on until it has to be looked at, and not longer
+            case _:
+                why = Reason(NO_LONGER, f"policy does not grant it any more: {decision.reason.text}")
+                return [GrantEnded(replace(grant, ended=now, why=why))]
+
+    async def _write(self, changes: Sequence[Change]) -> None:
+        await self.store.write(*_told(changes, self.authority.now()))
+        for change in changes:
+            if isinstance(change, Decided) and change.gives is not None:
+                self._held[change.gives.id] = replace(self._held[change.gives.id], grant=change.gives)
+        self._forget(changes)
+
+    def _forget(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, GrantEnded):
+                self._held.pop(change.grant.id, None)
+                why = change.grant.why
+                log.info("grant_ended", grant=change.grant.id, reason="" if why is None else why.code)
+
+    def _superseded(self, new: Held, at: datetime) -> Iterator[Change]:
+        for each in self._held.values():
+            if each.same == new.same:
+                yield GrantEnded(replace(each.grant, ended=at, why=SUPERSEDED))
+
+    def _pause(self) -> float:
+        """Return the seconds until the next grant has to be looked at."""
+        now = self.authority.now()
+        due = min((each.grant.ends - now for each in self._held.values()), default=timedelta(seconds=AGAIN_SECONDS))
+        return min(max(due.total_seconds(), 0.05), AGAIN_SECONDS)
+
+    def _tell(self) -> None:
+        for told in self.heard:
+            told()
+
+
+def _told(changes: Sequence[Change], at: datetime) -> Iterator[Change]:
+    """Yield *changes*, and that their ends were carried out.
+
+    The server is told by the image that it has to have, which is pushed until it has it: nothing more is owed.
+    """
+    yield from changes
+    ended = tuple(each.grant.id for each in changes if isinstance(each, GrantEnded))
+    if ended:
+        yield EndCarriedOut(ended, at)
+
+
+def _given(decision: Decision) -> Grant | None:
+    if decision.outcome is not Outcome.GRANTED or decision.ends is None or decision.until is None:
+        return None
+    return Grant(decision.id, replace(decision.request, approvals=()), decision.at, decision.ends, decision.until)
