@@ -62,7 +62,8 @@ class Exchange:
     ``write`` sends one stanza and raises `BrokerUnavailable` when there is no session.  ``asked`` hears
     every question of a configured broker; it must return at once and may forget a question when it has
     too many: the request stays pending at the broker, and recovery brings its form again.  ``reception``
-    rules on what people and platforms ask us; without one they are strangers like all others.
+    rules on what people and platforms ask us; without one they are strangers like all others.  ``overhears`` is
+    given every other message that is no error, whoever sent it; it must return at once.
     """
 
     us: str
@@ -71,6 +72,7 @@ class Exchange:
     asked: Hearer
     reply_seconds: float = REPLY_SECONDS
     reception: Reception | None = None
+    overhears: Callable[[Element], None] | None = None
     counter: Counter = field(init=False)
     notifier: Notifier = field(init=False)
     _questions: dict[tuple[str, str], _Question] = field(default_factory=dict)
@@ -181,6 +183,8 @@ class Exchange:
             self._bounces[key] = message
         elif asks_authorization(message):
             self._take_form(message)
+        elif self.overhears is not None and message.get("type") != "error":
+            self.overhears(message)
 
     def _take_form(self, message: Element) -> None:
         match read_authorization(message, self.brokers):
