@@ -33,8 +33,18 @@ REQUEST: Final = "application/vnd.clearinghouse.request+json"
 """The payload is an `Asked`: what somebody asks a clearinghouse to do."""
 CHECKPOINT: Final = "application/vnd.clearinghouse.checkpoint+json"
 """The payload is a checkpoint of a decision log."""
+MEMBER: Final = "application/vnd.clearinghouse.member+json"
+"""The payload is the record of one member of a community."""
+ROOT: Final = "application/vnd.clearinghouse.root+json"
+"""The payload is one generation of a community's root metadata."""
+TABLE: Final = "application/vnd.clearinghouse.table+json"
+"""The payload is the head of one version of a level table."""
+TIMESTAMP: Final = "application/vnd.clearinghouse.timestamp+json"
+"""The payload is what says, for minutes, which table is the newest."""
+REVOCATIONS: Final = "application/vnd.clearinghouse.revocations+json"
+"""The payload is all that a community has revoked."""
 
-PAYLOAD_TYPES: Final = frozenset({REQUEST, CHECKPOINT})
+PAYLOAD_TYPES: Final = frozenset({REQUEST, CHECKPOINT, MEMBER, ROOT, TABLE, TIMESTAMP, REVOCATIONS})
 """Every type of payload that we sign: `seal` signs no other, so that none is invented by a slip."""
 
 MAX_ENVELOPE_BYTES: Final = 262_144
@@ -80,27 +90,37 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def seal(payload: bytes, payload_type: str, keys: Sequence[PrivateKey]) -> bytes:
+def seal(payload: bytes, payload_type: str, keys: Sequence[PrivateKey], *, most: int = MAX_ENVELOPE_BYTES) -> bytes:
     """Return *payload* in an envelope signed with *keys*, in canonical JSON; raises what `opened` would."""
     if payload_type not in PAYLOAD_TYPES:
         raise _wrong_type(payload_type)
-    signatures = [{"keyid": key.principal, "sig": sign(pae(payload_type, payload), key)} for key in keys]
-    raw = canonical(
-        {"payload": encoding.encode(payload, Encoding.BASE64), "payloadType": payload_type, "signatures": signatures},
-    )
-    _check_size(raw)
-    _read_signatures(signatures)
+    return assembled(payload, payload_type, [(key.principal, sign(pae(payload_type, payload), key)) for key in keys], most=most)
+
+
+def assembled(payload: bytes, payload_type: str, signatures: Sequence[tuple[str, str]], *, most: int = MAX_ENVELOPE_BYTES) -> bytes:
+    """Return the envelope of *payload* with *signatures* that were made elsewhere, each with its signer; they are not verified here."""
+    members = [{"keyid": signer, "sig": signature} for signer, signature in signatures]
+    raw = canonical({"payload": encoding.encode(payload, Encoding.BASE64), "payloadType": payload_type, "signatures": members})
+    _check_size(raw, most)
+    _read_signatures(members)
     return raw
 
 
-def opened(raw: bytes, *, payload_type: str, limits: Limits = Limits()) -> Envelope:  # noqa: B008 - frozen
+def countersigned(raw: bytes, payload_type: str, keys: Sequence[PrivateKey], *, most: int = MAX_ENVELOPE_BYTES) -> bytes:
+    """Return the envelope *raw*, all of whose signatures must hold, with one by each of *keys* more; raises what `opened` would."""
+    payload = opened(raw, payload_type=payload_type, most=most).payload
+    before = [(each["keyid"], each["sig"]) for each in _read(raw)[2]]
+    return assembled(payload, payload_type, [*before, *((key.principal, sign(pae(payload_type, payload), key)) for key in keys)], most=most)
+
+
+def opened(raw: bytes, *, payload_type: str, limits: Limits = Limits(), most: int = MAX_ENVELOPE_BYTES) -> Envelope:  # noqa: B008 - frozen
     """Return what is in the envelope *raw* and who signed it, once everything about it is right.
 
-    1. `TooLarge` beyond `MAX_ENVELOPE_BYTES`; 2. `MalformedEnvelope`; 3. `WrongPayloadType` for any other than
+    1. `TooLarge` beyond *most* bytes; 2. `MalformedEnvelope`; 3. `WrongPayloadType` for any other than
     *payload_type*; 4. `TooLarge` beyond `MAX_SIGNATURES`, `SignedTwice`; 5. each signature: `BadSignature`,
     `WeakKey`, `BadPrincipal`.  Legacy kinds of keys and signatures never pass: no old software writes envelopes.
     """
-    _check_size(raw)
+    _check_size(raw, most)
     payload, found_type, signatures = _read(raw)
     if found_type != payload_type:
         raise _wrong_type(found_type, wanted=payload_type)
@@ -164,9 +184,9 @@ def _check_spelling(signature: str) -> None:
         raise MalformedEnvelope("a signature has capitals among its hexadecimal digits", mend="write them in lower case")
 
 
-def _check_size(raw: bytes) -> None:
-    if len(raw) > MAX_ENVELOPE_BYTES:
-        raise TooLarge(f"the envelope has {len(raw)} bytes", mend=f"at most {MAX_ENVELOPE_BYTES} are read")
+def _check_size(raw: bytes, most: int) -> None:
+    if len(raw) > most:
+        raise TooLarge(f"the envelope has {len(raw)} bytes", mend=f"at most {most} are read")
 
 
 def _wrong_type(found: str, *, wanted: str = "") -> WrongPayloadType:
