@@ -12,10 +12,12 @@ from clearinghouse.agent.answers import Answer
 from clearinghouse.agent.authority import Authority
 from clearinghouse.agent.grants import Grants
 from clearinghouse.agent.requests import Paces, Requests
+from clearinghouse.clearing import envelope
 from clearinghouse.clearing.dsse import REQUEST
-from clearinghouse.clearing.envelope import LONGEST_LIFE, Asked, seal, written
+from clearinghouse.clearing.envelope import LONGEST_LIFE, seal, written
 from clearinghouse.clearing.senders import Rate
 from clearinghouse.clearing.whitelist import KIND, Wish
+from clearinghouse.cli.scenario_file import Asked
 from clearinghouse.demo.keys import demonstration_key
 from clearinghouse.federation import image
 from clearinghouse.keynote.keys import PrivateKey
@@ -43,7 +45,7 @@ def seal_wish(
     kind: str = KIND,
 ) -> bytes:
     """Return a signed request as any implementation would send it."""
-    asked = Asked(kind, audience, nonce, now, now + life, Wish(claims, seconds).body(), tuple(credentials))
+    asked = envelope.Asked(kind, audience, nonce, now, now + life, Wish(claims, seconds).body(), tuple(credentials))
     return seal(written(asked), REQUEST, keys)
 
 
@@ -51,6 +53,44 @@ def of_folder(name: str, *names: str) -> list[str]:
     """Return the example credentials of the folder *name*: all of them, or those of *names*."""
     files = sorted((ROOT / "credentials" / name).glob("*.kn"))
     return [each.read_text() for each in files if not names or each.stem in names]
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a member's server listens."""
+
+    host: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a signed member record says."""
+
+    keys: tuple[str, ...] = ()
+    endpoints: tuple[Server, ...] = ()
+    removed: bool = False
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What a signed revocation set says."""
+
+    credentials: tuple[str, ...] = ()
+    principals: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Records:
+    """The community's documents as an agent has checked them, good until ``fresh_until``."""
+
+    members: Mapping[str, Record] = field(default_factory=dict)
+    revocations: Gone | None = Gone()
+    fresh_until: datetime = NOON + timedelta(days=365)
+
+    def standing(self, now: datetime) -> str:
+        """Return `fresh` or `stale`."""
+        return "fresh" if now < self.fresh_until else "stale"
 
 
 @dataclass
@@ -115,3 +155,14 @@ def paper(place: Path, section: int, now: datetime) -> Target:
     """Return the target of one of the paper's sections, with the policy that the examples have."""
     [policy] = (ROOT / f"policies/paper-section-{section}/whitelist").glob("*.kn")
     return Target(place, now).policy(policy.read_text())
+
+
+async def run_on(target: Target, base: Path, asked: Asked) -> Answer:
+    """Send the request of a scenario file to *target*, signed by those who ask there."""
+    claims = {name: value for name, value in asked.claims.items() if name not in asked.without}
+    files = [file for each in asked.credentials for file in _files(base / each)]
+    return await target.ask(claims, *asked.requesters, credentials=[each.read_text() for each in files], seconds=asked.validity)
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.kn")) if path.is_dir() else [path]
