@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--connection", type=int, help="an open socket that our parent left us")
     parser.add_argument("--user", default="", help="who else may connect to the socket")
     parser.add_argument("--principal", default="", help="refuse a key of another principal")
-    parser.add_argument("--longest", type=int, default=int(DEFAULT_LONGEST.total_seconds()), help="seconds that an approval may hold")
+    parser.add_argument("--longest", type=int, default=int(DEFAULT_LONGEST.total_seconds()), help="seconds that what it signs may count")
     parser.add_argument("--allow-demo-key", action="store_true", help="take a key that everybody has")
     return parser
 

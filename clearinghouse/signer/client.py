@@ -8,7 +8,7 @@ import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -44,12 +44,27 @@ class Signer(Protocol):
         """Return the checkpoint *payload* in a signed envelope; raises `SignerRefused`, `SignerUnavailable`."""
 
 
+class Sealer(Protocol):
+    """Somebody who signs one kind of document of a federation with one key."""
+
+    @property
+    def principal(self) -> str:
+        """The key's principal, in normal form."""
+
+    async def sealed(self, payload: bytes) -> bytes:
+        """Return *payload* in an envelope with this one signature; raises `SignerRefused`, `SignerUnavailable`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signers:
     """Who signs for a clearinghouse; ``None`` where the settings name nobody."""
 
     desk: Signer | None = None
     log: Signer | None = None
+    registrar: Sealer | None = None
+    revoker: Sealer | None = None
+    timestamp: Sealer | None = None
+    tables: tuple[Sealer, ...] = ()
 
 
 @asynccontextmanager
@@ -63,7 +78,26 @@ async def signing(settings: Settings, *, allow_demo: bool = False) -> AsyncItera
         longest = settings.desk.approval_period
         desk = await _begun(stack, Link(Role.DESK, settings.desk, longest, allow_demo=allow_demo))
         sealer = await _begun(stack, Link(Role.LOG, settings.ledger, longest, allow_demo=allow_demo))
-        yield Signers(desk, sealer)
+        yield await _with_federation(stack, Signers(desk, sealer), settings, allow_demo=allow_demo)
+
+
+async def _with_federation(stack: AsyncExitStack, signers: Signers, settings: Settings, *, allow_demo: bool) -> Signers:
+    """Have the signers of a federation as well, if there is one."""
+    found = settings.federation
+    if found is None:
+        return signers
+
+    async def begun(role: Role, where: Signing, longest: timedelta) -> RemoteSigner | None:
+        return await _begun(stack, Link(role, where, longest, allow_demo=allow_demo))
+
+    tables = [await begun(Role.TABLE, each, found.table_lifetime) for each in settings.table_signer]
+    return replace(
+        signers,
+        registrar=await begun(Role.REGISTRAR, settings.registrar, found.table_lifetime),
+        revoker=await begun(Role.REVOKER, settings.revoker, found.table_lifetime),
+        timestamp=await begun(Role.TIMESTAMP, settings.timestamp_signer, found.timestamp_lifetime),
+        tables=tuple(each for each in tables if each is not None),
+    )
 
 
 async def _begun(stack: AsyncExitStack, link: Link) -> RemoteSigner | None:
@@ -197,6 +231,10 @@ def _away() -> SignerUnavailable:
     return SignerUnavailable("the process with the key does not answer", mend="nothing: what was approved counts once it is back")
 
 
+_OPTIONS: Final = {Role.DESK: "", Role.LOG: " --log"}
+"""How `clearinghouse desk` is told to be the signer of a role."""
+
+
 # -- how to get one -----------------------------------------------------------------------------------
 
 
@@ -223,7 +261,7 @@ class Link:
         try:
             reader, writer = await asyncio.open_unix_connection(str(path))
         except OSError as error:
-            mend = f"start it: `clearinghouse desk{' --log' if self.role is Role.LOG else ''}`"
+            mend = f"start it: `clearinghouse desk{_OPTIONS.get(self.role, f' --role {self.role}')}`"
             raise SignerUnavailable(f"nobody signs at `{path}` ({error.strerror})", mend=mend) from None
         return Line(reader, writer, None)
 
@@ -259,6 +297,12 @@ class RemoteSigner:
     async def sign_checkpoint(self, payload: bytes) -> bytes:
         """Return the sealed checkpoint."""
         return await self._signed(Role.LOG, payload)
+
+    async def sealed(self, payload: bytes) -> bytes:
+        """Return the sealed document."""
+        if self.role in {Role.DESK, Role.LOG}:
+            raise SignerRefused(f"the {self.role}'s key signs no documents of a federation", mend="ask another signer")
+        return await self._signed(self.role, payload)
 
     async def _signed(self, role: Role, what: bytes) -> bytes:
         if role is not self.role:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from clearinghouse.keynote.keys import PrivateKey
-from clearinghouse.signer.rules import DeskRule, LogRule
+from clearinghouse.signer.federal import SHAPES, ShapeRule
+from clearinghouse.signer.rules import DeskRule, LogRule, Role
 
 
 @dataclass(slots=True)
@@ -32,3 +33,23 @@ class InlineSigner:
         """Return *payload* sealed; raises `BadCheckpoint` and `SignerRefused`."""
         self._log = self._log or LogRule(self.key)
         return self._log.signed(payload)
+
+
+@dataclass(slots=True)
+class InlineSealer:
+    """Signs as one role of a federation, with a key in our own process."""
+
+    key: PrivateKey
+    role: Role
+    longest: timedelta = timedelta(days=366)
+    _rule: ShapeRule | None = field(default=None, init=False)
+
+    @property
+    def principal(self) -> str:
+        """Return the key's principal."""
+        return self.key.principal
+
+    async def sealed(self, payload: bytes) -> bytes:
+        """Return *payload* sealed; raises `MalformedDocument` and `SignerRefused`."""
+        self._rule = self._rule or ShapeRule(self.key, SHAPES[self.role], self.longest)
+        return self._rule.signed(payload)

@@ -16,13 +16,14 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from clearinghouse.errors import BadSettings, ClearinghouseError, InternalError
 from clearinghouse.keynote.keys import PrivateKey, read_key_file
+from clearinghouse.signer.federal import SHAPES, ShapeRule
 from clearinghouse.signer.frames import as_bytes, as_text, receive, send
 from clearinghouse.signer.hardening import harden
-from clearinghouse.signer.rules import DeskRule, LogRule, Role
+from clearinghouse.signer.rules import DeskRule, LogRule, Role, Rule
 from clearinghouse.sockets import listening, peer_user, removed
 
 MAX_CONNECTIONS: Final = 16
@@ -33,7 +34,7 @@ MAX_CONNECTIONS: Final = 16
 class Duty:
     """What a process is started for.
 
-    ``longest`` is how long an approval may hold at most.  ``principal`` is the one that the key must be of, if
+    ``longest`` is how long an approval, a table or the like may count at most.  ``principal`` is the one that the key must be of, if
     it was said.
     """
 
@@ -43,7 +44,7 @@ class Duty:
     principal: str = ""
     allow_demo: bool = False
 
-    def rule(self) -> DeskRule | LogRule:
+    def rule(self) -> Rule:
         """Return the rule with the key, which is read now."""
         key = read_key_file(self.key_file, allow_demo=self.allow_demo)
         self._check(key)
@@ -52,7 +53,8 @@ class Duty:
                 return DeskRule(key, self.longest, lambda: datetime.now(UTC))
             case Role.LOG:
                 return LogRule(key)
-        assert_never(self.role)
+            case _:
+                return ShapeRule(key, SHAPES[self.role], self.longest)
 
     def _check(self, key: PrivateKey) -> None:
         if self.principal and key.principal != self.principal:
@@ -71,14 +73,14 @@ def answer_parent(duty: Duty, descriptor: int) -> int:
     duty = _absolute(duty)
     try:
         harden()
-        found: DeskRule | LogRule | ClearinghouseError = duty.rule()
+        found: Rule | ClearinghouseError = duty.rule()
     except ClearinghouseError as error:
         found = error
     asyncio.run(_with_parent(duty.role, found, connection))
     return found.exit_code if isinstance(found, ClearinghouseError) else 0
 
 
-async def _with_parent(role: Role, found: DeskRule | LogRule | ClearinghouseError, connection: socket.socket) -> None:
+async def _with_parent(role: Role, found: Rule | ClearinghouseError, connection: socket.socket) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=connection)
     with closing(writer), suppress(ConnectionError):
         if isinstance(found, ClearinghouseError):
@@ -120,7 +122,7 @@ class _Desk:
     """Whoever is allowed to ask, asks here; ``users`` are uids, none for a connection that was given to us."""
 
     role: Role
-    rule: DeskRule | LogRule
+    rule: Rule
     users: frozenset[int] = frozenset()
     _open: int = field(default=0)
 

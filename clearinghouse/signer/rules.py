@@ -5,34 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import ClassVar
 
 from clearinghouse.clearing.approvals import check_desk_text
-from clearinghouse.errors import PeerError, Unavailable
 from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.keynote.limits import Limits
 from clearinghouse.keynote.signing import sign
 from clearinghouse.ledger.checkpoint import Checkpoint, read_checkpoint, seal_checkpoint
+from clearinghouse.signer.federal import ShapeRule
+from clearinghouse.signer.roles import Role, SignerRefused, SignerUnavailable
 
-
-class SignerRefused(PeerError):
-    """The signer does not sign this; its reason is the message."""
-
-    code: ClassVar[str] = "signer-refused"
-
-
-class SignerUnavailable(Unavailable):
-    """The process with the key is not there now; it is started again by itself."""
-
-    code: ClassVar[str] = "signer-unavailable"
-
-
-class Role(StrEnum):
-    """What a key is for; no key has two."""
-
-    DESK = "desk"
-    LOG = "log"
+__all__ = ["DeskRule", "LogRule", "Role", "Rule", "SignerRefused", "SignerUnavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +55,7 @@ class LogRule:
         if asked.size < last.size or (asked.size == last.size and asked.root != last.root):
             fact = f"a checkpoint of {last.size} entries was signed, and one of {asked.size} would deny it"
             raise SignerRefused(fact, mend="find out who changed the log; keep its store and its backups as they are")
+
+
+Rule = DeskRule | LogRule | ShapeRule
+"""What a process with a key signs."""
