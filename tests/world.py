@@ -127,6 +127,8 @@ _MORE_CLAIMS: Mapping[str, Mapping[str, str]] = {
     "register": {"platform_group": "sensors"},
     "query": {"provider": "logs@b.example", "service": "flows"},
     "bulk-download": {"provider": "logs@b.example", "service": "flows"},
+    "publish-member": {"member": "b.example"},
+    "publish-grant": {"member": "b.example"},
 }
 _SESSION = {"direction": "in", "auth_method": "external", "tls_version": "1.3", "address": "192.0.2.7"}
 _ADMISSION = {"to_domain": "b.example", "level": "level-2", "direction": "in", "kind": "message"}

@@ -47,7 +47,7 @@ def test_r11_a_name_that_nobody_sets_would_hold_for_ever(sim: Community) -> None
         ("whitelist", 'from_domain == "a.example";', "from_domain", "domain"),
         ("federate", 'claimed_from_domain == "a.example";', "claimed_from_domain", "from_domain"),
         ("federate", 'tls_verison == "1.3";', "tls_verison", "tls_version"),
-        ("publish", 'epoc == "1";', "epoc", "epoch"),
+        ("publish", 'operation == "publish-table" && epoc == "1";', "epoc", "epoch"),
     ],
 )
 def test_r11_the_nearest_name_is_told(group: str, conditions: str, name: str, near: str) -> None:
