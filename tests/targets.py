@@ -20,6 +20,8 @@ from clearinghouse.clearing.whitelist import KIND, Wish
 from clearinghouse.cli.scenario_file import Asked
 from clearinghouse.demo.keys import demonstration_key
 from clearinghouse.federation import image
+from clearinghouse.federation.members import Endpoint, Member
+from clearinghouse.federation.revocations import RevocationSet
 from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.storage.folders import Folders
 from clearinghouse.storage.memory import MemoryStore
@@ -55,38 +57,24 @@ def of_folder(name: str, *names: str) -> list[str]:
     return [each.read_text() for each in files if not names or each.stem in names]
 
 
-@dataclass(frozen=True)
-class Server:
-    """Where a member's server listens."""
-
-    host: str
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a signed member record says."""
-
-    keys: tuple[str, ...] = ()
-    endpoints: tuple[Server, ...] = ()
-    removed: bool = False
+def member(domain: str, *keys: str, address: str = "", removed: bool = False) -> Member:
+    """Return what the registrar has signed about *domain*; *keys* are names of demonstration keys."""
+    principals = tuple(demonstration_key(each).principal for each in keys)
+    return Member(domain, "partner-net", (Endpoint(address),) if address else (), principals, removed=removed)
 
 
-@dataclass(frozen=True)
-class Gone:
-    """What a signed revocation set says."""
-
-    credentials: tuple[str, ...] = ()
-    principals: tuple[str, ...] = ()
-    below: tuple[str, ...] = ()
+def gone(*, credentials: tuple[str, ...] = (), principals: tuple[str, ...] = (), below: tuple[str, ...] = ()) -> RevocationSet:
+    """Return a revocation set that was checked."""
+    return RevocationSet("partner-net", 1, 1, NOON, NOON + timedelta(days=1), credentials, principals, below)
 
 
 @dataclass(frozen=True)
 class Records:
     """The community's documents as an agent has checked them, good until ``fresh_until``."""
 
-    members: Mapping[str, Record] = field(default_factory=dict)
-    revocations: Gone | None = Gone()
-    fresh_until: datetime = NOON + timedelta(days=365)
+    members: Mapping[str, Member] = field(default_factory=dict)
+    revocations: RevocationSet | None = None
+    fresh_until: datetime = NOON + timedelta(days=3650)
 
     def standing(self, now: datetime) -> str:
         """Return `fresh` or `stale`."""

@@ -22,6 +22,8 @@ from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.senders import SenderBudgets
 from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.errors import ClearinghouseError, Unavailable
+from clearinghouse.federation.members import Member
+from clearinghouse.federation.revocations import RevocationSet
 from clearinghouse.keynote import Admissions
 from clearinghouse.keynote.octets import to_octets
 from clearinghouse.keynote.principals import normalise
@@ -48,46 +50,6 @@ class StaleRecords(Unavailable):
     code: ClassVar[str] = "stale-records"
 
 
-class Endpoint(Protocol):
-    """Where a member's server listens."""
-
-    @property
-    def host(self) -> str:
-        """Return its name or IP address."""
-
-
-class Member(Protocol):
-    """What is used here of a signed member record."""
-
-    @property
-    def keys(self) -> Sequence[str]:
-        """Return the principals that speak for the member."""
-
-    @property
-    def endpoints(self) -> Sequence[Endpoint]:
-        """Return where its server listens."""
-
-    @property
-    def removed(self) -> bool:
-        """Whether it is a member no more."""
-
-
-class Revoked(Protocol):
-    """What is used here of a signed revocation set."""
-
-    @property
-    def credentials(self) -> Sequence[str]:
-        """Return ids of credentials, in hex."""
-
-    @property
-    def principals(self) -> Sequence[str]:
-        """Return principals that count for nothing."""
-
-    @property
-    def below(self) -> Sequence[str]:
-        """Return principals all of whose delegations count for nothing."""
-
-
 class Trust(Protocol):
     """What is used here of the community's signed documents (`clearinghouse.federation.trust.Trusted`)."""
 
@@ -96,7 +58,7 @@ class Trust(Protocol):
         """Return the member records by domain."""
 
     @property
-    def revocations(self) -> Revoked | None:
+    def revocations(self) -> RevocationSet | None:
         """Return the revocation set."""
 
     def standing(self, now: datetime) -> str:
@@ -256,7 +218,7 @@ def _speakers(members: Mapping[str, Member]) -> Mapping[str, str]:
     return {key: domain for domain, each in members.items() if not each.removed for key in each.keys}
 
 
-def _less(holdings: Holdings, gone: Revoked) -> Holdings:
+def _less(holdings: Holdings, gone: RevocationSet) -> Holdings:
     ids = [bytes.fromhex(each) for each in gone.credentials]
     return holdings.believing(withdrawn=ids, revoked=_normal(gone.principals), below=_normal(gone.below))
 

@@ -12,7 +12,7 @@ from clearinghouse.cli.scenario_file import Scenario, read_scenarios
 from clearinghouse.errors import PeerError
 from clearinghouse.federation.image import Grant, Image
 from clearinghouse.keynote import admit
-from tests.targets import HOST, ROOT, Gone, Records, Target, of_folder, paper, run_on
+from tests.targets import HOST, ROOT, Records, Target, gone, of_folder, paper, run_on
 from tests.world import NOON
 
 JANUARY = datetime(2010, 1, 15, 12, tzinfo=UTC)
@@ -122,7 +122,9 @@ async def test_the_agent_answers_as_the_example_wants(path: Path, scenario: Scen
     target = await paper(tmp_path, section, asked.now).open(alone=False)
     withdrawn = [admit((path.parent / each).read_bytes()).name for each in scenario.store.withdrawn]
     names = read_scenarios(path).principals
-    await target.authority.believe(Records(revocations=Gone(tuple(withdrawn), tuple(names[each] for each in scenario.store.revoked))))
+    await target.authority.believe(
+        Records(revocations=gone(credentials=tuple(withdrawn), principals=tuple(names[each] for each in scenario.store.revoked)))
+    )
     try:
         outcome = (await run_on(target, path.parent, asked)).outcome
     except PeerError:
@@ -153,7 +155,7 @@ async def test_what_a_revocation_takes_away_is_withdrawn(tmp_path: Path) -> None
     await target.ask(BOB, "Bob", credentials=of_folder("paper-section-3"), seconds=3600)
     assert passes(target, "bob@partner.example")
     alice = read_scenarios(FILES[0]).principals["Alice"]
-    await target.authority.believe(Records(revocations=Gone(principals=(alice,))))
+    await target.authority.believe(Records(revocations=gone(principals=(alice,))))
     await target.grants.review()
     assert target.live() == ()
 
