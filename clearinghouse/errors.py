@@ -28,6 +28,7 @@ Modules add what only they can raise below one of these::
     BadPolicy           clearing.policies   DeskAlone and what else keeps a policy from being loaded
     OperatorError       enforcers           ForeignTopic: a node that belongs to somebody else
                         ledger.book         NothingSigned: a log without a checkpoint
+                        importing           BadList: a file that is not of the format as which it is read
     BadSettings         cli.output          Unwritable: nobody takes the answer
     HolderError         clearing            HandedInApproval, NoApproval, NoDeskText: not what the desk signs, or not here
                         runtime.governing   BornRevoked, ByTheDesk: a credential that cannot be added
