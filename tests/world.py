@@ -150,6 +150,11 @@ def request(name: str, operation: str = "subscribe", *, to: str = INCIDENTS, doo
     if operation == "override":
         return replace(asked, claims={"domain": "a.example", "to_domain": "b.example"})
     seen = {"vouched_by": HUB} if door is Door.CHAT else {}
+    if operation == "enrol":
+        return replace(asked, observed=seen, claims={"member": "b.example", "change": "add"})
+    if operation == "join":
+        known = {"change": "add", "domain_proven": "yes", "key_recorded": "no"}
+        return replace(asked, known=known, claims={"member": "b.example"})
     return replace(asked, observed=seen, claims={**_CLAIMS.get(group, {}), **_MORE_CLAIMS.get(operation, {})})
 
 

@@ -312,6 +312,19 @@ _OVERRIDE = (
     _parameter("to_domain", Kind.DOMAIN, "the server that is to admit it"),
 )
 
+_ENROLMENT = (
+    _parameter("member", Kind.DOMAIN, "domain whose record is to be signed", _PEOPLE),
+    _parameter("change", Kind.TEXT, "what happens to the record: `add`, `contact`, `address`, `keys` or `remove`", _PEOPLE),
+    _observed(_CHAT)("vouched_by", Kind.DOMAIN, "the host whose word the person's name rests on (rule R10)"),
+)
+
+_JOINING = (
+    _parameter("member", Kind.DOMAIN, "domain that is to become a member, or whose record is to change"),
+    _ours("change", Kind.TEXT, "what happens to the record: `add`, `contact`, `address`, `keys` or `remove`", _ENVELOPE),
+    _ours("domain_proven", Kind.YES_NO, "whether the domain itself has handed the request in, over XMPP", _ENVELOPE),
+    _ours("key_recorded", Kind.YES_NO, "whether a key that signed stands in the domain's record of today", _ENVELOPE),
+)
+
 _TABLE = (
     _parameter("table_community", Kind.TEXT, "community that the document is for"),
     _parameter("audience", Kind.DOMAIN, "server that the document is for"),
@@ -354,6 +367,9 @@ OPERATIONS: Mapping[str, Operation] = {
         *(_operation(name, "people", _YES_NO, _case(_PEOPLE), ("subject", "topic")) for name in ("revoke", "explain")),
         # Whoever adds one credential can grant whatever policy leaves to its author: there is nothing narrower to name.
         _operation("administer", "people", _YES_NO, _case(_SURE), ()),
+        # Whoever enrols ties keys to a name that policy may know: the name is what policy has to read.
+        _operation("enrol", "people", _YES_NO, _ENROLMENT, ("member",)),
+        _operation("join", "members", _DECISION, _JOINING, ("member",)),
         # For an emergency of which nobody knows the name: a site's key may name any domain, and policy may narrow it.
         _operation("override", "override", _YES_NO, _OVERRIDE, ()),
         # Of root metadata the epoch is free: the next generation may begin a new one.

@@ -149,6 +149,8 @@ def test_r06_each_operation_has_the_doors_that_supply_its_facts() -> None:
         "revoke": {*sure, Door.CHAT},
         "explain": {*sure, Door.CHAT},
         "administer": sure,
+        "enrol": {*sure, Door.CHAT},
+        "join": {Door.ENVELOPE},
         "override": {Door.ENVELOPE},
         **{f"publish-{what}": {Door.ENVELOPE} for what in ("root", "table", "timestamp", "revocations", "member", "grant")},
     }
