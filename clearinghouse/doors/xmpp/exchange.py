@@ -63,7 +63,8 @@ class Exchange:
     every question of a configured broker; it must return at once and may forget a question when it has
     too many: the request stays pending at the broker, and recovery brings its form again.  ``reception``
     rules on what people and platforms ask us; without one they are strangers like all others.  ``overhears`` is
-    given every other message that is no error, whoever sent it; it must return at once.
+    given every other message that is no error, whoever sent it; it must return at once.  ``serves`` is given every
+    question that the reception does not take, and returns whether it takes it; it answers later, through ``write``.
     """
 
     us: str
@@ -73,6 +74,7 @@ class Exchange:
     reply_seconds: float = REPLY_SECONDS
     reception: Reception | None = None
     overhears: Callable[[Element], None] | None = None
+    serves: Callable[[Element], bool] | None = None
     counter: Counter = field(init=False)
     notifier: Notifier = field(init=False)
     _questions: dict[tuple[str, str], _Question] = field(default_factory=dict)
@@ -165,7 +167,10 @@ class Exchange:
             await self.ask(to, "get", Element(f"{{{PING}}}ping"))
 
     def _take_question(self, iq: Element, *, deep: bool) -> None:
-        if deep or self.reception is None or not self.counter.take(iq, self.reception):
+        taken = not deep and (
+            (self.reception is not None and self.counter.take(iq, self.reception)) or (self.serves is not None and self.serves(iq))
+        )
+        if not taken:
             self._answer_stranger(iq, known=not deep)
 
     def _take_answer(self, iq: Element) -> None:

@@ -1,0 +1,168 @@
+"""Where signed requests come in over HTTPS: ``POST /v1/requests``, with the envelope as it is.
+
+Whoever can reach the port may ask; an envelope that is not right costs what its size costs, and nothing else is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from clearinghouse.agent.requests import Requests
+from clearinghouse.clearing.dsse import MAX_ENVELOPE_BYTES
+from clearinghouse.errors import BadSettings, ClearinghouseError, InternalError, MalformedRequest, TooLarge
+
+log = structlog.get_logger(__name__)
+
+PATH: Final = "/v1/requests"
+BODY_SECONDS: Final = 10.0
+"""How long a request may take to arrive once its head is here; 256 kB take 4 s over a slow line."""
+HEAD_SECONDS: Final = 5.0
+"""How long a connection may be silent before it asks anything."""
+MAX_CONNECTIONS: Final = 256
+"""Connections at one time; each takes some 30 kB."""
+TOGETHER: Final = 32
+"""Requests in work together; one takes 2 to 40 ms."""
+MAX_HEAD_BYTES: Final = 16_384
+"""Bytes of a request's head."""
+CLOSING_SECONDS: Final = 5
+"""How long requests may still take when we stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Answers requests that come over HTTP."""
+
+    requests: Requests
+    turns: asyncio.Semaphore
+
+    def app(self) -> Starlette:
+        """Return the application."""
+        return Starlette(routes=[Route(PATH, self.post, methods=["POST"])])
+
+    async def post(self, request: Request) -> Response:
+        """Answer one envelope."""
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                raw = await _body(request)
+            async with self.turns:
+                answer = await self.requests.answer(raw, via=_address_of(request))
+        except ClearinghouseError as error:
+            return _refusal(error)
+        except TimeoutError:
+            return _refusal(MalformedRequest("the request did not arrive in time", mend=f"send it within {BODY_SECONDS:g} seconds"))
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception:
+            log.exception("request_failed")
+            return _refusal(InternalError("answering this failed", mend="ask again later"))
+        return JSONResponse(answer.as_json())
+
+
+async def _body(request: Request) -> bytes:
+    found = bytearray()
+    async for chunk in request.stream():
+        found += chunk
+        if len(found) > MAX_ENVELOPE_BYTES:
+            raise TooLarge("the request is too large", mend=f"at most {MAX_ENVELOPE_BYTES} bytes are read")
+    return bytes(found)
+
+
+def _address_of(request: Request) -> str:
+    """Return who sent it, as far as the network shows: an address, or the network of 64 bits in which one IPv6 host has them all."""
+    host = request.client.host if request.client is not None else ""
+    try:
+        found = ip_address(host.partition("%")[0])
+    except ValueError:
+        return "ip:unknown"
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
+        return f"ip:{ip_network((found, 64), strict=False)}"
+    return f"ip:{getattr(found, 'ipv4_mapped', None) or found}"
+
+
+def _refusal(error: ClearinghouseError) -> Response:
+    """Return the error as an answer: what it says is about the request alone, and never about policy (rule R22)."""
+    return JSONResponse({"error": error.as_json()}, status_code=error.http_status)
+
+
+# -- the listener -----------------------------------------------------------------------------------------
+
+
+class _Impatient(H11Protocol):
+    """Ends a connection that asks nothing; uvicorn itself waits for ever for the first request."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to wait."""
+        super().connection_made(transport)
+        self.loop.call_later(HEAD_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if getattr(self, "cycle", None) is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """A server among the agent's other tasks: signals are the agent's own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+@asynccontextmanager
+async def serving(app: Starlette, host: str, port: int, *, certificate: Path, key: Path) -> AsyncIterator[int]:
+    """Serve *app* over TLS while the block runs, and give the port; raises `BadSettings` where it cannot."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=_Impatient,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        timeout_graceful_shutdown=CLOSING_SECONDS,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    _check(certificate, key)
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(), name="agent-door")
+    try:
+        yield await _port(server, task, host, port)
+    finally:
+        server.should_exit = True
+        await asyncio.wait([task])
+
+
+def _check(certificate: Path, key: Path) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise BadSettings(f"`{certificate}` and `{key}` are no certificate with its key ({error})", mend="see [requests]") from None
+
+
+async def _port(server: uvicorn.Server, task: asyncio.Task[None], host: str, port: int) -> int:
+    while not server.started:
+        if task.done():
+            raise BadSettings(f"`{host}`, port {port} cannot be listened on", mend="choose another in [requests]")
+        await asyncio.sleep(0.01)
+    return int(server.servers[0].sockets[0].getsockname()[1])
