@@ -53,7 +53,7 @@ class Asking:
     async def answered(self, who: Speaker, line: bytes) -> Answer:
         """Return the answer to one line, whatever it is; a mistake of ours is *no answer*, and in our log."""
         try:
-            do, words = _read(line)
+            do, words = read_question(line)
             return {"ok": True, **await self._asked(who, do, words)}
         except ClearinghouseError as error:
             return refused(error)
@@ -76,7 +76,8 @@ def refused(error: ClearinghouseError) -> Answer:
     return {"ok": False, "error": error.as_json(), "exit": error.exit_code}
 
 
-def _read(line: bytes) -> tuple[str, Words]:
+def read_question(line: bytes) -> tuple[str, Words]:
+    """Return what a line asks for, and with which words; raises `MalformedRequest`."""
     try:
         found = read_object(line)
     except ValueError as error:

@@ -46,6 +46,11 @@ def call(settings: Settings, do: str, **words: str) -> dict[str, Any]:
     path = settings.control.socket
     if path is None:
         raise BadSettings("the settings have no control socket", mend="name one: `socket` in [control]")
+    return call_at(path, do, **words)
+
+
+def call_at(path: Path, do: str, **words: str) -> dict[str, Any]:
+    """Ask whoever listens at *path*; see `call`."""
     request = json.dumps({"do": do, "with": {name: text for name, text in words.items() if text}}).encode("ascii") + b"\n"
     answer = _read(_exchanged(path, request))
     if answer.get("ok") is not True:

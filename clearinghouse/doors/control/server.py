@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Protocol
 
 from clearinghouse.clearing.people import NotEntitled, Speaker
 from clearinghouse.clearing.request import LOCAL_USER
 from clearinghouse.clearing.vocabulary import Door
-from clearinghouse.doors.control.asking import Answer, Asking, refused
+from clearinghouse.doors.control.asking import Answer, refused
 from clearinghouse.errors import ClearinghouseError, TooLarge, Unavailable, UnsafeFile
 from clearinghouse.settings import Person
 from clearinghouse.settings.ownership import foreign
@@ -42,8 +42,15 @@ class Busy(Unavailable):
     code: ClassVar[str] = "busy"
 
 
+class Answering(Protocol):
+    """Whoever stands behind the door (`clearinghouse.doors.control.asking.Asking`, or an agent)."""
+
+    async def answered(self, who: Speaker, line: bytes) -> Answer:
+        """Return the answer to one line, whatever it is."""
+
+
 @asynccontextmanager
-async def control_door(path: Path | None, asking: Asking, person_of: Callable[[str], Person | None]) -> AsyncIterator[None]:
+async def control_door(path: Path | None, asking: Answering, person_of: Callable[[str], Person | None]) -> AsyncIterator[None]:
     """Answer at the socket *path* until the context ends; ``None`` is no door at all.
 
     Raises `UnsafeFile` where others could put a socket of theirs in its place, `BadSettings` where another service
@@ -74,7 +81,7 @@ def _check_directory(path: Path) -> None:
 
 @dataclass(slots=True)
 class _ControlDoor:
-    asking: Asking
+    asking: Answering
     person_of: Callable[[str], Person | None]
     _open: set[asyncio.Task[Any]] = field(default_factory=set)
     _asking: set[asyncio.Task[Any]] = field(default_factory=set)
