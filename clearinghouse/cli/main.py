@@ -19,6 +19,7 @@ from clearinghouse.cli import (
     conformance,
     credentials,
     desk,
+    importing,
     init,
     inspecting,
     keys,
@@ -37,6 +38,7 @@ from clearinghouse.errors import BadSettings, ClearinghouseError
 _MODULES = (
     *(init, serve, server_module, desk, people, credentials, records, logs),
     *(keys, signing, checking, inspecting, asking, writing, scenario, conformance),
+    *(importing,),
 )
 """Each has ``register(app)``; a further module with commands is one more name here."""
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from clearinghouse.errors import ClearinghouseError
 from clearinghouse.importing.ejabberd_lists import from_ejabberd
 from clearinghouse.importing.entries import EVERYWHERE, Found, Lists, white_list
 from clearinghouse.importing.files import read_bytes, text_of
@@ -36,19 +37,26 @@ _EJABBERD: Final = re.compile(r"^(?:hosts|acl|access_rules|s2s_access|listen|mod
 _COMMA: Final = re.compile(r"^[^#\n][^\n,]*,|^#domain,", re.MULTILINE)
 
 
-def gathered(paths: Iterable[Path], *, kind: Format = Format.AUTO, local: str = EVERYWHERE) -> Found:
-    """Return what all files say; *local* is the domain whose list a plain one is."""
+def gathered(
+    paths: Iterable[Path], *, kind: Format = Format.AUTO, local: str = EVERYWHERE
+) -> tuple[Found, list[tuple[Path, ClearinghouseError]]]:
+    """Return what all files say, and an error for each that cannot be read; *local* is the domain whose list a plain one is."""
     found = Found()
     plain: list[Lists] = []
+    problems: list[tuple[Path, ClearinghouseError]] = []
     for path in paths:
-        its = told(path) if kind is Format.AUTO else kind
-        read = _read(path, its, local)
+        try:
+            its = told(path) if kind is Format.AUTO else kind
+            read = _read(path, its, local)
+        except ClearinghouseError as error:
+            problems.append((path, error))
+            continue
         if its in {Format.TEXT, Format.CSV}:
             plain += read.lists
             read.lists = []
         found.add(read)
     found.lists += _together(plain, local)
-    return found
+    return found, problems
 
 
 def _together(plain: list[Lists], local: str) -> Iterator[Lists]:

@@ -36,10 +36,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import gives: drafts of records, refusals, what was left over, and whom each local domain admits today."""
+    """What an import gives: members, the unsigned payloads of their records, refusals, what is left over, and who is admitted today."""
 
     id: str
     members: tuple[Member, ...]
+    drafts: tuple[bytes, ...]
     places: Mapping[str, tuple[Place, ...]]
     refusals: tuple[Refusal, ...]
     unread: tuple[Unread, ...]
@@ -55,7 +56,7 @@ def merged(found: Found, *, community: str, now: datetime) -> Imported:
     for entry in found.entries:
         if entry.domain in names:
             by_domain[names[entry.domain]].append(entry)
-    members: list[Member] = []
+    members: list[tuple[Member, bytes]] = []
     refusals: list[Refusal] = []
     for domain, entries in by_domain.items():
         refusing = [entry for entry in entries if not entry.allowed]
@@ -64,12 +65,15 @@ def merged(found: Found, *, community: str, now: datetime) -> Imported:
             unread += [_torn(entry, refusing[0]) for entry in entries if entry.allowed]
             continue
         try:
-            members.append(_member(domain, entries, unread, community=community, name=name, now=now))
+            member = _member(domain, entries, unread, community=community, name=name, now=now)
+            members.append((member, written(member)))
         except ClearinghouseError as error:
             unread.append(Unread(entries[0].place, domain, error.message, error.mend))
+    members.sort(key=lambda pair: pair[0].domain)
     return Imported(
         id=name,
-        members=tuple(sorted(members, key=lambda member: member.domain)),
+        members=tuple(member for member, _ in members),
+        drafts=tuple(draft for _, draft in members),
         places={domain: _places(entries) for domain, entries in by_domain.items()},
         refusals=tuple(sorted(refusals, key=lambda refusal: refusal.domain)),
         unread=tuple(sorted(dict.fromkeys((*found.unread, *unread)), key=lambda each: each.place)),
@@ -121,7 +125,7 @@ def _torn(entry: Entry, refusing: Entry) -> Unread:
 
 
 def _member(domain: str, entries: list[Entry], unread: list[Unread], *, community: str, name: str, now: datetime) -> Member:
-    member = Member(
+    return Member(
         domain=domain,
         community=community,
         endpoints=_endpoints(entries, unread),
@@ -130,8 +134,6 @@ def _member(domain: str, entries: list[Entry], unread: list[Unread], *, communit
         source=_source(entries, name),
         note=_note(entries, unread),
     )
-    written(member)
-    return member
 
 
 def _source(entries: list[Entry], name: str) -> str:
