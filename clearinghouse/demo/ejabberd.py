@@ -17,8 +17,9 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from clearinghouse.demo.ejabberd_config import configuration
+from clearinghouse.demo.ejabberd_config import configuration, federated_configuration, name_service
 from clearinghouse.demo.servers import API_PORT, CLIENT_PORT, COMPONENT_PORT, START_SECONDS, Server
+from clearinghouse.enforcers import ejabberd
 from clearinghouse.errors import MissingPackage, OperatorError
 
 
@@ -43,7 +44,17 @@ class Ejabberd(Server):
             (self._directory / name).mkdir()
         config = self._directory / "ejabberd.yml"
         config.touch(mode=0o600)
-        config.write_text(configuration(self.hosting, self.address, self._token))
+        config.write_text(self._configuration())
+
+    def _configuration(self) -> str:
+        if self.neighbours is None:
+            return configuration(self.hosting, self.address, self._token)
+        for path, content in ejabberd.installed_files():
+            place = self._directory / "home" / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+        (self._directory / "inetrc").write_text(name_service(self.neighbours))
+        return federated_configuration(self.hosting, self.address, self._directory, self._token)
 
     def _call(self, command: str, arguments: dict[str, str]) -> None:
         connection = http.client.HTTPConnection(self.address, API_PORT, timeout=START_SECONDS)
@@ -75,6 +86,7 @@ class Ejabberd(Server):
             "EJABBERD_CONFIG_PATH": f"{directory}/ejabberd.yml",
             "EJABBERD_LOG_PATH": f"{directory}/ejabberd.log",
             "CONTRIB_MODULES_PATH": f"{directory}/home",
+            **({"ERL_INETRC": f"{directory}/inetrc"} if self.neighbours is not None else {}),
         }
 
 

@@ -1,0 +1,76 @@
+%% What the agent is told about this server.
+-module(clearinghouse_status).
+
+-export([report/0]).
+
+-include("clearinghouse.hrl").
+
+report() ->
+    #{module => ?VERSION, server => ejabberd, images => images(), streams => clearinghouse_streams:list(),
+      seen => seen(), facts => facts()}.
+
+images() ->
+    maps:from_list([{Name, #{serial => Image#image.serial, rows => ets:info(Image#image.rows, size),
+                             grants => ets:info(Image#image.grants, size), expires => Image#image.expires,
+                             mode => Image#image.mode}}
+                    || {Name, Image} <- ets:tab2list(?IMAGES)]).
+
+seen() ->
+    [#{local => Local, remote => Remote, direction => Direction, kind => Kind, allowed => Allowed, count => Count}
+     || {{Local, Remote, Direction, Kind, Allowed}, Count} <- ets:tab2list(?SEEN)].
+
+%% What decides whether this server can be trusted to enforce anything.
+facts() ->
+    Hosts = ejabberd_option:hosts(),
+    Dialback = [Host || Host <- Hosts, gen_mod:is_loaded(Host, mod_s2s_dialback)],
+    Tls = [ejabberd_option:s2s_use_starttls(Host) || Host <- Hosts],
+    #{version => iolist_to_binary(ejabberd_option:version()),
+      hosts => Hosts,
+      governed => [Host || Host <- Hosts, gen_mod:is_loaded(Host, mod_clearinghouse)],
+      dialback => Dialback =/= [],
+      dialback_access => access(Dialback),
+      starttls => starttls(Tls),
+      secure_auth => Dialback =:= [] andalso lists:all(fun(T) -> T =:= required end, Tls),
+      retry_delay => ejabberd_option:s2s_max_retry_delay() div 1000,
+      ca_file => text(ejabberd_option:ca_file()),
+      certificates => maps:from_list([{Host, C} || Host <- Hosts, C <- certificate(Host)]),
+      component_interfaces => lists:usort([misc:ip_to_list(Ip) || {{_, Ip, _}, ejabberd_service, _} <- ejabberd_option:listen()]),
+      time => os:system_time(second)}.
+
+%% Only rules have names; of a rule that stands in place we say that there is one.
+access([]) -> <<"none">>;
+access([Host | _]) ->
+    case mod_s2s_dialback_opt:access(Host) of
+        Name when is_atom(Name) -> atom_to_binary(Name);
+        Name when is_binary(Name) -> Name;
+        _ -> <<"rule">>
+    end.
+
+starttls(Tls) ->
+    case [T || T <- Tls, T =/= required] of
+        [] -> required;
+        [First | _] -> case First of true -> optional; Other -> Other end
+    end.
+
+text(undefined) -> <<>>;
+text(Text) -> iolist_to_binary(Text).
+
+certificate(Host) ->
+    try
+        {ok, File} = ejabberd_pkix:get_certfile(Host),
+        {ok, Pem} = file:read_file(File),
+        [{_, Der, _} | _] = [E || {'Certificate', _, _} = E <- public_key:pem_decode(Pem)],
+        Certificate = public_key:pkix_decode_cert(Der, otp),
+        [#{names => xmpp_stream_pkix:get_cert_domains(Certificate), until => until(Certificate)}]
+    catch _:_ -> []
+    end.
+
+%% otp certificate -> its body -> validity -> the second of two instants.
+until(Certificate) ->
+    {'Validity', _, NotAfter} = element(6, element(2, Certificate)),
+    [Century, Rest] = case NotAfter of
+                          {utcTime, Text} -> ["20", Text];
+                          {generalTime, [A, B | Text]} -> [[A, B], Text]
+                      end,
+    {ok, [Y, Mo, D, H, Mi, S], _} = io_lib:fread("~4d~2d~2d~2d~2d~2d", Century ++ Rest),
+    calendar:datetime_to_gregorian_seconds({{Y, Mo, D}, {H, Mi, S}}) - 62167219200.

@@ -1,0 +1,229 @@
+%% Streams between servers: which there are, which may stand, and how they end.
+%%
+%% What touches a stream's state runs in the stream's own process.  Its hooks are in mod_clearinghouse.
+-module(clearinghouse_streams).
+
+-export([arrived/3, proven/3, second/3, connected/1, closed/2, judged_route/2, cut/0, retry/1, refuser/1, adopt/0, list/0]).
+-export([cut_in/1, cut_out/1, adopt_in/1, adopt_out/1, reconnect/1]).
+
+-include("xmpp.hrl").
+-include("logger.hrl").
+-include("clearinghouse.hrl").
+
+%% ---------------------------------------------------------------- incoming
+
+%% Somebody asks to be proven by dialback: the connection that proves it will want to know from where.
+arrived(#{ip := Ip} = State, _To, _From) ->
+    put(?STREAMS, clearinghouse_image:address(Ip)),
+    State.
+
+%% The remote domain is proven, by certificate or dialback, and nothing has been granted yet.
+proven(#{lserver := Local, ip := Ip} = State, Remote, Auth) ->
+    case stream(Local, Remote, in, Ip) of
+        {deny, Reason, _} ->
+            refuse_in(State, Remote, Reason);
+        _ ->
+            note(#stream{pid = self(), direction = in, local = Local, remote = Remote, auth = Auth,
+                         secure = maps:get(stream_encrypted, State, false), address = clearinghouse_image:address(Ip)}),
+            State
+    end.
+
+refuse_in(State, Remote, Reason) ->
+    ?INFO_MSG("Refusing the stream from ~ts: ~ts", [Remote, Reason]),
+    ejabberd_s2s_in:send(State, xmpp:serr_policy_violation(Reason, <<"en">>)).
+
+%% Dialback has proven `Remote`, in a connection that was made for it.  Refuse before it is told so: what is sent
+%% on a stream that stands and then falls is lost.
+second(Stream, Local, Remote) ->
+    {dictionary, Kept} = process_info(Stream, dictionary),
+    case stream(Local, Remote, in, proplists:get_value(?STREAMS, Kept, unknown)) of
+        {deny, Reason, _} ->
+            ejabberd_s2s_in:update_state(Stream, fun(State) -> not_proven(State, Local, Remote, Reason) end),
+            refused;
+        _ ->
+            allowed
+    end.
+
+%% Other domains on the same stream are not concerned.
+not_proven(#{stream_state := established} = State, Local, Remote, Reason) ->
+    Error = #stanza_error{type = cancel, reason = 'policy-violation', text = xmpp:mk_text(Reason, <<"en">>)},
+    ejabberd_s2s_in:send(State, #db_result{from = Local, to = Remote, type = error, sub_els = [Error]});
+not_proven(State, _Local, Remote, Reason) ->
+    refuse_in(State, Remote, Reason).
+
+%% A stream with several domains stands as long as one of them may speak; the others are refused stanza by stanza.
+cut_in(#{stream_state := disconnected} = State) ->
+    State;
+cut_in(#{lserver := Local, ip := Ip, auth_domains := Domains} = State) ->
+    Verdicts = [{Remote, stream(Local, Remote, in, Ip)} || Remote <- sets:to_list(Domains)],
+    case [R || {R, Verdict} <- Verdicts, Verdict =:= allow orelse Verdict =:= address] of
+        [] when Verdicts =/= [] ->
+            {Remote, {deny, Reason, _}} = hd(Verdicts),
+            refuse_in(State, Remote, Reason);
+        _ ->
+            State
+    end;
+cut_in(State) ->
+    State.
+
+%% ---------------------------------------------------------------- outgoing
+
+%% The peer believes us.  Only now its address is known, and what waits may have been allowed for another one.
+connected(#{server := Local, remote_server := Remote, ip := Ip, queue := Queue} = State) ->
+    Address = clearinghouse_image:address(Ip),
+    ets:delete(?REFUSERS, pair(State)),
+    Refused = [{Pkt, Verdict} || Pkt <- p1_queue:to_list(Queue), {deny, _, _} = Verdict <- [verdict(Pkt, Address)]],
+    [clearinghouse_held:refused(Pkt, self, Reason, Decision) || {Pkt, {deny, Reason, Decision}} <- Refused],
+    Left = [Pkt || Pkt <- p1_queue:to_list(Queue), not lists:keymember(Pkt, 1, Refused)],
+    Next = State#{queue => lists:foldl(fun p1_queue:in/2, p1_queue:clear(Queue), Left)},
+    case stream(Local, Remote, out, Address) of
+        {deny, Reason, _} when Left =:= [] ->
+            end_out(Next, Reason);
+        _ ->
+            Auth = case State of #{stream_authenticated := true} -> <<"EXTERNAL">>; _ -> <<"dialback">> end,
+            note(#stream{pid = self(), direction = out, local = Local, remote = Remote, auth = Auth,
+                         secure = maps:get(stream_encrypted, State, false), address = Address}),
+            Next
+    end.
+
+verdict(Pkt, Address) ->
+    case xmpp:is_stanza(Pkt) andalso not marked(Pkt) of
+        true -> element(2, clearinghouse_image:stanza(out, Pkt, Address));
+        false -> allow
+    end.
+
+marked(Pkt) -> xmpp:get_meta(Pkt, clearinghouse, none) =:= refusal.
+
+%% A stanza that may go to some addresses only, in the process that knows to which it goes.
+judged_route(#{on_route := send, ip := Ip} = State, Pkt) ->
+    case verdict(Pkt, clearinghouse_image:address(Ip)) of
+        {deny, Reason, Decision} -> clearinghouse_held:refused(Pkt, self, Reason, Decision), State;
+        _ -> ejabberd_s2s_out:handle_info({route, Pkt}, State)
+    end;
+judged_route(State, Pkt) ->
+    ejabberd_s2s_out:handle_info({route, Pkt}, State).
+
+%% A stream that never stood has ended for reasons of policy.  ejabberd would return everything that waits as a
+%% time-out, and what follows for minutes without asking again.
+closed(#{on_route := queue} = State, {stream, {in, #stream_error{reason = 'policy-violation', text = Text}}}) ->
+    Said = xmpp:get_text(Text),
+    ets:insert(?REFUSERS, {pair(State), self(), Said}),
+    emptied(State, peer, Said);
+closed(#{on_route := queue, clearinghouse_ended := true} = State, {stream, {out, #stream_error{text = Text}}}) ->
+    ejabberd_s2s_out:stop_async(self()),
+    {stop, emptied(State, self, xmpp:get_text(Text))};
+closed(State, _) ->
+    State.
+
+emptied(#{queue := Queue} = State, By, Said) ->
+    [clearinghouse_held:refused(Pkt, By, Said, <<>>) || Pkt <- p1_queue:to_list(Queue), xmpp:is_stanza(Pkt)],
+    State#{queue => p1_queue:clear(Queue)}.
+
+%% Has the peer of this pair refused us, and is that what new stanzas would be told?
+refuser({Local, Remote} = Pair) ->
+    case ets:lookup(?REFUSERS, Pair) of
+        [{_, Pid, Said}] ->
+            case lists:member(Pid, ejabberd_s2s:get_connections_pids({Local, Remote})) of
+                true -> {refused, Said};
+                false -> ets:delete(?REFUSERS, Pair), none
+            end;
+        [] ->
+            none
+    end.
+
+%% Ask a peer that refused us again, now.
+retry(Pair) ->
+    ets:delete(?REFUSERS, Pair),
+    [ejabberd_s2s_out:update_state(Pid, {?MODULE, reconnect, []}) || Pid <- ejabberd_s2s:get_connections_pids(Pair)],
+    ok.
+
+reconnect(#{on_route := bounce} = State) ->
+    ejabberd_s2s_out:connect(self()),
+    xmpp_stream_out:set_timeout(maps:remove(stop_reason, State#{on_route => queue}), ejabberd_option:negotiation_timeout());
+reconnect(State) ->
+    State.
+
+cut_out(#{stream_state := disconnected} = State) ->
+    State;
+cut_out(#{server := Local, remote_server := Remote} = State) when not is_map_key(db_verify, State) ->
+    case stream(Local, Remote, out, maps:get(ip, State, unknown)) of
+        {deny, Reason, _} ->
+            end_out(State, Reason);
+        _ -> State
+    end;
+cut_out(State) ->
+    State.
+
+end_out(#{remote_server := Remote} = State, Reason) ->
+    ?INFO_MSG("Ending the stream to ~ts: ~ts", [Remote, Reason]),
+    ejabberd_s2s_out:send(State#{clearinghouse_ended => true}, xmpp:serr_policy_violation(Reason, <<"en">>)).
+
+pair(#{server := Local, remote_server := Remote}) -> {Local, Remote}.
+
+%% ---------------------------------------------------------------- all
+
+%% End every stream that has lost everything.  Whoever calls has just changed what they may.
+cut() ->
+    [ejabberd_s2s_in:update_state(Pid, {?MODULE, cut_in, []}) || Pid <- lost_in()],
+    [ejabberd_s2s_out:update_state(Pid, {?MODULE, cut_out, []}) || Pid <- lost_out()],
+    ok.
+
+%% Also those that are still under way.
+lost_out() ->
+    Opened = [Pid || {Local, Remote} = Pair <- ejabberd_s2s:dirty_get_connections(), lost(Local, Remote, out, unknown),
+                     Pid <- ejabberd_s2s:get_connections_pids(Pair)],
+    lists:usort(Opened ++ [S#stream.pid || S <- entries(out), lost(S)]).
+
+lost_in() -> lists:usort([S#stream.pid || S <- entries(in), lost(S)]).
+
+lost(#stream{local = Local, remote = Remote, direction = Direction, address = Address}) -> lost(Local, Remote, Direction, Address).
+
+lost(Local, Remote, Direction, Address) ->
+    case clearinghouse_image:stream(Local, Remote, Direction, Address) of
+        {_, {deny, _, _}} -> true;
+        _ -> false
+    end.
+
+entries(Direction) -> ets:match_object(?STREAMS, #stream{direction = Direction, _ = '_'}).
+
+%% Streams that stood before we came.
+adopt() ->
+    [ejabberd_s2s_in:update_state(Pid, {?MODULE, adopt_in, []}) || Pid <- children(ejabberd_s2s_in_sup)],
+    [ejabberd_s2s_out:update_state(Pid, {?MODULE, adopt_out, []}) || Pid <- children(ejabberd_s2s_out_sup)],
+    ok.
+
+children(Sup) -> [Pid || {_, Pid, _, _} <- supervisor:which_children(Sup), is_pid(Pid)].
+
+adopt_in(#{stream_state := established, auth_domains := Domains, lserver := Local, ip := Ip} = State) ->
+    [note(#stream{pid = self(), direction = in, local = Local, remote = Remote, auth = <<"unknown">>,
+                  secure = maps:get(stream_encrypted, State, false), address = clearinghouse_image:address(Ip)})
+     || Remote <- sets:to_list(Domains)],
+    cut_in(State);
+adopt_in(State) ->
+    State.
+
+adopt_out(#{on_route := send, server := Local, remote_server := Remote, ip := Ip} = State) ->
+    note(#stream{pid = self(), direction = out, local = Local, remote = Remote, auth = <<"unknown">>,
+                 secure = maps:get(stream_encrypted, State, false), address = clearinghouse_image:address(Ip)}),
+    cut_out(State);
+adopt_out(State) ->
+    State.
+
+note(Stream) ->
+    ets:insert(?STREAMS, Stream),
+    clearinghouse_server:watch(self()).
+
+%% The streams, for the agent.
+list() ->
+    [#{local => S#stream.local, remote => S#stream.remote, direction => S#stream.direction, secure => S#stream.secure,
+       auth => S#stream.auth, address => misc:ip_to_list(S#stream.address)} || S <- ets:tab2list(?STREAMS)].
+
+%% The verdict that is enforced; a refusal is counted.
+stream(Local, Remote, Direction, Ip) ->
+    {Policy, Verdict} = clearinghouse_image:stream(Local, Remote, Direction, address(Ip)),
+    Policy =:= deny andalso
+        clearinghouse_image:count(clearinghouse_stanza:ascii(Local), clearinghouse_stanza:ascii(Remote), Direction, stream, deny),
+    Verdict.
+
+address(unknown) -> unknown;
+address(Ip) -> clearinghouse_image:address(Ip).
