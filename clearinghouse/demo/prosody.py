@@ -54,7 +54,8 @@ class Prosody(Server):
     def _prepare(self) -> None:
         (self._directory / "data").mkdir()
         modules = self._directory / "modules"
-        for path, content in prosody.files():
+        module = prosody.MODULE if self.neighbours is None else prosody.FEDERATION
+        for path, content in prosody.files(module):
             (modules / path).parent.mkdir(parents=True, exist_ok=True)
             (modules / path).write_bytes(content)
         (modules / _OWN_MODULE.name).write_bytes(_OWN_MODULE.read_bytes())
@@ -103,6 +104,7 @@ def federated_configuration(hosting: Hosting, address: str, directory: Path, nei
         "address": lua_text(address),
         "directory": lua_text(str(directory)),
         "options": lua_list(options),
+        "exempt": lua_list(hosting.exempt),
         "secure_auth": "false" if hosting.dialback else "true",
         "name_server": lua_text(f"{neighbours.names.address}@{neighbours.names.port}"),
         "authority": lua_text(AUTHORITY_FILE),

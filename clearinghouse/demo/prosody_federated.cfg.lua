@@ -30,7 +30,11 @@ unbound = { -- the name server of the demonstration; leave this out
   resolvconf = false; hoststxt = false; forward = { $name_server }; options = { ["do-not-query-localhost:"] = "no" };
 }
 
-modules_enabled = { "saslauth", "roster", "disco", "presence", "message", "iq", "offline", "ping", "tls", "ends_with_stdin" }
+-- What passes to and from other servers is what the agent says.
+clearinghouse_agent = $component
+clearinghouse_exempt = $exempt
+
+modules_enabled = { "clearinghouse", "saslauth", "roster", "disco", "presence", "message", "iq", "offline", "ping", "tls", "ends_with_stdin" }
 for _, name in ipairs($options) do table.insert(modules_enabled, name) end
 admins = {}
 

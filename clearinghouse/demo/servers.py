@@ -46,7 +46,8 @@ class Hosting:
 
     *creators* are bare JIDs that may create topics, besides the component.  The rest matters to a server that
     federates: *rooms* are domains of chat rooms; with *dialback* a peer may prove its name without a certificate
-    (XEP-0220), with *bidi* a stream carries stanzas both ways (XEP-0288, Prosody only).
+    (XEP-0220), with *bidi* a stream carries stanzas both ways (XEP-0288, Prosody only); *exempt* are the domains that may
+    always speak with the component.
     """
 
     domains: tuple[str, ...]
@@ -57,6 +58,7 @@ class Hosting:
     rooms: tuple[str, ...] = ()
     dialback: bool = False
     bidi: bool = False
+    exempt: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -1,0 +1,155 @@
+-- Connections: refused before anything is offered, refused after whichever proof of a name, and cut when they have lost all.
+-- Sees what mod_clearinghouse.lua leaves global: answers, held, rules, seen.
+--
+-- A stream is refused when nothing at all may pass between its two domains: errors and results of what is permitted in one
+-- direction come back in the other.  A stream may carry several domains of the other side (XEP-0220, XEP-0288): each is judged.
+
+local now_exactly = require "util.time".now;
+local st = require "util.stanza";
+
+local LOOK_SECONDS = 10; -- at the clock, which somebody may set
+
+local streams = {};
+
+-- The address of the server at the other end of the stream on which stanzas to *remote* go, where there is one.
+function streams.address(host, remote)
+	local session = prosody.hosts[host] and prosody.hosts[host].s2sout[remote];
+	return session and session.ip;
+end
+
+-- Returns nil when something passes, else why nothing does.
+local function refused(host, remote, direction, address)
+	local asked = rules.asked_of_stream(host, remote, direction, address);
+	local allowed, enforced = rules.verdict(asked);
+	seen.count(asked, allowed);
+	if not allowed and enforced then return rules.why(asked); end
+end
+
+local function bounce_queue(session, text, decision)
+	for _, item in ipairs(held.take_queue(session, "self", text, decision)) do
+		local reply = item[2]; -- an answer to the stanza, made when it was queued
+		if reply and not reply.attr.xmlns and (reply.name == "message" or reply.name == "presence" or reply.name == "iq") then
+			answers.send(answers.as_refusal(reply, text, decision), session.from_host);
+		end
+	end
+	session.sendq = nil;
+end
+
+local function close(session, text, decision)
+	if session.direction == "outgoing" then bounce_queue(session, text, decision); end
+	-- One that is not connected yet cannot be closed; it is judged again when it is.
+	if session.conn then session:close({ condition = "policy-violation"; text = text }); end
+end
+
+---- Streams that come about
+
+local function offered(event) -- incoming, before a proof of the name is asked for
+	local session = event.origin;
+	if session.direction ~= "incoming" or not session.secure or not session.from_host then return; end
+	local text, decision = refused(session.to_host, session.from_host, "inbound", session.ip);
+	if text then close(session, text, decision); return true; end
+end
+
+local function authenticated(event) -- either direction, any proof; also the second domain on a stream
+	local session = event.session;
+	if session.destroyed then return false; end -- withdrawn while it was proven
+	local host = session.direction == "incoming" and session.to_host or session.from_host;
+	local direction = session.direction == "incoming" and "inbound" or "outbound";
+	local text, decision = refused(host, event.host, direction, session.ip);
+	if text then close(session, text, decision); return false; end
+end
+
+local function claimed(event) -- incoming dialback: nobody is asked about a domain that is refused anyway
+	local session, stanza = event.origin, event.stanza;
+	if session.direction ~= "incoming" or not stanza.attr.to or not stanza.attr.from then return; end
+	local text, decision = refused(stanza.attr.to, stanza.attr.from, "inbound", session.ip);
+	if not text then return; end
+	if session.type == "s2sin_unauthed" then close(session, text, decision); return true; end
+	-- Others use this stream: only this domain is told (XEP-0220, section 2.4.2).
+	local answer = st.stanza("db:result", { from = stanza.attr.to; to = stanza.attr.from; type = "error" });
+	answer:tag("error", { type = "cancel" }):tag("policy-violation", { xmlns = "urn:ietf:params:xml:ns:xmpp-stanzas" }):up();
+	answer:text_tag("text", text, { xmlns = "urn:ietf:params:xml:ns:xmpp-stanzas" }):reset();
+	session.sends2s(answer);
+	return true;
+end
+
+local function created(event) -- outgoing: what the other side refuses may wait, too
+	local session = event.session;
+	local bounce = session.bounce_sendq;
+	function session.bounce_sendq(dying, reason)
+		local text = type(reason) == "string" and reason:match("^policy%-violation%s*(.*)$");
+		if text and dying.sendq then held.take_queue(dying, "peer", text:match("^%((.*)%)$") or text, ""); end
+		return bounce(dying, reason);
+	end
+end
+
+---- Streams that are there
+
+local function outgoing(touched)
+	local found = {};
+	for name, host in pairs(prosody.hosts) do
+		for remote, session in pairs(host.s2sout or {}) do
+			local is_asked = not touched or touched[rules.domain(remote)];
+			if is_asked and session.direction == "outgoing" then found[#found+1] = { session, name, remote }; end
+		end
+	end
+	return found;
+end
+
+-- Why an incoming stream whose domains have all lost everything is cut; nil where one of them has not.
+local function has_lost_all(session, touched)
+	local why, decision;
+	local is_touched = not touched;
+	for remote, state in pairs(session.hosts) do
+		is_touched = is_touched or state.authed and touched[rules.domain(remote)];
+	end
+	if not is_touched then return; end
+	for remote, state in pairs(session.hosts) do
+		local asked = rules.asked_of_stream(session.to_host, remote, "inbound", session.ip);
+		local allowed, enforced = rules.verdict(asked);
+		if state.authed and (allowed or not enforced) then return; end
+		if state.authed then why, decision = rules.why(asked); end
+	end
+	return why, decision;
+end
+
+-- Cuts every stream that has lost everything; with *touched*, only those of these domains are looked at.
+function streams.sweep(touched)
+	for _, found in ipairs(outgoing(touched)) do
+		local session, host, remote = found[1], found[2], found[3];
+		local asked = rules.asked_of_stream(host, remote, "outbound", session.ip);
+		local allowed, enforced = rules.verdict(asked);
+		if not allowed and enforced then close(session, rules.why(asked)); end
+	end
+	local lost = {};
+	for session in pairs(prosody.incoming_s2s) do
+		local text, decision = has_lost_all(session, touched);
+		if text then lost[#lost+1] = { session, text, decision }; end
+	end
+	for _, found in ipairs(lost) do close(found[1], found[2], found[3]); end
+end
+
+local timer;
+
+-- Does by the clock what nobody has to push: ends grants and images, and cuts what has lost everything by that.
+function streams.watch_clock()
+	local next_end = rules.tidy(os.time());
+	if timer then timer:stop(); timer = nil; end
+	if next_end == math.huge then return; end
+	-- A clock that is set does not move a timer, so that it is looked at again soon.
+	timer = module:add_timer(math.max(0.01, math.min(next_end - now_exactly() + 0.01, LOOK_SECONDS)), function ()
+		timer = nil;
+		local is_over = os.time() >= next_end;
+		streams.watch_clock();
+		if is_over then streams.sweep(); end
+	end);
+end
+
+function streams.guard(here)
+	here:hook("s2s-stream-features", offered, 1000);
+	here:hook("s2s-authenticated", authenticated, 1000);
+	here:hook("stanza/jabber:server:dialback:result", claimed, 1000);
+	here:hook("s2sout-created", created, 1000);
+end
+
+return streams;
