@@ -29,6 +29,7 @@ from clearinghouse.cli import (
     scenario,
     serve,
     server_module,
+    shadow,
     signing,
     writing,
 )
@@ -38,7 +39,7 @@ from clearinghouse.errors import BadSettings, ClearinghouseError
 _MODULES = (
     *(init, serve, server_module, desk, people, credentials, records, logs),
     *(keys, signing, checking, inspecting, asking, writing, scenario, conformance),
-    *(importing,),
+    *(importing, shadow),
 )
 """Each has ``register(app)``; a further module with commands is one more name here."""
 
