@@ -34,6 +34,12 @@ def delta_between(before: Mapping[str, str], after: Mapping[str, str]) -> Delta:
     return Delta(changed, gone)
 
 
+def delta_among(touched: Iterable[str], before: Mapping[str, str], after: Mapping[str, str]) -> Delta:
+    """Return what makes *after* of *before*, which agree about all but the *touched* domains."""
+    changed = {domain: after[domain] for domain in touched if domain in after and before.get(domain) != after[domain]}
+    return Delta(changed, tuple(sorted({domain for domain in touched if domain in before and domain not in after})))
+
+
 def delta_of(before: Mapping[str, str], after: Mapping[str, str]) -> bytes:
     """Return the delta's content that makes *after* of *before*."""
     return written(delta_between(before, after))
