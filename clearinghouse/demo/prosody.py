@@ -98,7 +98,7 @@ def federated_configuration(hosting: Hosting, address: str, directory: Path, nei
     options = [name for name, wanted in (("dialback", hosting.dialback), ("s2s_bidi", hosting.bidi)) if wanted]
     names = {
         "domains": "\n".join(f"VirtualHost {lua_text(domain)}" for domain in hosting.domains),
-        "rooms": "\n".join(f'Component {lua_text(host)} "muc"' for host in hosting.rooms),
+        "rooms": "\n".join(f'Component {lua_text(host)} "muc"\n  muc_room_locking = false' for host in hosting.rooms),
         "component": lua_text(hosting.component),
         "secret": lua_text(hosting.secret),
         "address": lua_text(address),

@@ -1,0 +1,65 @@
+"""Pairs of servers that federate, one for each make of module; a server lasts for all tests that use it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from typing import TypeAlias
+
+import pytest
+
+from clearinghouse.demo.neighbours import Neighbours
+from clearinghouse.demo.prosody import Prosody
+from clearinghouse.demo.servers import Hosting, Server
+from tests.servers.federation.sites import AWAY, HOME, PASSWORD, PEOPLE, Site, site
+
+Make: TypeAlias = Callable[..., Server]
+
+MAKES: dict[str, Make] = {"prosody": Prosody}
+"""What a home server may be; the other one is a Prosody."""
+
+
+def lasting(make: Make, hosting: Hosting, neighbours: Neighbours) -> Iterator[Server]:
+    # The server outlives the event loops of the tests, so it has one of its own.
+    with asyncio.Runner() as runner:
+        server = make(hosting, neighbours=neighbours)
+        runner.run(server.__aenter__())
+        try:
+            for jid in PEOPLE:
+                if jid.partition("@")[2] in hosting.domains:
+                    runner.run(server.register(jid, PASSWORD))
+            yield server
+        finally:
+            runner.run(server.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="session")
+def neighbours() -> Iterator[Neighbours]:
+    with Neighbours() as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=list(MAKES))
+def home(request: pytest.FixtureRequest, neighbours: Neighbours) -> Iterator[Server]:
+    yield from lasting(MAKES[request.param], HOME, neighbours)
+
+
+@pytest.fixture(scope="session")
+def away(neighbours: Neighbours) -> Iterator[Server]:
+    yield from lasting(Prosody, AWAY, neighbours)
+
+
+@pytest.fixture(scope="module", params=list(MAKES))
+def believing(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Server]]:
+    """Both servers, and they take dialback for a proof."""
+    with Neighbours() as made:
+        for home in lasting(MAKES[request.param], replace(HOME, dialback=True), made):
+            for away in lasting(Prosody, replace(AWAY, dialback=True), made):
+                yield home, away
+
+
+@pytest.fixture
+async def between(home: Server, away: Server) -> AsyncIterator[Site]:
+    async with site(home, away) as made:
+        yield made

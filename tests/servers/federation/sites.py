@@ -1,0 +1,149 @@
+"""Servers that federate, with their agents and people: what every test here stands on.
+
+*Home* is the server that is looked at, *away* the other one, which lets everything pass unless a test says otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, Final
+from xml.etree.ElementTree import Element
+
+from clearinghouse.demo.correspondents import Correspondent, correspondent
+from clearinghouse.demo.servers import COMPONENT_PORT, Hosting, Server
+from clearinghouse.doors.xmpp.exchange import Exchange
+from clearinghouse.doors.xmpp.session import Account, Session
+from clearinghouse.enforcers.levels import LevelEnforcer, event_in
+from clearinghouse.federation.image import EVERYTHING, Grant, Image, LevelClass, mask_of
+
+SECRET = "component secret"
+PASSWORD = "password"
+HOME: Final = Hosting(("a.fed",), (), "agent.a.fed", SECRET, rooms=("muc.a.fed",), exempt=("c.fed",))
+AWAY: Final = Hosting(("b.fed", "c.fed"), (), "agent.b.fed", SECRET, rooms=("muc.b.fed",))
+PEOPLE: Final = ("alice@a.fed", "carol@a.fed", "bob@b.fed", "eve@b.fed", "dave@c.fed")
+
+CLASSES: Final = {
+    "none": LevelClass(0, "not at a level for a.fed"),
+    "all": LevelClass(EVERYTHING),
+    "talk": LevelClass(mask_of(["message", "presence"], ["inbound", "outbound"]), "messages and presence only"),
+    "in": LevelClass(mask_of(["message", "presence", "iq", "groupchat"], ["inbound"]), "inbound only"),
+    "out": LevelClass(mask_of(["message", "presence", "iq", "groupchat"], ["outbound"]), "outbound only"),
+}
+
+_serials = count(1)
+_numbers = count(1)
+
+
+def new_body() -> str:
+    """What no other message says."""
+    return f"message {next(_numbers)}"
+
+
+@dataclass(slots=True)
+class Agent:
+    """The component beside a server, and what it has the server's module enforce."""
+
+    server: Server
+    link: Exchange
+    session: Session
+    events: asyncio.Queue[Mapping[str, Any]]
+    enforcer: LevelEnforcer = field(init=False)
+    image: Image | None = None
+
+    def __post_init__(self) -> None:
+        self.enforcer = LevelEnforcer(self.link, self.server.hosting.domains[0])
+
+    async def rule(self, rows: Mapping[str, str], *grants: Grant, **more: Any) -> Image:  # noqa: ANN401 - fields of an image
+        """Bring an image into force: as a whole the first time, then as a change where that can be."""
+        names = self.server.hosting
+        texts = {"decision": "d-1", "default_reason": "unknown here"}
+        wanted = {"hosts": names.hosts, "classes": CLASSES, "grants": grants} | texts | more
+        self.image = Image(names.domains[0], next(_serials), rows=rows, **wanted)
+        await self.enforcer.push(self.image)
+        return self.image
+
+    async def change(self, rows: Mapping[str, str], *grants: Grant, **more: Any) -> None:  # noqa: ANN401 - fields of an image
+        """Change rows, and have exactly these grants, in the image that is in force."""
+        assert self.image is not None
+        self.image = replace(self.image, serial=next(_serials), rows={**self.image.rows, **rows}, grants=grants, **more)
+        await self.enforcer.push(self.image)
+
+    async def event(self, kind: str) -> Mapping[str, Any]:
+        """Wait for the next event of this kind."""
+        async with asyncio.timeout(10):
+            while True:
+                event = await self.events.get()
+                if event["event"] == kind:
+                    return event
+
+    async def seen(self, remote: str, direction: str, kind: str) -> dict[bool, int]:
+        """How often something was asked: for what passes, and for what does not."""
+        rows = (await self.enforcer.status())["seen"]
+        return {row["allowed"]: row["count"] for row in rows if (row["remote"], row["direction"], row["kind"]) == (remote, direction, kind)}
+
+    async def streams(self, remote: str) -> set[str]:
+        """In which directions streams with *remote* are open."""
+        return {row["direction"] for row in (await self.enforcer.status())["streams"] if row["remote"] == remote}
+
+    async def no_streams(self, remote: str) -> None:
+        """Wait until no stream with *remote* is open."""
+        async with asyncio.timeout(10):
+            while await self.streams(remote):  # noqa: ASYNC110 - the module is asked
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def agent(server: Server) -> AsyncIterator[Agent]:
+    """The agent of *server*, connected for as long as the context lasts."""
+    events: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
+
+    def receive(stanza: Element) -> None:
+        if event := event_in(stanza, server.hosting.hosts):
+            events.put_nowait(event)
+        exchange.receive(stanza)
+
+    session = Session(Account(server.hosting.component, SECRET, server.address, COMPONENT_PORT), receive)
+    exchange = Exchange(server.hosting.component, {}, session.write, lambda _: None)
+    await session.open()
+    try:
+        yield Agent(server, exchange, session, events)
+    finally:
+        exchange.lose()
+        await session.close()
+
+
+@dataclass(slots=True)
+class Site:
+    """Two servers with their agents connected, and whoever is logged in."""
+
+    home: Agent
+    away: Agent
+    alice: Correspondent
+    bob: Correspondent
+
+    @asynccontextmanager
+    async def person(self, jid: str) -> AsyncIterator[Correspondent]:
+        """Somebody else who is logged in."""
+        server = self.home.server if jid.endswith("a.fed") else self.away.server
+        async with correspondent(jid, PASSWORD, server) as made:
+            yield made
+
+
+@asynccontextmanager
+async def site(home: Server, away: Server) -> AsyncIterator[Site]:
+    """Both servers with nothing open between them; away lets everything pass, home nothing."""
+    async with (
+        agent(home) as ours,
+        agent(away) as theirs,
+        correspondent("alice@a.fed", PASSWORD, home) as alice,
+        correspondent("bob@b.fed", PASSWORD, away) as bob,
+    ):
+        await ours.rule({})
+        await theirs.rule({}, default="allow")
+        for remote in ("b.fed", "c.fed", "muc.b.fed"):
+            await ours.no_streams(remote)
+        yield Site(ours, theirs, alice, bob)
