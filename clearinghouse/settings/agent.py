@@ -69,18 +69,20 @@ class SourceKind(StrEnum):
 class Source(Section):
     """Where tables come from: the ``url`` of a clearinghouse, its ``component``, or a ``directory``.
 
-    ``ca`` is the file of certificates that vouch for the URL's host; without one the system's do.
+    ``ca`` is the file of certificates that vouch for the URL's host; without one the system's do.  ``broker`` is the
+    publish-subscribe service at which a component tells of new tables.
     """
 
     kind: SourceKind
     url: Url | None = None
     ca: BesidePath | None = None
     component: Domain | None = None
+    broker: Domain | None = None
     directory: BesidePath | None = None
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Self:
-        given = {name for name in ("url", "ca", "component", "directory") if getattr(self, name) is not None}
+        given = {name for name in ("url", "ca", "component", "broker", "directory") if getattr(self, name) is not None}
         needed, allowed = _OF_KIND[self.kind]
         if needed not in given:
             raise wrong(f"is of the kind `{self.kind}` and has no `{needed}`", f"add `{needed} = ...`")
@@ -97,7 +99,7 @@ class Source(Section):
 _OF_KIND: Final = MappingProxyType(
     {
         SourceKind.HTTPS: ("url", frozenset({"url", "ca"})),
-        SourceKind.XMPP: ("component", frozenset({"component"})),
+        SourceKind.XMPP: ("component", frozenset({"component", "broker"})),
         SourceKind.FILES: ("directory", frozenset({"directory"})),
     }
 )
@@ -174,6 +176,7 @@ class AgentSettings(Section):
     state: BesidePath = Path("state")
     poll: Duration = timedelta(seconds=60)
     report: Duration = timedelta(seconds=60)
+    grant_cap: Duration = timedelta(days=90)
     override_keys: tuple[Key, ...] = ()
     server: Server
     admit: Admitting = Admitting()

@@ -1,0 +1,251 @@
+"""Makes the server enforce what follows from all that is believed, and keeps it so."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import structlog
+
+from clearinghouse.agent.admission import Admission, Admitter
+from clearinghouse.agent.clock import Clock
+from clearinghouse.agent.following import Follower
+from clearinghouse.agent.keeping import StateDirectory, StateUnavailable
+from clearinghouse.agent.overrides import Overrides
+from clearinghouse.agent.picture import Basis, changes_next, image_of
+from clearinghouse.agent.shorthand import LocalPolicy
+from clearinghouse.clearing.wire import stamp
+from clearinghouse.enforcers.levels import LevelEnforcer, SerialTaken
+from clearinghouse.errors import ClearinghouseError, Unavailable
+from clearinghouse.federation.image import Grant, Image
+from clearinghouse.federation.pushes import grant_json
+from clearinghouse.settings.agent import AgentSettings
+
+log = structlog.get_logger(__name__)
+
+AGAIN_SECONDS: Final = 2.0
+"""After which a push is tried again that failed while the link stands."""
+
+LOOK_SECONDS: Final = 30.0
+"""After which the server is asked how it stands, where nothing happens: another's push, or a lost one, shows then."""
+
+MODULE_STATUS: Final = "module-status.json"
+IMAGES: Final = "images"
+
+
+class LiveGrants(Protocol):
+    """What of grants is needed here (`clearinghouse.agent.grants.Grants`)."""
+
+    def live(self, now: datetime) -> tuple[Grant, ...]:
+        """Return the grants that hold at *now*."""
+
+
+class NoGrants:
+    """Nobody was ever granted anything."""
+
+    def live(self, now: datetime) -> tuple[Grant, ...]:
+        """Return nothing."""
+        del now
+        return ()
+
+
+@dataclass(slots=True)
+class Applier:
+    """Pushes to ``enforcer`` what follows from the table, the site's policy, its overrides and its grants.
+
+    ``policy`` is what the site believes; ``wake`` has the image computed again, soon.  ``applied`` is told of each
+    image that came into force.
+    """
+
+    settings: AgentSettings
+    state: StateDirectory
+    clock: Clock
+    follower: Follower
+    overrides: Overrides
+    policy: LocalPolicy
+    enforcer: LevelEnforcer
+    grants: LiveGrants = field(default_factory=NoGrants)
+    applied: list[Callable[[Image], None]] = field(default_factory=list)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    linked: asyncio.Event = field(default_factory=asyncio.Event)
+    error: ClearinghouseError | None = None
+    image: Image | None = None
+    module: Mapping[str, Any] = field(default_factory=dict)
+    push_seconds: float = 0.0
+    _admitter: Admitter | None = None
+    _believed: tuple[object, ...] = ()
+    _next: datetime | None = None
+
+    # -- what is to be enforced
+
+    def basis(self) -> Basis:
+        """Return all that the image follows from at this moment."""
+        now, trusted = self.clock.now(), self.follower.trusted
+        head = trusted.head if trusted is not None else None
+        closed = self.clock.behind() is not None
+        denials = tuple(self.overrides.denials(now).values())
+        grants = () if closed else (*self.grants.live(now), *self.overrides.grants(now))
+        return Basis(head, self._admission(now), grants, denials, closed)
+
+    def _admission(self, now: datetime) -> Admission:
+        trusted = self.follower.trusted
+        if trusted is None or trusted.head is None:
+            return Admission({}, {}, None)
+        return self._admitter_for(trusted.head.levels).admission(trusted.rows, now)
+
+    def _admitter_for(self, levels: Sequence[str]) -> Admitter:
+        """Return who asks the site's policy; another one where policy, levels or members changed."""
+        trusted, snapshot = self.follower.trusted, self.policy.snapshot(levels)
+        members = trusted.members if trusted is not None else {}
+        believed = (snapshot, id(members))
+        if self._admitter is None or believed != self._believed:
+
+            def keys(domain: str) -> Sequence[str]:
+                return members[domain].keys if domain in members else ()
+
+            self._admitter = Admitter(snapshot, self.settings.community, self.settings.domain, keys)
+            self._believed = believed
+        return self._admitter
+
+    # -- making it so
+
+    async def run(self) -> None:
+        """Keep the server as it should be, until cancelled."""
+        while True:
+            await self.linked.wait()
+            try:
+                await self.apply()
+                pause = self._pause()
+            except Unavailable as error:
+                self._failed(error)
+                pause = AGAIN_SECONDS
+            except ClearinghouseError as error:
+                self._failed(error)
+                pause = LOOK_SECONDS
+            if not await _happens(self.wake, pause) and self.linked.is_set():
+                await self._look()
+
+    async def apply(self) -> None:
+        """Push the image that follows now, if it is another one than the server has; raises `Unavailable` and what a push raises."""
+        basis = self.basis()
+        wanted = image_of(self.settings, basis, self._serial())
+        self._next = changes_next(basis, basis.denials, self.clock.now())
+        if self.image is not None and _same(wanted, self.image):
+            return
+        began = time.perf_counter()
+        try:
+            await self.enforcer.push(wanted)
+        except SerialTaken as error:
+            wanted = image_of(self.settings, basis, error.serial + 1)
+            await self.enforcer.push(wanted)
+        self.push_seconds = time.perf_counter() - began
+        self.image, self.error = wanted, None
+        self._keep(wanted)
+        for told in self.applied:
+            told(wanted)
+
+    def forget(self) -> None:
+        """Push everything again: the server, or its module, began anew."""
+        self.enforcer.forget()
+        self.image = None
+        self.wake.set()
+
+    async def greet(self) -> None:
+        """Take the server as it is found when the link opens; raises `Unavailable`."""
+        self.forget()
+        await self._status()
+        self.linked.set()
+
+    def unlink(self) -> None:
+        """The link is gone."""
+        self.linked.clear()
+
+    async def _look(self) -> None:
+        """See whether the server still has what was pushed."""
+        try:
+            await self._status()
+        except ClearinghouseError as error:
+            self._failed(error)
+            return
+        if self.image is not None and self._in_force() != self.image.serial:
+            log.warning("server_has_another_image", image=self.image.name, serial=self._in_force(), ours=self.image.serial)
+            self.forget()
+
+    async def _status(self) -> None:
+        self.module = await self.enforcer.status()
+        try:
+            self.state.write_json(MODULE_STATUS, {**self.module, "at": stamp(self.clock.now())})
+        except StateUnavailable as error:
+            log.warning("status_not_kept", reason=error.message, mend=error.mend)
+
+    def _in_force(self) -> int:
+        """Return the serial that the server told last, 0 for none."""
+        images = self.module.get("images")
+        found = images.get(self.settings.domain) if isinstance(images, Mapping) else None
+        serial = found.get("serial") if isinstance(found, Mapping) else None
+        return serial if isinstance(serial, int) else 0
+
+    def _serial(self) -> int:
+        return max(self._in_force(), self.image.serial if self.image is not None else 0) + 1
+
+    def _pause(self) -> float:
+        if self._next is None:
+            return LOOK_SECONDS
+        left = (self._next - self.clock.now() + timedelta(milliseconds=1)).total_seconds()
+        return min(LOOK_SECONDS, max(0.0, left))
+
+    def _failed(self, error: ClearinghouseError) -> None:
+        self.error = error
+        log.error("not_applied", code=error.code, reason=error.message, mend=error.mend)
+
+    def _keep(self, image: Image) -> None:
+        try:
+            self.state.write_json(f"{IMAGES}/{image.name}.json", image_json(image))
+        except StateUnavailable as error:
+            log.warning("image_not_kept", reason=error.message, mend=error.mend)
+
+
+def image_json(image: Image) -> dict[str, Any]:
+    """Return *image* as one object, with the members of the pushes."""
+    rows: dict[str, list[str]] = {}
+    for domain, name in image.rows.items():
+        rows.setdefault(name, []).append(domain)
+    return {
+        "image": image.name,
+        "serial": image.serial,
+        "mode": image.mode,
+        "default": image.default,
+        "default_reason": image.default_reason,
+        "expires": image.expires,
+        "hosts": list(image.hosts),
+        "classes": {name: {"mask": found.mask, "reason": found.reason} for name, found in image.classes.items()},
+        "ask": image.ask,
+        "decision": image.decision,
+        "rows": rows,
+        "grants": [dict(grant_json(each)) for each in image.grants],
+    }
+
+
+def _same(one: Image, other: Image) -> bool:
+    """Say whether two images enforce the same, whatever their serials."""
+    return _content(one) == _content(other)
+
+
+def _content(image: Image) -> tuple[object, ...]:
+    frame = (image.hosts, image.classes, image.mode, image.default, image.default_reason, image.expires, image.ask, image.decision)
+    return (*frame, image.grants, image.rows)
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for *event*, at most so long; whether it happened."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    event.clear()
+    return True

@@ -1,0 +1,122 @@
+"""How the agent is, for people, programs and the clearinghouse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from clearinghouse import __version__
+from clearinghouse.agent.applying import Applier
+from clearinghouse.agent.following import Follower
+from clearinghouse.agent.picture import expires_at
+from clearinghouse.clearing.wire import stamp
+from clearinghouse.errors import ClearinghouseError
+from clearinghouse.federation.trust import Standing
+
+STATUS: Final = "status"
+"""The kind of a signed request that reports how the agent is."""
+
+
+class Health(StrEnum):
+    """One word for all of it, the worst that is true."""
+
+    GOOD = "good"
+    STALE = "stale"
+    """The table holds, but nobody has said lately that it is the newest: nothing new is granted."""
+    APART = "apart"
+    """The server does not have what it should, or nobody can tell."""
+    KEPT = "kept"
+    """The table has expired, and counts on, as the settings say."""
+    CLOSED = "closed"
+    """There is no table that counts, or the clock is behind: only grants let anything pass, or nothing does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What there is to say; made by `Status.of`."""
+
+    follower: Follower
+    applier: Applier
+
+    def health(self) -> Health:
+        """Return the worst that is true."""
+        now, follower, applier = self.follower.clock.now(), self.follower, self.applier
+        standing = follower.standing()
+        if follower.clock.behind() is not None:
+            return Health.CLOSED
+        if standing is Standing.EXPIRED:
+            head = follower.trusted.head if follower.trusted is not None else None
+            return Health.KEPT if now.timestamp() < expires_at(head, applier.settings.grace) else Health.CLOSED
+        if applier.image is None or applier.error is not None or not applier.linked.is_set():
+            return Health.APART
+        return Health.STALE if standing is Standing.STALE else Health.GOOD
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything, as ``docs/reference/json.md`` describes it."""
+        follower, applier, settings = self.follower, self.applier, self.applier.settings
+        now, image, ahead = follower.clock.now(), applier.image, follower.clock.ahead
+        return {
+            "version": __version__,
+            "community": settings.community,
+            "domain": settings.domain,
+            "at": stamp(now),
+            "health": self.health().value,
+            "standing": follower.standing().value,
+            "table": self._table(now),
+            "mode": settings.mode.value,
+            "when_expired": settings.when_expired.value,
+            "source": follower.sources.place,
+            "skew_seconds": None if ahead is None else round(ahead.total_seconds(), 1),
+            "clock_behind": follower.clock.behind() is not None,
+            "kept": not follower.unkept,
+            "last_error": _error(follower.error or applier.error),
+            "linked": applier.linked.is_set(),
+            "serial": 0 if image is None else image.serial,
+            "rows": 0 if image is None else len(image.rows),
+            "grants": 0 if image is None else len(image.grants),
+            "expires": 0 if image is None else image.expires,
+            "overrides": [each.as_json() for each in applier.overrides.every() if each.holds(now)],
+            "module": dict(applier.module),
+        }
+
+    def _table(self, now: datetime) -> dict[str, Any] | None:
+        trusted = self.follower.trusted
+        if trusted is None or trusted.head is None:
+            return None
+        head, timestamp = trusted.head, trusted.timestamp
+        return {
+            "epoch": head.epoch,
+            "version": head.version,
+            "issued": stamp(head.issued),
+            "expires": stamp(head.expires),
+            "age_seconds": int((now - head.issued).total_seconds()),
+            "timestamp_age_seconds": None if timestamp is None else int((now - timestamp.issued).total_seconds()),
+            "timestamp_expires": None if timestamp is None else stamp(timestamp.expires),
+            "rows": len(trusted.rows),
+            "members": len(trusted.members),
+        }
+
+    def report(self) -> dict[str, str]:
+        """Return what is reported to the clearinghouse: the same in short, all of it text (an envelope's body)."""
+        told = self.as_json()
+        table, error, module = told["table"] or {}, told["last_error"] or {}, told["module"]
+        return {
+            "version": told["version"],
+            "view": self.applier.settings.view,
+            "table": str(table.get("version", 0)),
+            "epoch": str(table.get("epoch", 0)),
+            "standing": told["standing"],
+            "health": told["health"],
+            "age": str(table.get("timestamp_age_seconds", "")),
+            "skew": "" if told["skew_seconds"] is None else str(told["skew_seconds"]),
+            "error": str(error.get("code", "")),
+            "server": str(module.get("server", "")),
+            "module": str(module.get("module", "")),
+            "mode": told["mode"],
+        }
+
+
+def _error(error: ClearinghouseError | None) -> dict[str, object] | None:
+    return None if error is None else error.as_json()
