@@ -39,7 +39,7 @@ TOGETHER: Final = 32
 """Requests in work together; one takes 2 to 40 ms."""
 MAX_HEAD_BYTES: Final = 16_384
 """Bytes of a request's head."""
-CLOSING_SECONDS: Final = 5
+CLOSING_SECONDS: Final = 2
 """How long requests may still take when we stop."""
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Final
@@ -40,6 +41,10 @@ MAX_REMEMBERED: Final = 10_000
 """Senders that are remembered; the longest silent is forgotten first."""
 REFUSAL_SECONDS: Final = 0.05
 """The least time to a refusal, so that what was refused at once and what took a search look the same (rule R22)."""
+
+
+APPLIED_SECONDS: Final = 3.0
+"""How long a grant may take to reach the server before its requester is told of it all the same; it takes 5 ms."""
 
 
 class LocallyDenied(PeerError):
@@ -76,13 +81,15 @@ class Paces:
 class Requests:
     """Answers the signed requests that are meant for *target*, the one domain whose agent this is (rule R18).
 
-    ``denied`` says whether this site has shut a domain out by an override of its own.
+    ``denied`` says whether this site has shut a domain out by an override of its own; ``applied`` returns once the
+    server has what is granted now, so that whoever is told of a grant can use it at once.
     """
 
     target: str
     authority: Authority
     grants: Grants
     denied: Callable[[str, datetime], bool] = lambda _domain, _now: False
+    applied: Callable[[], Awaitable[None]] | None = None
     paces: Paces = field(default_factory=Paces)
 
     async def answer(self, raw: bytes, *, via: str) -> Answer:
@@ -104,6 +111,10 @@ class Requests:
         answer = answer_of(decision, explained=self._explains(request, rule, decision), target=self.target)
         if decision.outcome is Outcome.REFUSED:
             await asyncio.sleep(due - asyncio.get_running_loop().time())
+        if decision.outcome is Outcome.GRANTED and self.applied is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(APPLIED_SECONDS):
+                    await self.applied()
         return answer
 
     async def _decided(self, request: Request, rule: PacketRule, asked: Asked, envelope: Envelope) -> Decision:
