@@ -34,6 +34,11 @@ def lasting(make: Make, hosting: Hosting, neighbours: Neighbours) -> Iterator[Se
             runner.run(server.__aexit__(None, None, None))
 
 
+@pytest.fixture(params=list(MAKES))
+def make(request: pytest.FixtureRequest) -> Make:
+    return MAKES[request.param]
+
+
 @pytest.fixture(scope="session")
 def neighbours() -> Iterator[Neighbours]:
     with Neighbours() as made:

@@ -142,7 +142,8 @@ function doings.change(push, line)
 	image.serial = push.serial;
 	kept.add(image, line);
 	streams.watch_clock();
-	streams.sweep(change.expires ~= 0 and change.expires <= os.time() and nil or change.touched);
+	local is_over = change.expires ~= 0 and change.expires <= os.time();
+	streams.sweep(not is_over and change.touched or nil);
 	return true;
 end
 
