@@ -20,19 +20,27 @@ MOST_INCLUDED: Final = 256
 """Files that one configuration includes, in all: Debian's folders `conf.d` hold a file for each host."""
 
 
+MOST_NAME: Final = 4_096
+"""Characters of a file's name that are shown; longer ones do not exist on Linux."""
+
+
 def read_bytes(path: Path) -> bytes:
     """Return what is in a file; raises `BadSettings` for none, `TooLarge` beyond `MOST_BYTES`."""
     try:
         with path.open("rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BadSettings(f"`{shown(str(path))}` is no file", mend="name a file")
+                raise BadSettings(f"`{_name(path)}` is no file", mend="name a file")
             data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else "") or "its name is none"
-        raise BadSettings(f"`{shown(str(path))}` cannot be read ({reason})", mend="check its name and its mode") from None
+        raise BadSettings(f"`{_name(path)}` cannot be read ({reason})", mend="check its name and its mode") from None
     if len(data) > MOST_BYTES:
-        raise TooLarge(f"`{shown(str(path))}` has more than {MOST_BYTES} bytes", mend="split it")
+        raise TooLarge(f"`{_name(path)}` has more than {MOST_BYTES} bytes", mend="split it")
     return data
+
+
+def _name(path: Path) -> str:
+    return shown(str(path), MOST_NAME)
 
 
 def text_of(data: bytes) -> str:
@@ -51,8 +59,9 @@ class Files:
         name = str(path.resolve())
         if name in self.read or len(self.read) > MOST_INCLUDED:
             return None
+        text = text_of(read_bytes(path))
         self.read.append(name)
-        return text_of(read_bytes(path))
+        return text
 
 
 def included(pattern: str, beside: Path) -> Iterator[Path]:

@@ -313,7 +313,9 @@ class _Reader:
             word = self._now
             self._at += 1
             depth += word.is_word(*_OPENING) - word.is_word(*_CLOSING)
-            if depth == 0 and word.is_word(*_CLOSING):
+            if depth <= 0 and word.is_word(*_CLOSING):
+                if word.is_word("until"):
+                    self._expression()
                 break
         return Skipped(what, first, self._words[self._at - 1].line if self._at else first)
 

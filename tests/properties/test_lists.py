@@ -1,0 +1,153 @@
+"""Readers of today's lists take any bytes: an answer, or an error of ours, in bounded time and never anything else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clearinghouse.federation.members import read_payload
+from clearinghouse.federation.names import normal
+from clearinghouse.importing import lua
+from clearinghouse.importing.gather import Format, gathered
+from clearinghouse.importing.merged import merged
+from tests.docs.pages import ROOT, blocks
+
+ENDINGS = ("lua", "pfw", "yml", "csv", "txt")
+WORDS = (
+    *(
+        "VirtualHost",
+        "Component",
+        '"a.example"',
+        "'b.example'",
+        "s2s_whitelist",
+        "modules_enabled",
+        "=",
+        "{",
+        "}",
+        "(",
+        ")",
+        "..",
+        ",",
+        ";",
+    ),
+    *("local", "function", "end", "if", "then", "[[", "]]", "--", "--[==[", "]==]", "\n", " ", "-", "not", "Include", "7", "[", "]", "x"),
+    *("hosts:", "acl:", "server:", "- ", "&a", "*a", "  ", "access_rules:", "allow:", "deny:", "s2s_access:", "define_macro:", "{a: b}"),
+    *(
+        "!!x",
+        "%LIST",
+        "::deliver",
+        "FROM:",
+        "<*>@c.example",
+        "DROP.",
+        "PASS.",
+        "CHECK LIST: l contains $<@to|host>",
+        "NOT ",
+        '"',
+        "#",
+        "\0",
+    ),
+)
+texts = st.lists(st.sampled_from(WORDS)).map("".join)
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def take(data: bytes, ending: str) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"list.{ending}"
+        path.write_bytes(data)
+        found, _ = gathered([path])
+        imported = merged(found, community="net", now=NOW)
+    for draft in imported.drafts:
+        member = read_payload(draft)
+        assert normal(member.domain) == member.domain
+    known = {normal(entry.domain) for entry in found.entries if _is_name(entry.domain)}
+    named = {member.domain for member in imported.members} | {refusal.domain for refusal in imported.refusals}
+    assert named <= known
+    said = {row.text for row in imported.unread}
+    for entry in found.entries:  # nothing is lost silently
+        assert (normal(entry.domain) in named) if _is_name(entry.domain) else (entry.domain in said)
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return bool(normal(text)) and not text.startswith(".")
+    except Exception:  # noqa: BLE001 - whatever it is, it is no name
+        return False
+
+
+@given(texts, st.sampled_from(ENDINGS))
+@settings(max_examples=150, deadline=None)
+def test_words_of_all_formats_in_any_order(text: str, ending: str) -> None:
+    take(text.encode(), ending)
+
+
+@given(st.binary(max_size=400), st.sampled_from(ENDINGS))
+@settings(max_examples=100, deadline=None)
+def test_any_bytes(data: bytes, ending: str) -> None:
+    take(data, ending)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{" * 200_000,
+        b"[" * 200_000,
+        b"a: " * 50_000,
+        b"-\n" * 10_000,
+        b'"' * 100_001,
+        b"x = {\n" * 10_000,
+        b"\0" * 100_000,
+        b"\xff" * 100_000,
+    ],
+    ids=["braces", "brackets", "mappings", "dashes", "quotes", "tables", "zeros", "no-utf-8"],
+)
+def test_large_hostile_files(data: bytes, ending: str) -> None:
+    take(data, ending)
+
+
+@given(st.lists(st.from_regex(r"[a-z]{1,8}\.example", fullmatch=True), max_size=20))
+@settings(max_examples=40)
+def test_every_way_to_write_a_list_gives_the_same_members(domains: list[str]) -> None:
+    quoted = ", ".join(f'"{domain}"' for domain in domains)
+    ways = {
+        "a.lua": f'modules_enabled = {{ "s2s_whitelist" }}\ns2s_whitelist = {{ {quoted} }}\nVirtualHost "here.test"\n',
+        "a.yml": f"hosts: [here.test]\nacl: {{p: {{server: [{quoted}]}}}}\naccess_rules: {{s: {{allow: p}}}}\ns2s_access: s\n",
+        "a.csv": "domain\n" + "\n".join(domains),
+        "a.txt": "\n".join(domains),
+    }
+    with TemporaryDirectory() as folder:
+        answers = set()
+        for name, text in ways.items():
+            path = Path(folder) / name
+            path.write_text(text)
+            found, problems = gathered([path], local="here.test")
+            imported = merged(found, community="net", now=NOW)
+            assert (problems, imported.unread) == ([], ())
+            answers.add((tuple(member.domain for member in imported.members), imported.today[0].inbound, imported.today[0].outbound))
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs/how-to").glob("run-with-*.md")))
+def test_configurations_on_our_own_pages_are_read_whole(page: str, tmp_path: Path) -> None:
+    found_any = False
+    for language, kind, ending in (("lua", Format.PROSODY, "lua"), ("yaml", Format.EJABBERD, "yml")):
+        for number, block in enumerate(blocks(ROOT / "docs/how-to" / page, language)):
+            path = tmp_path / f"{number}.{ending}"
+            path.write_text(block.text)
+            found, problems = gathered([path], kind=kind)
+            # The second file of the ejabberd page is another block of it, written for another folder.
+            assert (problems, [row for row in found.unread if not row.text.startswith("include_config_file")]) == ([], [])
+            found_any = True
+    assert found_any
+
+
+def test_reading_lua_is_linear_enough() -> None:
+    rows = "".join(f'"h{number}.example", -- note\n' for number in range(20_000))
+    (statement,) = lua.read(f"x = {{\n{rows}}}").statements
+    assert isinstance(statement, lua.Assigned)
