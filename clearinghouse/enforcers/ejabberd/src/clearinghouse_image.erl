@@ -4,7 +4,7 @@
 %% stanza when a hook fails, so that a mistake would open the door.
 -module(clearinghouse_image).
 
--export([stanza/3, stream/4, count/5, governing/1, is_agent/1, asks/1, address/1, grant/1]).
+-export([stanza/3, stream/4, count/5, governing/1, is_agent/1, asks/1, address/1]).
 
 -include("xmpp.hrl").
 -include("clearinghouse.hrl").
@@ -141,32 +141,20 @@ asks(Local) ->
 
 setting(Name) -> ets:lookup_element(?SETTINGS, Name, 2).
 
-count(Local, Remote, Direction, Kind, Allowed) ->
-    Key = {Local, Remote, Direction, Kind, Allowed =:= allow},
+%% Whoever makes up more domains than that is counted as `*`.
+count(Local, Remote, Direction, Kind, Policy) ->
+    Key = {Local, Remote, Direction, Kind, Policy =:= allow},
     try ets:update_counter(?SEEN, Key, 1)
     catch error:badarg ->
         case ets:info(?SEEN, size) of
-            Size when is_integer(Size), Size < ?MAX_SEEN -> ets:update_counter(?SEEN, Key, 1, {Key, 0});
-            _ -> ok
+            Size when is_integer(Size), Size < ?MAX_SEEN; Remote =:= <<"*">> -> ets:update_counter(?SEEN, Key, 1, {Key, 0});
+            Size when is_integer(Size) -> count(Local, <<"*">>, Direction, Kind, Policy);
+            undefined -> 0
         end
     end.
 
-%% A grant as it is pushed, as we keep it.
-grant(#{<<"id">> := Id, <<"remote">> := Remote, <<"user">> := User, <<"local">> := Local, <<"mask">> := Mask,
-        <<"address">> := Address, <<"until">> := Until} = Pushed) when is_binary(Id), is_integer(Mask), is_integer(Until) ->
-    {clearinghouse_stanza:ascii(Remote), Id,
-     #grant{id = Id, user = jid_or_any(User), local = jid_or_any(Local), mask = Mask, address = address_or_any(Address),
-            until = Until, decision = maps:get(<<"decision">>, Pushed, <<>>)}}.
-
-jid_or_any(<<"*">>) -> any;
-jid_or_any(Text) -> clearinghouse_stanza:bare(jid:decode(Text)).
-
-address_or_any(<<"*">>) -> any;
-address_or_any(Text) ->
-    {ok, Address} = inet:parse_address(binary_to_list(Text)),
-    address(Address).
-
 %% A socket that takes both families shows IPv4 peers as ::ffff:a.b.c.d.
+address(unknown) -> unknown;
 address({Address, Port}) when is_tuple(Address), is_integer(Port) -> address(Address);
 address({0, 0, 0, 0, 0, 16#ffff, A, B}) -> {A bsr 8, A band 255, B bsr 8, B band 255};
 address(Address) -> Address.

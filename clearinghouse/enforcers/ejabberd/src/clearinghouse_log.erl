@@ -1,10 +1,13 @@
 %% Images on the disk: for each one the pushes that made it, in order, so that it is read as it was received.
 %%
-%% A push that was written is kept whatever happens to this process; a file that ends in the middle of one, or
-%% that somebody changed, counts up to there, and an image without its `commit` not at all.
+%% A push that was written is kept whatever happens to this process.  A file that ends in the middle of one, or that
+%% somebody changed, counts up to there, and an image without its `commit` not at all.  A log that cannot be written
+%% is removed: then nothing passes after a restart, instead of what was withdrawn meanwhile.
 -module(clearinghouse_log).
 
--export([create/1, write/2, publish/2, settle/1, close/1, names/0, read/1]).
+-export([create/1, write/3, publish/2, settle/1, close/1, names/0, read/1]).
+
+-include("logger.hrl").
 
 -define(FRAME(Size, Check), Size:32, Check:32).
 
@@ -12,25 +15,40 @@ directory() -> filename:join(mnesia:system_info(directory), "clearinghouse").
 
 path(Name, Extension) -> filename:join(directory(), <<(uri_string:quote(Name))/binary, Extension/binary>>).
 
-%% A new log, which counts once it is published.
+%% A new log, which counts once it is published; none if that cannot be.
 create(Name) ->
     Path = path(Name, <<".next">>),
-    ok = filelib:ensure_dir(Path),
-    {ok, File} = file:open(Path, [write, raw, binary]),
-    File.
+    filelib:ensure_dir(Path),
+    case file:open(Path, [write, raw, binary]) of
+        {ok, File} -> File;
+        {error, Why} -> failed(Name, Why)
+    end.
 
-write(File, Push) ->
+%% Returns the log, or none.
+write(none, _, _) -> none;
+write(File, Name, Push) ->
     Text = term_to_binary(Push),
-    ok = file:write(File, [<<?FRAME((byte_size(Text)), (erlang:crc32(Text)))>>, Text]).
+    case file:write(File, [<<?FRAME((byte_size(Text)), (erlang:crc32(Text)))>>, Text]) of
+        ok -> File;
+        {error, Why} -> close(File), failed(Name, Why)
+    end.
 
+publish(none, _) -> none;
 publish(File, Name) ->
-    ok = file:datasync(File),
-    ok = file:rename(path(Name, <<".next">>), path(Name, <<".log">>)).
+    case {file:datasync(File), file:rename(path(Name, <<".next">>), path(Name, <<".log">>))} of
+        {ok, ok} -> File;
+        {Synced, Renamed} -> close(File), failed(Name, {Synced, Renamed})
+    end.
+
+failed(Name, Why) ->
+    ?ERROR_MSG("The image ~ts is not kept, so that nothing passes after a restart: ~p", [Name, Why]),
+    [file:delete(path(Name, Extension)) || Extension <- [<<".next">>, <<".log">>]],
+    none.
 
 %% Survives the loss of power too.
 settle(File) -> file:datasync(File).
 
-close(undefined) -> ok;
+close(none) -> ok;
 close(File) -> file:close(File).
 
 names() ->
@@ -40,8 +58,7 @@ names() ->
 %% The pushes of an image, and the log, which goes on behind the last one that is whole.
 read(Name) ->
     {ok, File} = file:open(path(Name, <<".log">>), [read, write, raw, binary]),
-    {ok, Size} = file:position(File, eof),
-    {ok, Bytes} = case Size of 0 -> {ok, <<>>}; _ -> file:pread(File, 0, Size) end,
+    {ok, Bytes} = file:read_file(path(Name, <<".log">>)),
     {Pushes, Whole} = pushes(Bytes, 0, []),
     {ok, _} = file:position(File, Whole),
     ok = file:truncate(File),

@@ -13,6 +13,8 @@
 
 -define(TICK_MS, 250).            % how late an end may be noticed; streams must fall within 2 s
 -define(MAX_CHANGES, 10000).      % changes in a log before it is written anew: what a start has to read
+-define(MAX_ROWS, 200000).        % domains in an image: 30 MB
+-define(MAX_GRANTS, 10000).       % each of which is looked at when time passes
 -define(SPARE_MS, 5000).          % readers that began with an old table are long done
 
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
@@ -29,7 +31,6 @@ watch(Pid) -> gen_server:cast(?MODULE, {watch, Pid}).
 component(Domain) -> gen_server:cast(?MODULE, {component, Domain}).
 
 init([]) ->
-    process_flag(trap_exit, true),
     [ets:new(Name, [named_table, protected, {read_concurrency, true}]) || Name <- [?IMAGES, ?HOSTS]],
     ets:new(?STREAMS, [named_table, public, bag, {keypos, #stream.pid}]),
     ets:new(?REFUSERS, [named_table, public]),
@@ -60,8 +61,8 @@ handle_cast({component, Domain}, State) ->
 handle_info({'DOWN', _, process, Pid, _}, State) ->
     ets:delete(?STREAMS, Pid),
     {noreply, State};
-handle_info({spare, Table}, State) ->
-    ets:delete(Table),
+handle_info({spare, Image}, State) ->
+    clearinghouse_push:dropped(Image),
     {noreply, State};
 handle_info(tick, State) ->
     erlang:send_after(?TICK_MS, self(), tick),
@@ -72,7 +73,7 @@ handle_info({settle, File}, State) ->
 handle_info(_, State) ->
     {noreply, State}.
 
-terminate(_, #{logs := Logs}) -> [clearinghouse_log:close(File) || File <- maps:values(Logs)].
+terminate(_, #{logs := Logs}) -> [clearinghouse_log:close(Log) || Log <- maps:values(Logs)].
 
 %% ---------------------------------------------------------------- answers
 
@@ -83,8 +84,12 @@ answer(IQ, {conflict, Name, Serial}) ->
     xmpp:set_els(Error, [applied(Name, Serial) | xmpp:get_els(Error)]);
 answer(IQ, done) ->
     xmpp:make_iq_result(IQ);
-answer(IQ, {malformed, Why}) ->
-    xmpp:make_error(IQ, xmpp:err_bad_request(Why, <<"en">>)).
+answer(IQ, gone) ->
+    xmpp:make_error(IQ, xmpp:err_item_not_found(<<"nothing is held under this id">>, <<"en">>));
+answer(IQ, full) ->
+    xmpp:make_error(IQ, xmpp:err_resource_constraint(<<"too many rows or grants">>, <<"en">>));
+answer(IQ, malformed) ->
+    xmpp:make_error(IQ, xmpp:err_bad_request(<<"this is no push">>, <<"en">>)).
 
 applied(Name, Serial) ->
     clearinghouse_stanza:element(<<"applied">>, [{<<"image">>, Name}, {<<"serial">>, integer_to_binary(Serial)}], none).
@@ -95,7 +100,7 @@ tell_agent() ->
         true ->
             Serials = maps:from_list([{Name, Serial} || {Name, #image{serial = Serial}} <- ets:tab2list(?IMAGES)]),
             Event = #{event => started, images => Serials},
-            ejabberd_router:route(clearinghouse_stanza:event(ejabberd_config:get_myname(), Agent, Event));
+            [ejabberd_router:route(clearinghouse_stanza:event(Host, Agent, Event)) || Host <- ejabberd_option:hosts()];
         false ->
             ok
     end.
@@ -106,122 +111,103 @@ tell_agent() ->
 pushed(Json, State) ->
     try done(jiffy:decode(Json, [return_maps]), State)
     catch
+        throw:full ->
+            {full, State};
         _:Why ->
             ?WARNING_MSG("A push could not be applied: ~p", [Why]),
-            {{malformed, <<"this push cannot be read">>}, State}
+            {malformed, State}
     end.
 
 done(#{<<"do">> := <<"release">>, <<"held">> := Id}, State) when is_binary(Id) ->
-    clearinghouse_held:release(Id),
-    {done, State};
+    {settled(clearinghouse_held:release(Id)), State};
 done(#{<<"do">> := <<"refuse">>, <<"held">> := Id, <<"reason">> := Reason}, State) when is_binary(Id), is_binary(Reason) ->
-    clearinghouse_held:refuse(Id, Reason),
-    {done, State};
-done(#{<<"do">> := <<"begin">>, <<"image">> := Name} = Push, #{filling := Filling} = State) ->
-    Image = begun(Push),
-    forgotten(maps:get(Name, Filling, none)),
-    Log = clearinghouse_log:create(Name),
-    clearinghouse_log:write(Log, Push),
-    {{applied, Name, Image#image.serial}, State#{filling := Filling#{Name => {Image, Log}}}};
+    {settled(clearinghouse_held:refuse(Id, Reason)), State};
+done(#{<<"do">> := <<"begin">>, <<"image">> := Name} = Push, State) ->
+    #image{serial = Serial} = Image = clearinghouse_push:begun(Push),
+    case ets:lookup(?IMAGES, Name) of
+        [{_, #image{serial = Had}}] = Found when Had >= Serial -> clearinghouse_push:dropped(Image), {conflict(Name, Found), State};
+        Found ->
+            case is_taken(Image) of
+                true -> clearinghouse_push:dropped(Image), {conflict(Name, Found), State};
+                false -> {{applied, Name, Serial}, filling(Image, Push, State)}
+            end
+    end;
 done(#{<<"do">> := <<"change">>, <<"image">> := Name, <<"serial">> := Serial, <<"after">> := After} = Push, State) ->
     case ets:lookup(?IMAGES, Name) of
         [{_, #image{serial = After} = Image}] when is_integer(Serial), Serial > After ->
-            changed(Image, Push),
-            clearinghouse_streams:cut(),
+            {Next, Touched} = clearinghouse_push:changed(within(Image, length(maps:get(<<"grants">>, Push, []))), Push),
+            ets:insert(?IMAGES, {Name, Next}),
+            clearinghouse_streams:cut(Touched),
             {{applied, Name, Serial}, logged(Name, Push, State)};
         Found ->
             {conflict(Name, Found), State}
     end;
-done(#{<<"image">> := Name, <<"serial">> := Serial} = Push, #{filling := Filling} = State) ->
+done(#{<<"do">> := Do, <<"image">> := Name, <<"serial">> := Serial} = Push, #{filling := Filling} = State) ->
     case Filling of
         #{Name := {#image{serial = Serial} = Image, Log}} ->
-            filled(Image, Push),
-            clearinghouse_log:write(Log, Push),
-            {{applied, Name, Serial}, committed(Push, Image, Log, State)};
+            clearinghouse_push:filled(within(Image, 0), Push),
+            Next = State#{filling := Filling#{Name := {Image, clearinghouse_log:write(Log, Name, Push)}}},
+            {{applied, Name, Serial}, case Do of <<"commit">> -> committed(Name, Next); _ -> Next end};
         _ ->
             {conflict(Name, ets:lookup(?IMAGES, Name)), State}
     end.
 
+settled(true) -> done;
+settled(false) -> gone.
+
+%% Another image governs one of these hosts.
+is_taken(#image{name = Name, hosts = Hosts}) ->
+    lists:any(fun(Host) -> case ets:lookup(?HOSTS, Host) of [{_, Other}] -> Other =/= Name; [] -> false end end, Hosts).
+
+within(#image{rows = Rows, grants = Grants} = Image, More) ->
+    (ets:info(Rows, size) > ?MAX_ROWS orelse ets:info(Grants, size) + More > ?MAX_GRANTS) andalso throw(full),
+    Image.
+
 conflict(Name, [{_, #image{serial = Serial}}]) -> {conflict, Name, Serial};
 conflict(Name, []) -> {conflict, Name, 0}.
 
-%% An image that was begun and never finished.
-forgotten(none) -> ok;
-forgotten({Image, Log}) ->
-    [ets:delete(Table) || Table <- [Image#image.rows, Image#image.grants]],
-    clearinghouse_log:close(Log).
-
-begun(#{<<"image">> := Name, <<"serial">> := Serial, <<"mode">> := Mode, <<"default">> := Default, <<"expires">> := Expires,
-        <<"hosts">> := Hosts, <<"classes">> := Classes} = Push) when is_binary(Name), is_integer(Serial), is_integer(Expires) ->
-    #image{name = Name, serial = Serial, expires = Expires,
-           mode = maps:get(Mode, #{<<"enforce">> => enforce, <<"shadow">> => shadow}),
-           default = maps:get(Default, #{<<"deny">> => deny, <<"allow">> => allow}),
-           default_reason = maps:get(<<"default_reason">>, Push, <<>>),
-           decision = maps:get(<<"decision">>, Push, <<>>),
-           ask = maps:get(<<"ask">>, Push, false),
-           hosts = [clearinghouse_stanza:ascii(Host) || Host <- Hosts],
-           classes = maps:map(fun(_, #{<<"mask">> := Mask} = Class) when is_integer(Mask) ->
-                                  {Mask, maps:get(<<"reason">>, Class, <<>>)}
-                              end, Classes),
-           rows = ets:new(rows, [protected, {read_concurrency, true}]),
-           grants = ets:new(grants, [protected, bag, {read_concurrency, true}])}.
-
-filled(#image{rows = Rows, classes = Classes}, #{<<"do">> := <<"rows">>, <<"class">> := Class, <<"domains">> := Domains}) ->
-    true = is_map_key(Class, Classes),
-    ets:insert(Rows, [{clearinghouse_stanza:ascii(Domain), Class} || Domain <- Domains]);
-filled(#image{grants = Grants}, #{<<"do">> := <<"grants">>, <<"grants">> := Pushed}) ->
-    ets:insert(Grants, [clearinghouse_image:grant(Grant) || Grant <- Pushed]);
-filled(_, #{<<"do">> := <<"commit">>}) ->
-    true.
+%% One that was begun before and never finished is forgotten.
+filling(#image{name = Name} = Image, Push, #{filling := Filling} = State) ->
+    case Filling of
+        #{Name := {Old, OldLog}} -> clearinghouse_push:dropped(Old), clearinghouse_log:close(OldLog);
+        _ -> ok
+    end,
+    Log = clearinghouse_log:write(clearinghouse_log:create(Name), Name, Push),
+    State#{filling := Filling#{Name => {Image, Log}}}.
 
 %% The new image takes the place of the old one, and what it does not allow ends.
-committed(#{<<"do">> := <<"commit">>}, #image{name = Name} = Image, Log, #{filling := Filling, logs := Logs, changes := Changes} = State) ->
-    clearinghouse_log:publish(Log, Name),
-    clearinghouse_log:close(maps:get(Name, Logs, undefined)),
+committed(Name, #{filling := Filling} = State) ->
+    {{Image, Log}, Left} = maps:take(Name, Filling),
     in_force(Image),
-    clearinghouse_streams:cut(),
-    State#{filling := maps:remove(Name, Filling), logs := Logs#{Name => Log}, changes := Changes#{Name => 0}};
-committed(_, _, _, State) ->
-    State.
+    clearinghouse_streams:cut(all),
+    ?INFO_MSG("The image ~ts is in force: serial ~p, ~p rows, ~p", [Name, Image#image.serial, ets:info(Image#image.rows, size), Image#image.mode]),
+    published(Name, Log, State#{filling := Left}).
+
+published(Name, Log, #{logs := Logs, changes := Changes} = State) ->
+    clearinghouse_log:close(maps:get(Name, Logs, none)),
+    State#{logs := Logs#{Name => clearinghouse_log:publish(Log, Name)}, changes := Changes#{Name => 0}}.
 
 in_force(#image{name = Name, hosts = Hosts} = Image) ->
     Old = ets:lookup(?IMAGES, Name),
     ets:insert(?IMAGES, {Name, Image}),
     ets:insert(?HOSTS, [{Host, Name} || Host <- Hosts]),
     [ets:match_delete(?HOSTS, {Host, Name}) || {_, #image{hosts = Were}} <- Old, Host <- Were, not lists:member(Host, Hosts)],
-    [erlang:send_after(?SPARE_MS, self(), {spare, Table}) || {_, I} <- Old, Table <- [I#image.rows, I#image.grants]].
+    [erlang:send_after(?SPARE_MS, self(), {spare, I}) || {_, I} <- Old].
 
-changed(#image{name = Name, rows = Rows, grants = Grants, classes = Classes} = Image, #{<<"serial">> := Serial} = Push) ->
-    Set = [{clearinghouse_stanza:ascii(Domain), Class}
-           || {Class, Domains} <- maps:to_list(maps:get(<<"set">>, Push, #{})), is_map_key(Class, Classes) orelse error(Class), Domain <- Domains],
-    Unset = [clearinghouse_stanza:ascii(Domain) || Domain <- maps:get(<<"unset">>, Push, [])],
-    New = [clearinghouse_image:grant(Grant) || Grant <- maps:get(<<"grants">>, Push, [])],
-    Next = Image#image{serial = Serial, expires = maps:get(<<"expires">>, Push, Image#image.expires),
-                       decision = maps:get(<<"decision">>, Push, Image#image.decision)},
-    Ended = maps:get(<<"ended">>, Push, []) ++ [Id || {_, Id, _} <- New],
-    [ets:match_delete(Grants, {'_', Id, '_'}) || Id <- Ended],
-    ets:insert(Grants, New),
-    ets:insert(Rows, Set),
-    [ets:delete(Rows, Domain) || Domain <- Unset],
-    ets:insert(?IMAGES, {Name, Next}).
-
+%% What changed is in force already; now it is kept.
 logged(Name, Push, #{logs := Logs, changes := Changes} = State) ->
-    Log = maps:get(Name, Logs),
-    clearinghouse_log:write(Log, Push),
-    self() ! {settle, Log},
-    case maps:get(Name, Changes) + 1 of
-        Many when Many >= ?MAX_CHANGES -> rewritten(Name, State);
-        Some -> State#{changes := Changes#{Name => Some}}
+    Log = clearinghouse_log:write(maps:get(Name, Logs), Name, Push),
+    Next = State#{logs := Logs#{Name := Log}, changes := maps:update_with(Name, fun(N) -> N + 1 end, Changes)},
+    case Log =:= none orelse maps:get(Name, Changes) >= ?MAX_CHANGES of
+        true -> rewritten(Name, Next);
+        false -> self() ! {settle, Log}, Next
     end.
 
 %% The log of an image as if it had just been pushed.
-rewritten(Name, #{logs := Logs, changes := Changes} = State) ->
+rewritten(Name, State) ->
     [{_, Image}] = ets:lookup(?IMAGES, Name),
-    Log = clearinghouse_log:create(Name),
-    clearinghouse_log:write(Log, {image, Image, ets:tab2list(Image#image.rows), ets:tab2list(Image#image.grants)}),
-    clearinghouse_log:publish(Log, Name),
-    clearinghouse_log:close(maps:get(Name, Logs)),
-    State#{logs := Logs#{Name => Log}, changes := Changes#{Name => 0}}.
+    Whole = {image, Image, ets:tab2list(Image#image.rows), ets:tab2list(Image#image.grants)},
+    published(Name, clearinghouse_log:write(clearinghouse_log:create(Name), Name, Whole), State).
 
 %% ---------------------------------------------------------------- the clock
 
@@ -231,16 +217,12 @@ swept({Name, #image{grants = Grants, expires = Expires} = Image}, State) ->
     Ended = [Entry || {_, _, #grant{until = Until}} = Entry <- ets:tab2list(Grants), Until =< Now],
     case Ended =/= [] orelse (Expires > 1 andalso Expires =< Now) of
         true ->
-            ended(Image, Now),
-            clearinghouse_streams:cut(),
+            ets:insert(?IMAGES, {Name, clearinghouse_push:ended(Image, Now)}),
+            clearinghouse_streams:cut(all),
             logged(Name, {ended, Now, Name}, State);
         false ->
             State
     end.
-
-ended(#image{name = Name, grants = Grants, expires = Expires} = Image, Now) ->
-    [ets:delete_object(Grants, Entry) || {_, _, #grant{until = Until}} = Entry <- ets:tab2list(Grants), Until =< Now],
-    Expires > 1 andalso Expires =< Now andalso ets:insert(?IMAGES, {Name, Image#image{expires = 1}}).
 
 %% ---------------------------------------------------------------- a start
 
@@ -258,20 +240,17 @@ restored(Name, #{logs := Logs, changes := Changes} = State) ->
             State
     end.
 
-replayed(#{<<"do">> := <<"begin">>} = Push, _) -> begun(Push);
+replayed(#{<<"do">> := <<"begin">>} = Push, _) -> clearinghouse_push:begun(Push);
 replayed(#{<<"do">> := <<"commit">>}, Image) -> in_force(Image), done;
-replayed(#{<<"do">> := <<"change">>, <<"image">> := Name} = Push, done) -> changed(current(Name), Push), done;
-replayed({ended, Now, Name}, done) -> ended(current(Name), Now), done;
-replayed({image, Image, Rows, Grants}, _) ->
-    New = Image#image{rows = ets:new(rows, [protected, {read_concurrency, true}]),
-                      grants = ets:new(grants, [protected, bag, {read_concurrency, true}])},
-    ets:insert(New#image.rows, Rows),
-    ets:insert(New#image.grants, Grants),
-    in_force(New),
+replayed(#{<<"do">> := <<"change">>, <<"image">> := Name} = Push, done) ->
+    {Next, _} = clearinghouse_push:changed(current(Name), Push),
+    ets:insert(?IMAGES, {Name, Next}),
     done;
-replayed(Push, Image) ->
-    filled(Image, Push),
-    Image.
+replayed({ended, Now, Name}, done) ->
+    ets:insert(?IMAGES, {Name, clearinghouse_push:ended(current(Name), Now)}),
+    done;
+replayed({image, Image, Rows, Grants}, _) -> in_force(clearinghouse_push:again(Image, Rows, Grants)), done;
+replayed(Push, Image) -> clearinghouse_push:filled(Image, Push), Image.
 
 current(Name) ->
     [{_, Image}] = ets:lookup(?IMAGES, Name),

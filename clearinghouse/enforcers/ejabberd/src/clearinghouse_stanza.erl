@@ -2,10 +2,12 @@
 -module(clearinghouse_stanza).
 
 -export([ends/2, domain/1, bare/1, ascii/1, kind/1, bit/2, is_answer/1, may_wait/1, pair/1,
-         refusal/3, refused/1, answer/2, again/1, event/3, element/3]).
+         refusal/3, refused/1, answer/2, direction/1, event/3, element/3]).
 
 -include("xmpp.hrl").
 -include("clearinghouse.hrl").
+
+-define(MAX_COPY, 10000).         % bytes of a refused stanza that are sent back with the refusal
 
 %% Our end and theirs.
 ends(in, Pkt) -> {xmpp:get_to(Pkt), xmpp:get_from(Pkt)};
@@ -51,13 +53,29 @@ may_wait(#message{type = Type}) -> Type =/= error;
 may_wait(#iq{type = Type}) -> Type =:= get orelse Type =:= set;
 may_wait(#presence{type = Type}) -> Type =:= subscribe.
 
-%% The stanza as it goes back.  An error has lost what type the stanza was of; our name for it has not.
+%% What the agent calls the two ways.
+direction(in) -> inbound;
+direction(out) -> outbound.
+
+%% The stanza as it goes back to its sender, with a mark that a module like this one knows.  It repeats what was
+%% sent, if that is not too much; an error has lost what type that was of, the mark has not.
 refusal(Pkt, Text, Decision) ->
     Type = [{<<"type">>, atom_to_binary(T)} || T <- [written(Pkt)], T =/= none],
-    Refused = #xmlel{name = <<"refused">>, attrs = [{<<"xmlns">>, ?NS_SERVER_MODULE}, {<<"decision">>, Decision} | Type]},
-    Error = #stanza_error{type = cancel, reason = 'policy-violation', text = xmpp:mk_text(Text, <<"en">>)},
-    Back = xmpp:make_error(Pkt, Error),
-    xmpp:set_els(Back, xmpp:get_els(Back) ++ [Refused]).
+    Error = #xmlel{name = <<"error">>, attrs = [{<<"type">>, <<"cancel">>}],
+                   children = [#xmlel{name = <<"policy-violation">>, attrs = [{<<"xmlns">>, ?NS_STANZAS}]},
+                               #xmlel{name = <<"text">>, attrs = [{<<"xmlns">>, ?NS_STANZAS}, {<<"xml:lang">>, <<"en">>}],
+                                      children = [{xmlcdata, Text}]},
+                               element(<<"refused">>, [{<<"decision">>, Decision} | Type], none)]},
+    xmpp:make_error(short(Pkt), Error).
+
+short(Pkt) ->
+    case byte_size(fxml:element_to_binary(xmpp:encode(Pkt))) > ?MAX_COPY of
+        true -> without(Pkt);
+        false -> Pkt
+    end.
+
+without(#message{} = Pkt) -> Pkt#message{body = [], subject = [], thread = undefined, sub_els = []};
+without(Pkt) -> xmpp:set_els(Pkt, []).
 
 written(#message{type = normal}) -> none;
 written(#presence{type = available}) -> none;
@@ -70,34 +88,16 @@ answer(Pkt, Back) ->
         false -> ejabberd_router:route(Back)
     end.
 
-%% The mark of a module like this one in what a peer sends back.
+%% Is this a refusal by a module like this one?
 refused(Pkt) ->
-    case xmpp:get_type(Pkt) =:= error andalso [E || #xmlel{name = <<"refused">>} = E <- xmpp:get_els(Pkt), ours(E)] of
-        [Refused | _] -> Refused;
-        _ -> none
-    end.
+    xmpp:get_type(Pkt) =:= error andalso
+        case xmpp:get_error(Pkt) of
+            #stanza_error{sub_els = Els} -> lists:any(fun is_mark/1, Els);
+            _ -> false
+        end.
 
-ours(Element) -> xmpp:get_ns(Element) =:= ?NS_SERVER_MODULE.
-
-%% The stanza that came back, as it was sent; none if that cannot be told.
-again(Pkt) ->
-    Refused = refused(Pkt),
-    Els = [E || E <- xmpp:get_els(Pkt), not is_error(E), E =/= Refused],
-    Sent = xmpp:set_els(xmpp:set_from_to(Pkt, xmpp:get_to(Pkt), xmpp:get_from(Pkt)), Els),
-    case {Sent, fxml:get_tag_attr_s(<<"type">>, Refused)} of
-        {#message{}, <<>>} -> Sent#message{type = normal};
-        {#message{}, <<"chat">>} -> Sent#message{type = chat};
-        {#message{}, <<"groupchat">>} -> Sent#message{type = groupchat};
-        {#message{}, <<"headline">>} -> Sent#message{type = headline};
-        {#presence{}, <<"subscribe">>} -> Sent#presence{type = subscribe};
-        {#iq{}, <<"get">>} -> Sent#iq{type = get};
-        {#iq{}, <<"set">>} -> Sent#iq{type = set};
-        _ -> none
-    end.
-
-is_error(#stanza_error{}) -> true;
-is_error(#xmlel{name = <<"error">>}) -> true;
-is_error(_) -> false.
+is_mark(#xmlel{name = <<"refused">>} = El) -> xmpp:get_ns(El) =:= ?NS_SERVER_MODULE;
+is_mark(_) -> false.
 
 %% What the agent is told, as a message from one of our hosts.
 event(From, Agent, Json) ->

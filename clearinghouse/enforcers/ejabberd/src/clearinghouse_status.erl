@@ -16,7 +16,7 @@ images() ->
                     || {Name, Image} <- ets:tab2list(?IMAGES)]).
 
 seen() ->
-    [#{local => Local, remote => Remote, direction => Direction, kind => Kind, allowed => Allowed, count => Count}
+    [#{local => Local, remote => Remote, direction => clearinghouse_stanza:direction(Direction), kind => Kind, allowed => Allowed, count => Count}
      || {{Local, Remote, Direction, Kind, Allowed}, Count} <- ets:tab2list(?SEEN)].
 
 %% What decides whether this server can be trusted to enforce anything.

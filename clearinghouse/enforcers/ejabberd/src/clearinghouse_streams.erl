@@ -3,19 +3,40 @@
 %% What touches a stream's state runs in the stream's own process.  Its hooks are in mod_clearinghouse.
 -module(clearinghouse_streams).
 
--export([arrived/3, proven/3, second/3, connected/1, closed/2, judged_route/2, cut/0, retry/1, refuser/1, adopt/0, list/0]).
+-export([claimed/3, proven/3, connected/1, closed/2, judged_route/2, cut/1, retry/1, refuser/1, adopt/0, list/0]).
 -export([cut_in/1, cut_out/1, adopt_in/1, adopt_out/1, reconnect/1]).
 
 -include("xmpp.hrl").
 -include("logger.hrl").
 -include("clearinghouse.hrl").
 
+-define(MAX_LISTED, 2000).        % streams in one answer: 300 kB
+-define(REFUSED_MS, 2000).        % after a peer's refusal, before the next stanza makes a new connection
+
 %% ---------------------------------------------------------------- incoming
 
-%% Somebody asks to be proven by dialback: the connection that proves it will want to know from where.
-arrived(#{ip := Ip} = State, _To, _From) ->
-    put(?STREAMS, clearinghouse_image:address(Ip)),
-    State.
+%% Somebody wants to prove by dialback that it is `Remote`.  Nobody is asked about a domain that is refused anyway.
+%% Who is only believed to be it is not told what policy says of it.
+claimed(State, Local, Remote) ->
+    case stream(Local, Remote, in, maps:get(ip, State, unknown)) of
+        {deny, Reason, _} -> {refused, not_proven(State, Local, Remote, told(State, Remote, Reason))};
+        _ -> allowed
+    end.
+
+told(#{stream_encrypted := true} = State, Remote, Reason) ->
+    case xmpp_stream_pkix:authenticate(State#{remote_server => Remote}) of
+        {ok, _} -> Reason;
+        {error, _, _} -> told(State#{stream_encrypted := false}, Remote, Reason)
+    end;
+told(_, _, _) ->
+    <<"not permitted">>.
+
+%% Other domains that share the stream are not concerned (XEP-0220, section 2.4.2).
+not_proven(#{stream_state := established} = State, Local, Remote, Reason) ->
+    Error = #stanza_error{type = cancel, reason = 'policy-violation', text = xmpp:mk_text(Reason, <<"en">>)},
+    ejabberd_s2s_in:send(State, #db_result{from = Local, to = Remote, type = error, sub_els = [Error]});
+not_proven(State, _Local, Remote, Reason) ->
+    refuse_in(State, Remote, Reason).
 
 %% The remote domain is proven, by certificate or dialback, and nothing has been granted yet.
 proven(#{lserver := Local, ip := Ip} = State, Remote, Auth) ->
@@ -31,25 +52,6 @@ proven(#{lserver := Local, ip := Ip} = State, Remote, Auth) ->
 refuse_in(State, Remote, Reason) ->
     ?INFO_MSG("Refusing the stream from ~ts: ~ts", [Remote, Reason]),
     ejabberd_s2s_in:send(State, xmpp:serr_policy_violation(Reason, <<"en">>)).
-
-%% Dialback has proven `Remote`, in a connection that was made for it.  Refuse before it is told so: what is sent
-%% on a stream that stands and then falls is lost.
-second(Stream, Local, Remote) ->
-    {dictionary, Kept} = process_info(Stream, dictionary),
-    case stream(Local, Remote, in, proplists:get_value(?STREAMS, Kept, unknown)) of
-        {deny, Reason, _} ->
-            ejabberd_s2s_in:update_state(Stream, fun(State) -> not_proven(State, Local, Remote, Reason) end),
-            refused;
-        _ ->
-            allowed
-    end.
-
-%% Other domains on the same stream are not concerned.
-not_proven(#{stream_state := established} = State, Local, Remote, Reason) ->
-    Error = #stanza_error{type = cancel, reason = 'policy-violation', text = xmpp:mk_text(Reason, <<"en">>)},
-    ejabberd_s2s_in:send(State, #db_result{from = Local, to = Remote, type = error, sub_els = [Error]});
-not_proven(State, _Local, Remote, Reason) ->
-    refuse_in(State, Remote, Reason).
 
 %% A stream with several domains stands as long as one of them may speak; the others are refused stanza by stanza.
 cut_in(#{stream_state := disconnected} = State) ->
@@ -80,7 +82,7 @@ connected(#{server := Local, remote_server := Remote, ip := Ip, queue := Queue} 
         {deny, Reason, _} when Left =:= [] ->
             end_out(Next, Reason);
         _ ->
-            Auth = case State of #{stream_authenticated := true} -> <<"EXTERNAL">>; _ -> <<"dialback">> end,
+            Auth = case State of #{stream_authenticated := true} -> <<"external">>; _ -> <<"dialback">> end,
             note(#stream{pid = self(), direction = out, local = Local, remote = Remote, auth = Auth,
                          secure = maps:get(stream_encrypted, State, false), address = Address}),
             Next
@@ -104,11 +106,11 @@ judged_route(State, Pkt) ->
     ejabberd_s2s_out:handle_info({route, Pkt}, State).
 
 %% A stream that never stood has ended for reasons of policy.  ejabberd would return everything that waits as a
-%% time-out, and what follows for minutes without asking again.
+%% time-out, and what follows for up to s2s_max_retry_delay without asking again: 5 minutes, if nobody set it.
 closed(#{on_route := queue} = State, {stream, {in, #stream_error{reason = 'policy-violation', text = Text}}}) ->
     Said = xmpp:get_text(Text),
     ets:insert(?REFUSERS, {pair(State), self(), Said}),
-    emptied(State, peer, Said);
+    {stop, xmpp_stream_out:set_timeout(emptied(State#{on_route => bounce}, peer, Said), ?REFUSED_MS)};
 closed(#{on_route := queue, clearinghouse_ended := true} = State, {stream, {out, #stream_error{text = Text}}}) ->
     ejabberd_s2s_out:stop_async(self()),
     {stop, emptied(State, self, xmpp:get_text(Text))};
@@ -162,23 +164,25 @@ pair(#{server := Local, remote_server := Remote}) -> {Local, Remote}.
 
 %% ---------------------------------------------------------------- all
 
-%% End every stream that has lost everything.  Whoever calls has just changed what they may.
-cut() ->
-    [ejabberd_s2s_in:update_state(Pid, {?MODULE, cut_in, []}) || Pid <- lost_in()],
-    [ejabberd_s2s_out:update_state(Pid, {?MODULE, cut_out, []}) || Pid <- lost_out()],
+%% End every stream that has lost everything, or those of them with some domains.  Whoever calls has just changed
+%% what they may.
+cut(Domains) ->
+    [ejabberd_s2s_in:update_state(Pid, {?MODULE, cut_in, []}) || Pid <- lost(in, Domains)],
+    [ejabberd_s2s_out:update_state(Pid, {?MODULE, cut_out, []}) || Pid <- lists:usort(lost(out, Domains) ++ lost_before(Domains))],
     ok.
 
-%% Also those that are still under way.
-lost_out() ->
-    Opened = [Pid || {Local, Remote} = Pair <- ejabberd_s2s:dirty_get_connections(), lost(Local, Remote, out, unknown),
-                     Pid <- ejabberd_s2s:get_connections_pids(Pair)],
-    lists:usort(Opened ++ [S#stream.pid || S <- entries(out), lost(S)]).
+lost(Direction, Domains) -> lists:usort([S#stream.pid || S <- entries(Direction), is_among(S#stream.remote, Domains), is_lost(S)]).
 
-lost_in() -> lists:usort([S#stream.pid || S <- entries(in), lost(S)]).
+%% Those that are still under way.
+lost_before(Domains) ->
+    [Pid || {Local, Remote} = Pair <- ejabberd_s2s:dirty_get_connections(), is_among(Remote, Domains),
+            is_lost(#stream{local = Local, remote = Remote, direction = out, address = unknown}),
+            Pid <- ejabberd_s2s:get_connections_pids(Pair)].
 
-lost(#stream{local = Local, remote = Remote, direction = Direction, address = Address}) -> lost(Local, Remote, Direction, Address).
+is_among(_, all) -> true;
+is_among(Remote, Domains) -> is_map_key(clearinghouse_stanza:ascii(Remote), Domains).
 
-lost(Local, Remote, Direction, Address) ->
+is_lost(#stream{local = Local, remote = Remote, direction = Direction, address = Address}) ->
     case clearinghouse_image:stream(Local, Remote, Direction, Address) of
         {_, {deny, _, _}} -> true;
         _ -> false
@@ -213,17 +217,13 @@ note(Stream) ->
     ets:insert(?STREAMS, Stream),
     clearinghouse_server:watch(self()).
 
-%% The streams, for the agent.
+%% The streams, for the agent, as far as they fit into an answer.
 list() ->
-    [#{local => S#stream.local, remote => S#stream.remote, direction => S#stream.direction, secure => S#stream.secure,
-       auth => S#stream.auth, address => misc:ip_to_list(S#stream.address)} || S <- ets:tab2list(?STREAMS)].
+    [#{local => S#stream.local, remote => S#stream.remote, direction => clearinghouse_stanza:direction(S#stream.direction), secure => S#stream.secure,
+       auth => S#stream.auth, address => misc:ip_to_list(S#stream.address)} || S <- lists:sublist(ets:tab2list(?STREAMS), ?MAX_LISTED)].
 
-%% The verdict that is enforced; a refusal is counted.
+%% The verdict that is enforced, counted.
 stream(Local, Remote, Direction, Ip) ->
-    {Policy, Verdict} = clearinghouse_image:stream(Local, Remote, Direction, address(Ip)),
-    Policy =:= deny andalso
-        clearinghouse_image:count(clearinghouse_stanza:ascii(Local), clearinghouse_stanza:ascii(Remote), Direction, stream, deny),
+    {Policy, Verdict} = clearinghouse_image:stream(Local, Remote, Direction, clearinghouse_image:address(Ip)),
+    clearinghouse_image:count(clearinghouse_stanza:ascii(Local), clearinghouse_stanza:ascii(Remote), Direction, stream, Policy),
     Verdict.
-
-address(unknown) -> unknown;
-address(Ip) -> clearinghouse_image:address(Ip).

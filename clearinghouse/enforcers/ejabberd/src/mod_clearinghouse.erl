@@ -13,7 +13,7 @@
 
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
 -export([filter_packet/1, component_packet/1, component_connected/1, receive_packet/1, in_auth_result/3, in_packet/2,
-         out_packet/2, out_auth_result/2, out_closed/2, forbidden/1, decode_iq_subel/1]).
+         out_auth_result/2, out_closed/2, forbidden/1, decode_iq_subel/1]).
 
 -include("xmpp.hrl").
 -include("logger.hrl").
@@ -79,7 +79,6 @@ hooks(Host) ->
      {s2s_in_auth_result, Host, in_auth_result, 10},
      {s2s_in_unauthenticated_packet, Host, in_packet, 10},
      {s2s_in_authenticated_packet, Host, in_packet, 10},
-     {s2s_out_packet, Host, out_packet, 10},
      {s2s_out_auth_result, Host, out_auth_result, 60},
      {s2s_out_closed, Host, out_closed, 60}].
 
@@ -99,7 +98,7 @@ leaving(Pkt) ->
     {Policy, Verdict} = clearinghouse_image:stanza(out, Pkt, unknown),
     count(out, Pkt, Policy),
     case Verdict of
-        allow -> to_peer(Pkt);
+        allow -> clearinghouse_held:remember(Pkt), to_peer(Pkt);
         address -> to_some_addresses(Pkt);
         {deny, Reason, Decision} -> clearinghouse_held:refused(Pkt, self, Reason, Decision), {stop, drop}
     end.
@@ -132,7 +131,7 @@ receive_packet({Pkt, #{ip := Ip} = State}) ->
     end.
 
 received(Pkt, State) ->
-    case clearinghouse_stanza:refused(Pkt) =/= none andalso clearinghouse_held:returned(Pkt) of
+    case clearinghouse_stanza:refused(Pkt) andalso clearinghouse_held:returned(Pkt) of
         true -> {stop, {drop, State}};
         false -> {Pkt, State}
     end.
@@ -151,9 +150,9 @@ failed(What, Why) -> ?ERROR_MSG("A stanza was dropped while ~ts: ~p", [What, Why
 
 %% ---------------------------------------------------------------- streams
 
-%% EXTERNAL is still under way when this is called; dialback was judged in `out_packet`, and is again.
+%% EXTERNAL is still under way when this is called; dialback was judged in `in_packet`, and is again.
 in_auth_result(State, true, Remote) ->
-    Auth = case State of #{sasl_mech := Mech} -> Mech; _ -> <<"dialback">> end,
+    Auth = case State of #{sasl_mech := <<"EXTERNAL">>} -> <<"external">>; _ -> <<"dialback">> end,
     Next = clearinghouse_streams:proven(State, Remote, Auth),
     case Next of
         #{stream_state := disconnected} -> {stop, Next};
@@ -162,16 +161,12 @@ in_auth_result(State, true, Remote) ->
 in_auth_result(State, false, _Remote) ->
     State.
 
-in_packet(State, #db_result{type = undefined, to = To, from = From}) -> clearinghouse_streams:arrived(State, To, From);
-in_packet(State, _) -> State.
-
-out_packet(#{db_verify := {Id, _, Stream}, server := Local, remote_server := Remote} = State,
-           #db_verify{type = valid, id = Id, from = Remote, to = Local}) ->
-    case clearinghouse_streams:second(Stream, Local, Remote) of
+in_packet(State, #db_result{type = undefined, to = Local, from = Remote}) ->
+    case clearinghouse_streams:claimed(State, Local, Remote) of
         allowed -> State;
-        refused -> ejabberd_s2s_out:stop_async(self()), {stop, State}
+        {refused, Next} -> {stop, Next}
     end;
-out_packet(State, _) ->
+in_packet(State, _) ->
     State.
 
 out_auth_result(State, true) -> clearinghouse_streams:connected(State);
