@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import pytest
 
+from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.neighbours import Neighbours
 from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import Hosting, Server
@@ -16,7 +17,7 @@ from tests.servers.federation.sites import AWAY, HOME, PASSWORD, PEOPLE, Site, s
 
 Make: TypeAlias = Callable[..., Server]
 
-MAKES: dict[str, Make] = {"prosody": Prosody}
+MAKES: dict[str, Make] = {"prosody": Prosody, "ejabberd": Ejabberd}
 """What a home server may be; the other one is a Prosody."""
 
 
