@@ -21,7 +21,7 @@ DATE, TIME = "date", "time"
 _FORMATS = {DATE: "%Y%m%d", TIME: "%Y%m%d%H%M%S"}
 _TICKS = {DATE: timedelta(days=1), TIME: timedelta(seconds=1)}
 _MIRRORED: Mapping[syntax.Relation, syntax.Relation] = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
-_FLIPPED_BY: Mapping[bool, frozenset[syntax.Relation]] = {
+FLIPPED_BY: Mapping[bool, frozenset[syntax.Relation]] = {
     False: frozenset({"<", ">=", "==", "!="}),
     True: frozenset({"<=", ">", "==", "!="}),
 }
@@ -88,6 +88,11 @@ def clock_use(part: object, constants: Mapping[str, str]) -> ClockUse:
     return ClockUse(tuple(comparisons), tick)
 
 
+def mirrored(relation: syntax.Relation) -> syntax.Relation:
+    """Return what *relation* is when its sides change places."""
+    return _MIRRORED[relation]
+
+
 def next_change(use: ClockUse, now: datetime) -> datetime | None:
     """Return the first instant after *now* at which the clock can change what *use* saw."""
     found = list(_flips(use, now))
@@ -103,10 +108,10 @@ def _flips(use: ClockUse, now: datetime) -> Iterator[datetime]:
     """
     for name in {used for used, _, _ in use.comparisons}:
         clock = now.strftime(_FORMATS[name])
-        for equal, relations in _FLIPPED_BY.items():
+        for equal, relations in FLIPPED_BY.items():
             literals = {literal for used, relation, literal in use.comparisons if used == name and relation in relations}
             ahead = [literal for literal in literals if (clock <= literal if equal else clock < literal)]
-            if ahead and (flip := _first_false(name, min(ahead), equal=equal)) is not None:
+            if ahead and (flip := first_false(name, min(ahead), equal=equal)) is not None:
                 yield flip
 
 
@@ -115,7 +120,7 @@ def _floor(now: datetime, tick: timedelta) -> datetime:
 
 
 @lru_cache(maxsize=4_096)
-def _first_false(name: str, literal: str, *, equal: bool) -> datetime | None:
+def first_false(name: str, literal: str, *, equal: bool) -> datetime | None:
     """Return the first tick at which ``clock < literal`` (or ``<=``) is false: by bisection."""
     form, tick = _FORMATS[name], _TICKS[name]
 

@@ -12,6 +12,7 @@ tests hold it to that.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from clearinghouse.keynote import numbers, patterns, syntax
@@ -40,6 +41,21 @@ class TooDeep(Exception):
     """The program nests deeper than is compiled."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a function was made of: ``constants[literals + i]`` is the value of the local constant ``names[i]``."""
+
+    program: syntax.Program
+    names: tuple[str, ...]
+    literals: int
+
+
+def source_of(function: Function) -> Source | None:
+    """Return what *function* was made of, ``None`` for :func:`interpret`."""
+    found: Source | None = getattr(function, "source", None)
+    return found
+
+
 def compile_program(program: syntax.Program, names: Sequence[str], literals: int) -> Function:
     """Return the function of *program*.
 
@@ -47,22 +63,25 @@ def compile_program(program: syntax.Program, names: Sequence[str], literals: int
     constant ``names[i]``; ``constants[-1]`` the mapping of local constants, for ``$``.
     Raises :class:`TooDeep`.
     """
-    source = _Writer({name: literals + index for index, name in enumerate(names)}).write(program)
+    source = Writer({name: literals + index for index, name in enumerate(names)}).write(program)
     space: dict[str, Any] = dict(_HELPERS)
     exec(compile(source, "<conditions>", "exec"), space)  # noqa: S102 - slots, operators and admitted identifiers only
     made: Function = space["program"]
+    made.__dict__["source"] = Source(program, tuple(names), literals)
     return made
 
 
-class _Writer:
+class Writer:
     """Writes the source of one function; each method returns the text of one expression."""
 
     def __init__(self, names: Mapping[str, int]) -> None:
+        """Take local constants *names* from their places in the constants."""
         self._names = names
         self._lines: list[str] = []
         self._alone = False
 
     def write(self, program: syntax.Program) -> str:
+        """Return the function of *program*."""
         self._alone = len(program.clauses) == 1 and not isinstance(program.clauses[0].value, syntax.Program)
         self._lines = ["def program(q, k):", "    a = q.action.get", *([] if self._alone else ["    top = q.top", "    best = 0"])]
         self._clauses(program, 1, "()")

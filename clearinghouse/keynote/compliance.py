@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from clearinghouse.errors import BadPrincipal
 from clearinghouse.keynote import syntax
@@ -28,6 +29,8 @@ from clearinghouse.keynote.proof import Proof
 
 Waiting = dict[int, list[tuple[str, Admitted | None]]]
 """Level -> principals that wait to be settled at it, in order, each with the assertion that reaches it."""
+
+_NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 class Assertions:
@@ -59,6 +62,11 @@ class Assertions:
         made._limits = self._limits
         made._unusual = any(layer.dynamic or layer.anybody for layer in held.layers)
         return made
+
+    @classmethod
+    def holding(cls, held: Held, limits: Limits | None = None) -> Assertions:
+        """Return a set that looks at *held* as it is."""
+        return cls(limits=limits)._with(held)  # noqa: SLF001 - its own
 
     def __iter__(self) -> Iterator[Admitted]:
         """Yield every assertion once that has not been taken away."""
@@ -118,6 +126,19 @@ class Assertions:
         held = self._held
         resolved = [found for layer in held.layers for each in layer.dynamic if (found := _resolved(each, context)) is not None]
         return replace(held, layers=(*held.layers, Index.of(resolved)))
+
+
+def ascend(held: Held, context: Context, reached: Mapping[str, int] = _NOBODY) -> tuple[Settled, int]:
+    """Return who is settled, and the level of `POLICY`: a query without a proof, for whoever asks very many.
+
+    It starts from the requesters of *context* and from those that are *reached* already, each at its level.
+    Assertions that trust anybody, and those whose principals the request decides, are not looked at.
+    """
+    waiting: Waiting = {}
+    for principal, level in reached.items():
+        waiting.setdefault(level, []).append((principal, None))
+    settled: Settled = {}
+    return settled, _settle(held, context, settled, waiting)
 
 
 def _holds(layer: Index) -> bool:
