@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, ValidationInfo, field_validator, model_validator
 
+from clearinghouse.settings.agent_requests import Requests
 from clearinghouse.settings.mistakes import wrong
 from clearinghouse.settings.model import Credentials, Log, Policies
 from clearinghouse.settings.section import Section
@@ -182,6 +183,7 @@ class AgentSettings(Section):
     admit: Admitting = Admitting()
     policies: Policies = Policies()
     credentials: Credentials = Credentials()
+    requests: Requests = Requests()
     log: Log = Log()
     source: tuple[Source, ...] = ()
     stanzas: tuple[Stanzas, ...] = ()
@@ -243,6 +245,7 @@ NAMES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "admit": _names(Admitting),
         "policies": _names(Policies),
         "credentials": _names(Credentials),
+        "requests": _names(Requests),
         "log": _names(Log),
         "source": _names(Source),
         "stanzas": _names(Stanzas),
@@ -250,5 +253,5 @@ NAMES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
 )
 """The names of all settings, by section."""
 
-TABLES: Final = ("admit", "policies", "credentials", "log")
+TABLES: Final = ("admit", "policies", "credentials", "requests", "log")
 """The sections that stand once, and may be left out."""
