@@ -14,10 +14,11 @@ from clearinghouse.agent.clock import Clock
 from clearinghouse.agent.keeping import StateDirectory, StateUnavailable
 from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.agent.sources.source import NoSuchDocument
+from clearinghouse.clearing.clear import ClockBehind
 from clearinghouse.clearing.vocabulary import EVERYTHING
-from clearinghouse.errors import ClearinghouseError
+from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.federation.documents import COMMUNITY, MAX_ROOT_BYTES, digest, root_name, timestamp_name
-from clearinghouse.federation.refusals import DocumentRefused
+from clearinghouse.federation.refusals import EndlessData
 from clearinghouse.federation.trust import Standing, Trusted
 from clearinghouse.settings.agent import AgentSettings
 
@@ -51,9 +52,9 @@ class Follower:
     trusted: Trusted | None = None
     error: ClearinghouseError | None = None
     unkept: bool = False
+    pause: float = PAUSE_SECONDS
     looked: asyncio.Event = field(default_factory=asyncio.Event)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _disk: dict[str, bytes] = field(default_factory=dict)
     _newest: str = ""
 
     @property
@@ -72,7 +73,6 @@ class Follower:
         except ClearinghouseError as error:
             log.error("state_not_believed", reason=error.message, mend="nothing: it is fetched again")  # noqa: TRY400 - see above
             return
-        self._disk = kept
         self.clock.see(self.trusted.seen)
 
     def standing(self) -> Standing:
@@ -83,94 +83,100 @@ class Follower:
         """Follow until cancelled: when a source says that there is news, and from time to time."""
         while True:
             await self.round()
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(self.pause)
             await self._news()
 
     async def round(self) -> None:
-        """Fetch and believe what there is; never raises for what sources give, or do not give."""
-        before = _state(self.trusted)
+        """Fetch and believe what there is; never raises for what sources give, or do not give.
+
+        A round has one time, and what it leads to counts as a whole: between two documents a table may be gone.
+        """
+        self.error = None
         try:
             await self._update()
-        except StateUnavailable:
+        except ClearinghouseError as error:
+            self._refused(error)
+        self.clock.compare(self.sources.ahead)
+        self.clock.see()
+        if self.standing() is not Standing.FRESH:
+            self.sources.blame()
+        self.looked.set()
+
+    async def _update(self) -> None:
+        if behind := self.clock.behind():
+            raise behind
+        now = self.clock.now()
+        trusted = self.trusted.copy() if self.trusted is not None else await self._pinned(now)
+        before = _state(self.trusted)
+        trusted.begin()
+        try:
+            await self._steps(trusted, now)
+        finally:
+            if self.unkept or _state(trusted) != before:
+                await self._adopt(trusted, told=_state(trusted) != before)
+
+    async def _pinned(self, now: datetime) -> Trusted:
+        settings = self.settings
+        raw = await self.sources.fetch(root_name(settings.root_generation), limit=MAX_ROOT_BYTES)
+        return Trusted.pinned(raw, settings.root_digest, now, audience=self.audience, community=settings.community)
+
+    async def _steps(self, trusted: Trusted, now: datetime) -> None:
+        """Take the documents that are wanted, one by one; where one is refused there may be a way round it."""
+        for _ in range(MAX_DOCUMENTS):
+            name = trusted.wanted()
+            if name is None:
+                return
+            try:
+                raw = await self.sources.fetch(name, limit=trusted.limit(name))
+            except NoSuchDocument:
+                trusted.absent(name)
+                continue
+            except EndlessData as error:
+                trusted.absent(name)
+                self._refused(error)
+                continue
+            self._take(trusted, name, raw, now)
+
+    def _take(self, trusted: Trusted, name: str, raw: bytes, now: datetime) -> None:
+        try:
+            trusted.update(name, raw, now)
+        except ClockBehind:
             raise
         except ClearinghouseError as error:
             self._refused(error)
         else:
-            self.error = None
-        finally:
-            self.looked.set()
-        self.clock.compare(self.sources.ahead)
-        self.clock.see()
-        if self.unkept:
-            self._keep()
-        if self.standing() is not Standing.FRESH:
-            self.sources.blame()
-        if _state(self.trusted) != before:
-            for told in self.changed:
-                await told()
+            log.debug("document_accepted", name=name, source=self.sources.place)
+            if name == timestamp_name(self.audience):
+                self._newest = digest(raw)
 
-    async def _update(self) -> None:
-        """One update has one time, and everything that was accepted before something is refused stays (TUF, section 5)."""
-        if behind := self.clock.behind():
-            raise behind
-        now = self.clock.now()
-        trusted = self.trusted or await self._pinned(now)
-        trusted.begin()
-        for _ in range(MAX_DOCUMENTS):
-            name = trusted.wanted()
-            if name is None:
-                break
-            await self._step(trusted, name, now)
+    async def _adopt(self, trusted: Trusted, *, told: bool) -> None:
+        """Let what was believed count, once the disk has it.
 
-    async def _pinned(self, now: datetime) -> Trusted:
-        settings = self.settings
-        name = root_name(settings.root_generation)
-        raw = await self.sources.fetch(name, limit=MAX_ROOT_BYTES)
-        self.trusted = Trusted.pinned(raw, settings.root_digest, now, audience=self.audience, community=settings.community)
-        self._accepted(name)
-        return self.trusted
-
-    async def _step(self, trusted: Trusted, name: str, now: datetime) -> None:
-        try:
-            raw = await self.sources.fetch(name, limit=trusted.limit(name))
-        except NoSuchDocument:
-            trusted.absent(name)
-            return
-        before = _state(trusted)
-        trusted.update(name, raw, now)
-        if name == timestamp_name(self.audience):
-            self._newest = digest(raw)
-        if _state(trusted) != before:
-            self._accepted(name)
-
-    def _accepted(self, name: str) -> None:
-        log.debug("document_accepted", name=name, source=self.sources.place)
-        self._keep()
-
-    def _keep(self) -> None:
-        """Keep what is believed on disk.
-
-        Where the disk takes nothing it is believed all the same, loudly: what a newer table takes away must not
-        go on for want of room.  What the disk has stays whole, and a restart begins there.
+        Where the disk takes nothing it counts all the same, loudly: what a newer table takes away must not go on for
+        want of room.  What the disk has stays whole, and a restart begins there.
         """
-        if self.trusted is None:
-            return
-        kept = self.trusted.kept()
         try:
-            self.state.keep(FOLDER, kept, self._disk)
+            await asyncio.to_thread(self._keep, trusted)
         except StateUnavailable as error:
             self.unkept = True
             log.error("state_not_kept", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
         else:
-            self.unkept, self._disk = False, kept
+            self.unkept = False
+        self.trusted = trusted
+        if told:
+            for tell in self.changed:
+                await tell()
+
+    def _keep(self, trusted: Trusted) -> None:
+        self.state.keep(FOLDER, trusted.kept())
 
     def _refused(self, error: ClearinghouseError) -> None:
         self.error = error
-        if isinstance(error, DocumentRefused):
+        if isinstance(error, Unavailable):
+            log.warning("not_followed", code=error.code, reason=error.message, mend=error.mend)
+        else:
             self.sources.blame()
             log.error("document_refused", code=error.code, reason=error.message, source=self.sources.place, mend=error.mend)
-        else:
-            log.warning("not_followed", code=error.code, reason=error.message, mend=error.mend)
 
     async def _news(self) -> None:
         """Return when there may be something new, when somebody wakes us, and after the poll period at the latest."""

@@ -105,13 +105,11 @@ class StateDirectory:
 
     # -- documents
 
-    def keep(self, folder: str, documents: Mapping[str, bytes], before: Mapping[str, bytes]) -> None:
-        """Make *documents* all that *folder* holds, where it held those of *before*; see `write`."""
-        known = {id(raw): name for name, raw in before.items()}
-        index: dict[str, str] = {}
+    def keep(self, folder: str, documents: Mapping[str, bytes]) -> None:
+        """Make *documents* all that *folder* holds; see `write`.  Those that it has already are not written again."""
+        index = {name: digest(raw) for name, raw in documents.items()}
         for name, raw in documents.items():
-            index[name] = digest(raw)
-            if id(raw) not in known and not (self.path / folder / index[name]).exists():
+            if not (self.path / folder / index[name]).exists():
                 self.write(f"{folder}/{index[name]}", raw)
         self.write_json(f"{folder}/{_INDEX}", index)
         self._sweep(folder, {_INDEX, *index.values()})

@@ -15,6 +15,7 @@ import structlog
 
 from clearinghouse.agent.authority import Authority
 from clearinghouse.agent.clock import Clock
+from clearinghouse.agent.following import PAUSE_SECONDS
 from clearinghouse.agent.grants import Grants
 from clearinghouse.agent.journal import Journal
 from clearinghouse.agent.keeping import StateDirectory
@@ -60,6 +61,7 @@ class Outside:
     link: MakeLink = component_link
     sources: MakeSources = sources_of
     allow_demo: bool = False
+    pause: float = PAUSE_SECONDS
 
 
 @asynccontextmanager
@@ -96,7 +98,9 @@ async def _assembled(settings: AgentSettings, outside: Outside, stack: AsyncExit
     stack.push_async_callback(sources.close)
     await authority.load()
     grants = await Grants.opened(store, authority)
-    return Agent(settings, state, clock, speaker, sources, link, authority, grants, Journal(store))
+    agent = Agent(settings, state, clock, speaker, sources, link, authority, grants, Journal(store))
+    agent.follower.pause = outside.pause
+    return agent
 
 
 async def _recalled(agent: Agent) -> None:
