@@ -115,6 +115,12 @@ class Target:
         self.requests = Requests(TARGET, self.authority, self.grants, paces=FREELY)
         return self
 
+    async def believe(self, records: Records) -> Target:
+        """Take what the community has signed, as an agent that follows it does."""
+        await self.authority.believe(records)
+        await self.grants.review()
+        return self
+
     async def ask(self, claims: Mapping[str, str], *names: str, via: str = "ip:192.0.2.99", **more: object) -> Answer:
         """Ask as the demonstration keys *names*, at the agent's own time."""
         return await self.requests.answer(self.sealed(claims, *names, **more), via=via)

@@ -16,7 +16,7 @@ import structlog
 
 from clearinghouse.agent.answers import Answer
 from clearinghouse.agent.asking import Ask, Asking, Matter, Outcome, Refuse, Release, Step, matter_in
-from clearinghouse.agent.composing import Composer, Letter
+from clearinghouse.agent.composing import Composer
 from clearinghouse.agent.post import AgentUnreachable, Way, asked
 from clearinghouse.agent.requests import Requests
 from clearinghouse.clearing import decision
@@ -38,13 +38,14 @@ TOGETHER: Final = 16
 class Asker:
     """Carries out what `Asking` decides.
 
-    ``member`` gives a member's record; ``ways`` how its agent is reached; ``desk`` answers for our own server, where
-    ``asking`` says that our own image refused.  ``release`` and ``refuse`` tell the module, by the name of what it holds.
+    ``composer`` writes requests with the credentials that there are now; ``member`` gives a member's record; ``ways`` how
+    its agent is reached; ``desk`` answers for our own server, where our own image refused.  ``release`` and ``refuse``
+    tell the module, by the name of what it holds.
     ``us`` is the domain whose record has our own address.
     """
 
     asking: Asking
-    composer: Composer
+    composer: Callable[[], Composer]
     member: Callable[[str], Member | None]
     ways: Callable[[Member], Sequence[Way]]
     desk: Requests | None
@@ -102,15 +103,18 @@ class Asker:
             raise AgentUnreachable("it is no member any more", mend="nothing")
         self.sent += 1
         if matter.by == "self":
-            return await self._of_ourselves(self.composer.to_ourselves(matter, remote))
-        letter = await asyncio.to_thread(self.composer.to_peer, matter, remote, self.member(self.us), self.now())
-        return await asked(self.ways(remote), lambda: self.composer.sealed(letter, self.now()))
+            return await self._of_ourselves(self.composer(), matter, remote)
+        us, now = self.member(self.us), self.now()
+        composer = await asyncio.to_thread(self.composer)
+        letter = await asyncio.to_thread(composer.to_peer, matter, remote, us, now)
+        return await asked(self.ways(remote), lambda: composer.sealed(letter, self.now()))
 
-    async def _of_ourselves(self, letter: Letter) -> Answer:
+    async def _of_ourselves(self, composer: Composer, matter: Matter, remote: Member) -> Answer:
         if self.desk is None:
             return Answer("", "refused", "deny", "refused", reason="our own policy does not grant this")
+        letter = composer.to_ourselves(matter, remote)
         try:
-            return await self.desk.answer(self.composer.sealed(letter, self.now()), via=f"own:{self.us}")
+            return await self.desk.answer(composer.sealed(letter, self.now()), via=f"own:{self.us}")
         except PeerError as error:
             return Answer("", "refused", "deny", error.code, reason=error.message)
 

@@ -177,6 +177,11 @@ class Authority:
 
     # -- what is asked of it
 
+    @property
+    def informed(self) -> bool:
+        """Whether it is known at all who is a member and what is revoked."""
+        return self.alone or self._trust is not None
+
     def require_fresh(self) -> None:
         """Raise `StaleRecords` unless new grants may be made now (rule R15)."""
         if self.alone or (self._trust is not None and self._trust.standing(self.now()) == "fresh"):
@@ -192,7 +197,7 @@ class Authority:
         """Return the domain of the member for which *key* speaks."""
         return self._speakers.get(key)
 
-    def informed(self, request: Request) -> Request:
+    def with_records(self, request: Request) -> Request:
         """Return *request* with what the signed records say about the domain that it names (rule R5)."""
         domain = request.claims.get("domain", EVERYTHING)
         record = self.member(domain)
@@ -203,7 +208,7 @@ class Authority:
 
     def ruled(self, request: Request) -> Decision:
         """Rule on *request* at its sender's expense."""
-        return rule(self.informed(request), self.desk, now=self.now())
+        return rule(self.with_records(request), self.desk, now=self.now())
 
     def may(self, question: Request) -> bool:
         """Say whether *question*, of another group than `whitelist`, is granted."""
@@ -211,7 +216,7 @@ class Authority:
 
     def ruled_for_us(self, request: Request) -> Decision:
         """Rule on *request* as `ruled` does, at nobody's expense: the question is our own."""
-        return rule(self.informed(request), replace(self.desk, senders=SenderBudgets()), now=self.now())
+        return rule(self.with_records(request), replace(self.desk, senders=SenderBudgets()), now=self.now())
 
 
 def _speakers(members: Mapping[str, Member]) -> Mapping[str, str]:

@@ -94,23 +94,29 @@ class Grants:
     _seen: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _looked: bool = False
 
     @classmethod
     async def opened(cls, store: Store, authority: Authority) -> Grants:
-        """Return the grants that *store* has and that hold still; raises `StoreUnavailable`."""
+        """Return the grants that *store* has; none counts before it was looked at anew.  Raises `StoreUnavailable`.
+
+        Where it is not known yet who is a member and what is revoked, that is once it is.
+        """
         grants, standing = cls(store, authority), await store.standing()
         for grant in standing.grants:
             if grant.ended is None:
                 grants._held[grant.id] = Held(grant, rule_of(grant.request.claims))
         grants._seen = {(each.signer, each.digest): each.until for each in standing.seen}
-        await grants.review()
         authority.heard.append(grants.wake)
+        await grants.review()
         return grants
 
     # -- what holds
 
     def live(self, now: datetime) -> tuple[image.Grant, ...]:
         """Return what the server module has to know at *now*; nothing while the clock is behind what was recorded (rule R17)."""
+        if not self._looked:
+            return ()
         try:
             check_clock(self.store.highest_time, now)
         except ClockBehind as error:
@@ -189,8 +195,11 @@ class Grants:
 
     async def review(self, *, every: bool = True) -> None:
         """Look at the grants again whose time has come, or at *every* one; end those that do not hold any more."""
+        if not self.authority.informed:
+            return
         async with self._turn:
-            now, changed, since = self.authority.now(), False, perf_counter()
+            now, changed, since = self.authority.now(), not self._looked, perf_counter()
+            every |= not self._looked
             for held in self.active():
                 if (every or held.grant.ends <= now) and (changes := self._judged(held.grant, now)):
                     await self._write(changes)
@@ -198,6 +207,7 @@ class Grants:
                 if perf_counter() - since > SLICE_SECONDS:
                     await asyncio.sleep(0)
                     since = perf_counter()
+            self._looked = True
         if changed:
             self._tell()
 

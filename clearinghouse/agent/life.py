@@ -74,6 +74,7 @@ async def running(settings: AgentSettings, outside: Outside | None = None) -> As
         log.info("agent_started", domain=settings.domain, mode=settings.mode.value, sources=len(settings.source))
         await stack.enter_async_context(control_door(settings.socket, agent.counter, _no_person))
         await stack.enter_async_context(_at_work(agent))
+        await stack.enter_async_context(agent.correspondence.at_work())
         yield agent
 
 

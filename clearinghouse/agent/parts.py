@@ -13,6 +13,7 @@ from clearinghouse.agent.applying import Applier
 from clearinghouse.agent.authority import Authority
 from clearinghouse.agent.clock import Clock
 from clearinghouse.agent.control import Counter
+from clearinghouse.agent.correspondence import Correspondence
 from clearinghouse.agent.following import Follower
 from clearinghouse.agent.grants import Grants
 from clearinghouse.agent.journal import Journal
@@ -64,6 +65,7 @@ class Agent:
     reporter: Reporter = field(init=False)
     requests: Requests = field(init=False)
     window: Window = field(init=False)
+    correspondence: Correspondence = field(init=False)
     counter: Counter = field(init=False)
     _believed: tuple[object, ...] = ()
 
@@ -79,6 +81,7 @@ class Agent:
         self.alarm, self.reporter = Alarm(self.status), Reporter(self.speaker, self.status, self.sources.report, settings.report)
         self.requests = Requests(settings.domain, self.authority, self.grants, self.overrides.denied)
         self.window = Window(exchange.us, exchange.write, self.requests)
+        self.correspondence = Correspondence(settings, self.speaker, self.authority, self.requests, enforcer, exchange, self.clock.now)
         self.counter = Counter(self.status, self.overrides, self.follower)
         self._introduce()
 
@@ -93,7 +96,8 @@ class Agent:
         self.overrides.heard.append(self._overridden)
         self.applier.applied.append(self._applied)
         self.alarm.heard.append(self._turned)
-        self.events.append(self._server_started)
+        self.events += [self._server_started, self.correspondence.hear]
+        self.applier.applied.append(self.correspondence.applied.note)
 
     # -- what the parts tell each other
 

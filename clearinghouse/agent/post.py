@@ -28,6 +28,8 @@ from clearinghouse.grid.stanzas import StanzaRefused, Stanzas
 
 SILENT_SECONDS: Final = 8.0
 """In which an agent has to answer; it takes 50 ms to refuse, and a module holds a stanza for 30 s."""
+WHOLE_SECONDS: Final = 30.0
+"""In which an answer is complete, also one of the clearinghouse that waits for something to come."""
 RELAY_SECONDS: Final = 20.0
 """In which an answer has to come through the clearinghouse, whose polls last 25 s."""
 RELAY_PAUSE_SECONDS: Final = 0.5
@@ -74,18 +76,20 @@ class Wires:
             await self._client.aclose()
             self._client = None
 
-    async def sent(self, method: str, url: str, *, content: bytes = b"", headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    async def sent(
+        self, method: str, url: str, *, content: bytes = b"", headers: dict[str, str] | None = None, limit: int = MAX_ANSWER_BYTES
+    ) -> tuple[int, bytes]:
         """Return status and body; raises `AgentUnreachable`."""
         kind = {"Content-Type": "application/json"} if content else {}
         try:
             async with (
-                asyncio.timeout(RELAY_SECONDS),
+                asyncio.timeout(WHOLE_SECONDS),
                 self.client.stream(method, url, content=content, headers=kind | (headers or {})) as answer,
             ):
                 found = bytearray()
                 async for piece in answer.aiter_bytes():
                     found += piece
-                    if len(found) > MAX_ANSWER_BYTES:
+                    if len(found) > limit:
                         raise MalformedRequest("the answer is too long", mend="ask who runs the agent")
                 return answer.status_code, bytes(found)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
@@ -102,7 +106,11 @@ class ByHttps:
 
     async def ask(self, envelope: bytes) -> Answer:
         """See `Way.ask`."""
-        return _answer(*await self.wires.sent("POST", f"{self.url.rstrip('/')}{PATH}", content=envelope))
+        try:
+            async with asyncio.timeout(SILENT_SECONDS):
+                return _answer(*await self.wires.sent("POST", f"{self.url.rstrip('/')}{PATH}", content=envelope))
+        except TimeoutError:
+            raise AgentUnreachable(f"`{self.url}` does not answer", mend="ask again later") from None
 
 
 @dataclass(frozen=True, slots=True)

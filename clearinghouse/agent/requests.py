@@ -39,6 +39,8 @@ TOGETHER: Final = Rate(burst=300, per_second=60)
 """Envelopes of all senders; sixty a second are 3 % of a processor, and 10 MB of decisions an hour."""
 MAX_REMEMBERED: Final = 10_000
 """Senders that are remembered; the longest silent is forgotten first."""
+RELAY: Final = "relay"
+"""The sender of what came through the clearinghouse."""
 REFUSAL_SECONDS: Final = 0.05
 """The least time to a refusal, so that what was refused at once and what took a search look the same (rule R22)."""
 
@@ -67,7 +69,8 @@ class Paces:
     def take(self, sender: str, now: datetime) -> None:
         """Take one question of *sender*; raises `RateLimited` where there is none left."""
         self._all = self._all or Account(self.together, now)
-        account = self._accounts.setdefault(sender, Account(self.each, now))
+        # Whoever sits behind the relay has been held to a pace there.
+        account = self._accounts.setdefault(sender, Account(self.together if sender == RELAY else self.each, now))
         self._accounts.move_to_end(sender)
         if len(self._accounts) > MAX_REMEMBERED:
             self._accounts.popitem(last=False)
@@ -82,14 +85,14 @@ class Requests:
     """Answers the signed requests that are meant for *target*, the one domain whose agent this is (rule R18).
 
     ``denied`` says whether this site has shut a domain out by an override of its own; ``applied`` returns once the
-    server has what is granted now, so that whoever is told of a grant can use it at once.
+    server has the grant with that id, so that whoever is told of it can use it at once.
     """
 
     target: str
     authority: Authority
     grants: Grants
     denied: Callable[[str, datetime], bool] = lambda _domain, _now: False
-    applied: Callable[[], Awaitable[None]] | None = None
+    applied: Callable[[str], Awaitable[None]] | None = None
     paces: Paces = field(default_factory=Paces)
 
     async def answer(self, raw: bytes, *, via: str) -> Answer:
@@ -114,7 +117,7 @@ class Requests:
         if decision.outcome is Outcome.GRANTED and self.applied is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(APPLIED_SECONDS):
-                    await self.applied()
+                    await self.applied(decision.id)
         return answer
 
     async def _decided(self, request: Request, rule: PacketRule, asked: Asked, envelope: Envelope) -> Decision:

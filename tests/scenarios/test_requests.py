@@ -122,7 +122,7 @@ async def test_the_agent_answers_as_the_example_wants(path: Path, scenario: Scen
     target = await paper(tmp_path, section, asked.now).open(alone=False)
     withdrawn = [admit((path.parent / each).read_bytes()).name for each in scenario.store.withdrawn]
     names = read_scenarios(path).principals
-    await target.authority.believe(
+    await target.believe(
         Records(revocations=gone(credentials=tuple(withdrawn), principals=tuple(names[each] for each in scenario.store.revoked)))
     )
     try:
@@ -151,12 +151,11 @@ async def test_a_grant_is_withdrawn_when_policy_goes(tmp_path: Path) -> None:
 async def test_what_a_revocation_takes_away_is_withdrawn(tmp_path: Path) -> None:
     """R15: the set that came with the tables names Alice's key; Bob hangs below it."""
     target = await paper(tmp_path, 3, JANUARY).open(alone=False)
-    await target.authority.believe(Records())
+    await target.believe(Records())
     await target.ask(BOB, "Bob", credentials=of_folder("paper-section-3"), seconds=3600)
     assert passes(target, "bob@partner.example")
     alice = read_scenarios(FILES[0]).principals["Alice"]
-    await target.authority.believe(Records(revocations=gone(principals=(alice,))))
-    await target.grants.review()
+    await target.believe(Records(revocations=gone(principals=(alice,))))
     assert target.live() == ()
 
 
@@ -190,6 +189,16 @@ async def test_after_a_crash_policy_is_asked_again(tmp_path: Path) -> None:
     target.policy("")
     await target.open()
     assert target.live() == ()
+
+
+async def test_after_a_crash_nothing_counts_before_it_is_known_what_is_revoked(tmp_path: Path) -> None:
+    target = await paper(tmp_path, 3, NOON).open(alone=False)
+    await target.believe(Records())
+    answer = await target.ask(HOST, "TargetAdmin", seconds=600)
+    await target.open(alone=False)
+    assert target.live() == ()
+    await target.believe(Records())
+    assert [each.id for each in target.live()] == [answer.id]
 
 
 async def test_a_date_in_a_condition_renews_what_goes_on_holding(tmp_path: Path) -> None:
