@@ -51,8 +51,7 @@ class Counter:
 
     async def ask_overrides(self, _: Speaker, __: Words) -> Answer:
         """List overrides, those that have ended too."""
-        now = self.overrides.now()
-        return {"overrides": [each.as_json() | {"holds": each.holds(now)} for each in self.overrides.every()]}
+        return {"overrides": self.overrides.listed()}
 
     async def ask_deny(self, who: Speaker, words: Words) -> Answer:
         """Shut a domain out."""

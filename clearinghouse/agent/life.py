@@ -158,13 +158,13 @@ async def _apply(agent: Agent) -> None:
     await agent.applier.run()
 
 
-async def serve(settings: AgentSettings) -> None:
+async def serve(settings: AgentSettings, outside: Outside | None = None) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP asks the sources at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings) as agent:
+    async with running(settings, outside) as agent:
         loop.add_signal_handler(signal.SIGHUP, agent.follower.wake.set)
         await stop.wait()
         log.info("stopping")

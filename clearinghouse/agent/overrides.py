@@ -135,6 +135,11 @@ class Overrides:
         """Return all that are remembered, oldest first."""
         return tuple(self._all.values())
 
+    def listed(self) -> list[dict[str, Any]]:
+        """Return all that are remembered as JSON, with whether each holds now."""
+        now = self.now()
+        return [each.as_json() | {"holds": each.holds(now)} for each in self._all.values()]
+
     def denied(self, domain: str, now: datetime | None = None) -> bool:
         """Say whether *domain* is shut out now."""
         return domain in self.denials(now or self.now())

@@ -12,6 +12,7 @@ from clearinghouse.clearing.policies import check_policy
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.errors import BadSettings
 from clearinghouse.keynote import Admitted, Assertions, Limits, admit
+from clearinghouse.keynote.principals import short
 from clearinghouse.settings.agent import Admitting, AgentSettings, Packet, Stanzas
 
 log = structlog.get_logger(__name__)
@@ -78,6 +79,19 @@ def policies_of(settings: AgentSettings, levels: Sequence[str]) -> dict[str, tup
     if settings.override_keys:
         found[OVERRIDE] = (override_text(settings.override_keys),)
     return {group: tuple(_loaded(text, group) for text in texts) for group, texts in found.items()}
+
+
+def written_out(settings: AgentSettings) -> Iterator[str]:
+    """Yield what *settings* abbreviate, for people: as far as it can be said without knowing the community's levels."""
+    described = {each.level: each for each in settings.stanzas}
+    if settings.admit.minimum:
+        yield f"level {settings.admit.minimum} and each stronger one is admitted"
+    for level in dict.fromkeys(settings.admit.levels):
+        yield f"level {level} is admitted"
+    for level, each in described.items():
+        yield f"level {level} lets pass: in {', '.join(each.inbound) or 'nothing'}; out {', '.join(each.outbound) or 'nothing'}"
+    for key in settings.override_keys:
+        yield f"{short(key)} may admit a domain for a time"
 
 
 def with_policies(snapshot: Snapshot, more: dict[str, tuple[Admitted, ...]]) -> Snapshot:

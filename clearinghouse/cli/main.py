@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from clearinghouse import __version__
 from clearinghouse.cli import (
+    agent,
     asking,
     checking,
     conformance,
@@ -37,7 +38,7 @@ from clearinghouse.cli.output import Located, Unwritable, clean, fail, say
 from clearinghouse.errors import BadSettings, ClearinghouseError
 
 _MODULES = (
-    *(init, serve, server_module, desk, people, credentials, records, logs),
+    *(init, serve, agent, server_module, desk, people, credentials, records, logs),
     *(keys, signing, checking, inspecting, asking, writing, scenario, conformance),
     *(importing, shadow),
 )

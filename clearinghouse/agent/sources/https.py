@@ -49,7 +49,7 @@ class Https:
     def __post_init__(self) -> None:
         timeout = httpx.Timeout(SILENT_SECONDS)
         # Of the environment nothing is taken: who is asked, and by whom it is vouched for, stands in the settings.
-        self._client = httpx.AsyncClient(verify=_trusting(self.ca), timeout=timeout, trust_env=False, follow_redirects=False)
+        self._client = httpx.AsyncClient(verify=trusting(self.ca), timeout=timeout, trust_env=False, follow_redirects=False)
 
     @property
     def place(self) -> str:
@@ -140,7 +140,8 @@ async def _read(answer: httpx.Response, name: str, limit: int) -> bytes:
     return bytes(found)
 
 
-def _trusting(ca: Path | None) -> ssl.SSLContext:
+def trusting(ca: Path | None) -> ssl.SSLContext:
+    """Return what makes sure whom we talk to: by the certificates in *ca*, or the system's; raises `BadSettings`."""
     try:
         return ssl.create_default_context(cafile=ca)
     except (OSError, ssl.SSLError) as error:

@@ -1,0 +1,178 @@
+"""What the commands about an agent do: ask the one that runs or, where none does, work in its state directory."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any, Final
+
+from clearinghouse.agent.checks import snapshot_of
+from clearinghouse.agent.keeping import StateDirectory
+from clearinghouse.agent.overrides import LONGEST, Overrides, body_of
+from clearinghouse.agent.shorthand import OVERRIDE
+from clearinghouse.clearing.dsse import REQUEST, seal
+from clearinghouse.clearing.envelope import LONGEST_LIFE, Asked, written
+from clearinghouse.clearing.request import LOCAL_USER
+from clearinghouse.cli import deciding, reading
+from clearinghouse.cli.output import BAD, GOOD, ID_SHOWN, STRONG, as_json, clean, finish, mark, say
+from clearinghouse.doors.control.client import NotRunning, call_at
+from clearinghouse.errors import BadSettings
+from clearinghouse.keynote import encoding
+from clearinghouse.keynote.encoding import Encoding
+from clearinghouse.settings.agent import AgentSettings
+from clearinghouse.settings.reading import read_agent_settings
+
+NONCE_BYTES: Final = 16
+WELL: Final = "good"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Which keys sign, and how they are opened."""
+
+    files: tuple[Path, ...]
+    passphrase_file: Path | None
+    allow_demo: bool
+
+
+# -- looking ------------------------------------------------------------------------------------------
+
+
+def status(config: Path, *, json: bool) -> None:
+    """Print how the agent is; status 1 unless all is well."""
+    found = call_at(read_agent_settings(config).socket, "status")["status"]
+    well = found["health"] == WELL
+    if json:
+        as_json("agent status", ok=well, **found)
+    else:
+        _tell(found, well=well)
+    finish(ok=well)
+
+
+def _tell(found: dict[str, Any], *, well: bool) -> None:
+    say(
+        (clean(found["domain"]), STRONG),
+        f" in {clean(found['community'])}: ",
+        (found["health"], GOOD if well else BAD),
+        f", {found['mode']}",
+    )
+    table = found["table"]
+    if table is None:
+        say("table    none was ever believed", indent=2)
+    else:
+        say(f"table    {table['epoch']}.{table['version']}, {found['standing']}, {_age(table['age_seconds'])} old", indent=2)
+        say(f"         {table['rows']} rows, {table['members']} members; ends {table['expires'][:19]}", indent=2)
+        say(f"         said to be the newest until {(table['timestamp_expires'] or 'never')[:19]}", indent=2)
+    say(f"source   {clean(found['source'] or 'none has answered')}", indent=2)
+    skew = found["skew_seconds"]
+    behind = ", BEHIND what it was: everything is closed" if found["clock_behind"] else ""
+    say(f"clock    {'not compared' if skew is None else f'{skew:+g} s from the source'}{behind}", indent=2)
+    serial = f"serial {found['serial']}, {found['rows']} rows, {found['grants']} grants"
+    say(f"server   {'linked' if found['linked'] else 'NOT LINKED'}, {serial}", indent=2)
+    if not found["kept"]:
+        say("disk     takes nothing: what is believed would be lost at a restart", indent=2)
+    for each in found["overrides"]:
+        say(f"override {each['action']} {clean(each['domain'])} until {each['until'][:19]}: {clean(each['reason'])}", indent=2)
+    if found["last_error"] is not None:
+        say(mark(good=False), " ", clean(f"{found['last_error']['message']}: {found['last_error']['mend']}"))
+
+
+def _age(seconds: int) -> str:
+    return str(timedelta(seconds=seconds))
+
+
+def show(config: Path, *, json: bool) -> None:
+    """Print the overrides."""
+    settings = read_agent_settings(config)
+    found = _done(
+        settings, "overrides", lambda each: {"overrides": [one.as_json() | {"holds": one.holds(each.now())} for one in each.every()]}
+    )
+    if json:
+        as_json("agent override list", ok=True, overrides=found["overrides"])
+        return
+    for each in found["overrides"]:
+        held = "" if each["holds"] else ", over"
+        head = f"{each['id'][:ID_SHOWN]}  {each['action']:5} {clean(each['domain'])}  until {each['until'][:19]}{held}"
+        say(f"{head}  {clean(each['reason'])}")
+    if not found["overrides"]:
+        say("nothing is overridden")
+
+
+# -- changing -----------------------------------------------------------------------------------------
+
+
+def deny(config: Path, domain: str, held: str, reason: str, *, json: bool) -> None:
+    """Shut *domain* out."""
+    settings, seconds = read_agent_settings(config), _seconds(held)
+    by = f"{LOCAL_USER}{getpass.getuser()}"
+    found = _done(
+        settings,
+        "deny",
+        lambda each: {"override": each.deny(domain, timedelta(seconds=seconds), reason, by).as_json()},
+        domain=domain,
+        seconds=str(seconds),
+        reason=reason,
+    )
+    _told("agent override deny", found["override"], json=json)
+
+
+def allow(config: Path, domain: str, held: str, reason: str, keys: Keys, *, json: bool) -> None:
+    """Let *domain* in, signed."""
+    settings, period = read_agent_settings(config), timedelta(seconds=_seconds(held))
+    now = datetime.now(UTC).replace(microsecond=0)
+    asked = Asked(OVERRIDE, settings.domain, token_urlsafe(NONCE_BYTES), now, now + LONGEST_LIFE, body_of(domain, period, reason))
+    signers = [reading.private_key(each, keys.passphrase_file, allow_demo=keys.allow_demo) for each in keys.files]
+    envelope = seal(written(asked), REQUEST, signers)
+    found = _done(
+        settings,
+        "allow",
+        lambda each: {"override": each.allow(envelope).as_json()},
+        envelope=encoding.encode(envelope, Encoding.BASE64),
+    )
+    _told("agent override allow", found["override"], json=json)
+
+
+def withdraw(config: Path, override: str, *, json: bool) -> None:
+    """End an override."""
+    settings, by = read_agent_settings(config), f"{LOCAL_USER}{getpass.getuser()}"
+    found = _done(settings, "withdraw", lambda each: {"override": each.withdraw(override, by).as_json()}, id=override)
+    _told("agent override withdraw", found["override"], json=json)
+
+
+def _told(command: str, override: dict[str, Any], *, json: bool) -> None:
+    if json:
+        as_json(command, ok=True, override=override)
+        return
+    until = f"ended {override['ended'][:19]}" if override["ended"] else f"until {override['until'][:19]}"
+    say(mark(good=True), f" {override['action']} {clean(override['domain'])}, {until} UTC ({override['id'][:ID_SHOWN]})")
+
+
+def _seconds(held: str) -> int:
+    period = deciding.period(held)
+    if period is None or period > LONGEST:
+        raise BadSettings(f"`--for` is more than {LONGEST.days} days", mend="what lasts longer is a policy: write one")
+    return int(period.total_seconds())
+
+
+def _done(settings: AgentSettings, do: str, here: Callable[[Overrides], dict[str, Any]], **words: str) -> dict[str, Any]:
+    """Have the running agent *do* it or, where none runs, do it *here*, in its state directory."""
+    try:
+        return call_at(settings.socket, do, **words)
+    except NotRunning:
+        with _offline(settings) as overrides:
+            return here(overrides)
+
+
+@contextmanager
+def _offline(settings: AgentSettings) -> Iterator[Overrides]:
+    """Hold the state directory as the agent does; raises `BadSettings` while one is about to start, or to end."""
+    state = StateDirectory.made(settings.state)
+    with state.claimed():
+        overrides = Overrides(settings.domain, settings.community, state, lambda: datetime.now(UTC), lambda: snapshot_of(settings))
+        overrides.restore()
+        yield overrides
