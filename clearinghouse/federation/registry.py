@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Protocol
+
+from clearinghouse.clearing.people import Changed, Speaker
 
 
 class Source(StrEnum):
@@ -67,3 +70,44 @@ class Kept:
     drafts: Sequence[Draft] = ()
     documents: Mapping[str, bytes] = field(default_factory=dict)
     agents: Sequence[AgentStatus] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled(Changed):
+    """What became of a record: ``names`` are the domain and, where it waits, the draft's id; ``waits_for`` says for whom."""
+
+    waits_for: str = ""
+
+
+class Registry(Protocol):
+    """What people can do about members; methods raise `NotEntitled`, `NeedsSignature`, `StoreUnavailable`, and what they name.
+
+    ``wanted`` is as `clearinghouse.federation.enrolment` says.
+    """
+
+    async def enrol(self, who: Speaker, act: str, words: Mapping[str, str], *, dry_run: bool = False) -> Enrolled:
+        """Make or change a record, or say whose level that changes; at a chat it becomes a draft.
+
+        Raises `MalformedRequest`, `BadName`.
+        """
+
+    async def accept(self, who: Speaker, identity: str, *, dry_run: bool = False) -> Enrolled:
+        """Have a draft signed, or let it wait for the registrar alone; raises `NoSuchThing`."""
+
+    async def drop(self, who: Speaker, identity: str) -> Enrolled:
+        """Drop a draft; raises `NoSuchThing`."""
+
+    async def signed(self, sealed: bytes) -> Enrolled:
+        """Take a record that the registrar has signed elsewhere; raises what reading it does, and `DocumentRefused`."""
+
+    def members(self, who: Speaker) -> Sequence[Mapping[str, Any]]:
+        """Return every record and its level in the community's table, by domain."""
+
+    def drafts(self, who: Speaker) -> Sequence[Draft]:
+        """Return every draft, by domain."""
+
+    def fleet(self, who: Speaker) -> Sequence[Mapping[str, Any]]:
+        """Return how each member's agent is, by domain."""
+
+    def published(self) -> Mapping[str, Any]:
+        """Return how publishing is."""

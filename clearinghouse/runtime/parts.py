@@ -15,6 +15,7 @@ from clearinghouse.clearing.clear import ClockBehind, Desk, check_clock
 from clearinghouse.clearing.enforcement import WHITELIST
 from clearinghouse.clearing.request import Request, sender_of
 from clearinghouse.clearing.snapshot import licensed
+from clearinghouse.doors.http.server import HttpDoor
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.keynote import Admissions
 from clearinghouse.runtime.asking.effects import Effects
@@ -24,6 +25,7 @@ from clearinghouse.runtime.asking.rates import Pace, Rates
 from clearinghouse.runtime.asking.ruled import Memory
 from clearinghouse.runtime.asking.ruling import Bench
 from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.federation.house import House
 from clearinghouse.runtime.people.heralds import Herald, Station
 from clearinghouse.runtime.people.office import Hall
 from clearinghouse.runtime.policy import PolicyKeeper, folders_of, loader_for
@@ -78,6 +80,8 @@ class Service:
     reconciler: Reconciler = field(init=False)
     memberships: Memberships = field(init=False)
     logkeeper: LogKeeper = field(init=False)
+    house: House | None = None
+    http: HttpDoor | None = None
 
     def __post_init__(self) -> None:
         settings, books, chance = self.settings, self.books, self.chance
@@ -161,6 +165,7 @@ class Service:
             "log_signed": self.logkeeper.signed,
             "decisions_lost": self.counters.decisions_lost,
             "rate_limited": self.rates.limited,
+            **({} if self.house is None else {"federation": self.house.published()}),
         }
 
     # -- what the parts tell each other

@@ -13,8 +13,10 @@ import structlog
 
 from clearinghouse.doors.control.asking import Asking
 from clearinghouse.doors.control.server import control_door
+from clearinghouse.doors.http.server import http_door
 from clearinghouse.ledger.records import Mask
 from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.federation.house import House
 from clearinghouse.runtime.parts import Service
 from clearinghouse.runtime.standing.books import Books
 from clearinghouse.runtime.topics.brokers import MakeLink, component_link
@@ -62,15 +64,37 @@ async def running(
     async with store_of(settings, counters.lose) as store, signers_of(settings) as signers:
         books = await Books.opened(store, now=chance.now())
         service = Service(settings, store, books, signers, chance, counters, reload or asyncio.Event())
+        house = await _house(service)
         service.sit_down(make_link)
         await service.note("started")
         await service.recall()
         await service.policy.load()
-        people = Asking(service.hall.office, service.status)
-        async with control_door(settings.control.socket, people, settings.person_of), _at_work(service):
-            yield service
+        people = Asking(service.hall.office, service.status, house)
+        async with http_door(settings.http, None if house is None else house.library) as door:
+            service.http = door
+            async with control_door(settings.control.socket, people, settings.person_of), _at_work(service):
+                yield service
         await service.note("stopped")
         await service.logkeeper.finish()
+
+
+async def _house(service: Service) -> House | None:
+    """Furnish the federation of *service*, if its settings name one."""
+    if service.settings.federation is None:
+        return None
+    kept = await service.store.federation()
+    service.house = house = House.furnished(
+        service.settings,
+        kept,
+        desk=service.desk,
+        books=service.books,
+        rights=service.hall.rights,
+        office=service.hall.office,
+        signers=service.signers,
+        chance=service.chance,
+    )
+    service.beliefs.heard.append(house.press.wake)
+    return house
 
 
 @asynccontextmanager
@@ -97,6 +121,8 @@ def _start(service: Service, tasks: asyncio.TaskGroup) -> Callable[[], Awaitable
     keeping += [tasks.create_task(each.compare_often(every), name=f"compare-{each.plan.component}") for each in service.seats]
     keeping += [tasks.create_task(service.sunset.run(), name="sunset"), tasks.create_task(service.logkeeper.erase(), name="retention")]
     keeping += [tasks.create_task(service.hall.review.run(), name="review"), tasks.create_task(service.herald.run(), name="herald")]
+    if service.house is not None:
+        keeping += [tasks.create_task(service.house.press.run(), name="press"), tasks.create_task(service.house.tidy(), name="drafts")]
     watching = [tasks.create_task(service.policy.watch(), name="policy"), tasks.create_task(_say_when_ready(service))]
     answering = tasks.create_task(service.intake.run(), name="intake")
     signing_log = tasks.create_task(service.logkeeper.run(), name="log")

@@ -22,6 +22,7 @@ from clearinghouse.clearing.acts import (
 from clearinghouse.clearing.people import Changed, Office, Ruling, Speaker, WrongCase
 from clearinghouse.clearing.vocabulary import shown
 from clearinghouse.clearing.wire import read_object
+from clearinghouse.doors.control.registry import ABOUT_MEMBERS, about_members
 from clearinghouse.doors.control.shapes import (
     case_members,
     changed_members,
@@ -31,6 +32,7 @@ from clearinghouse.doors.control.shapes import (
     ruling_members,
 )
 from clearinghouse.errors import ClearinghouseError, InternalError, MalformedRequest
+from clearinghouse.federation.registry import Registry
 from clearinghouse.keynote import encoding
 from clearinghouse.keynote.encoding import Encoding
 
@@ -45,10 +47,14 @@ Words = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who stands behind the door: the office, and ``status``, the members that say how the service is."""
+    """Who stands behind the door: the office, and ``status``, the members that say how the service is.
+
+    ``registry`` is where members are enrolled, where there is a federation.
+    """
 
     office: Office
     status: Callable[[], Mapping[str, Any]]
+    registry: Registry | None = None
 
     async def answered(self, who: Speaker, line: bytes) -> Answer:
         """Return the answer to one line, whatever it is; a mistake of ours is *no answer*, and in our log."""
@@ -67,6 +73,8 @@ class Asking:
             if unknown := [name for name in words if name not in members]:
                 raise MalformedRequest(f"`{shown(unknown[0])}` says nothing to {do}", mend=f"say {', '.join(members) or 'nothing'}")
             return await question(self, who, words)
+        if do in ABOUT_MEMBERS:
+            return await about_members(self.registry, who, do, words)
         dry_run = words.get("dry_run") == "yes"
         return await perform(self.office, who, read_act(do, {name: text for name, text in words.items() if name != "dry_run"}), dry_run)
 

@@ -1,0 +1,219 @@
+"""The press: publishes a new table when levels change, and a new timestamp when anything did, or its time is half over.
+
+Whatever is published was made durable first, together with its entry in the log, so a version is never given
+twice.  Nothing is published while the clock is behind (rule R17), or without root metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from clearinghouse.clearing.clear import check_clock
+from clearinghouse.clearing.vocabulary import EVERYTHING
+from clearinghouse.errors import BadSettings, ClearinghouseError
+from clearinghouse.federation import timestamps
+from clearinghouse.federation.documents import digest, members_name, root_name, timestamp_name
+from clearinghouse.federation.entitlement import Entitlement
+from clearinghouse.federation.publishing import Edition, Publisher
+from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.federation.ceremony import Found, found_in
+from clearinghouse.runtime.federation.levels import Levelled, Levels
+from clearinghouse.runtime.federation.revoked import RevokedSets
+from clearinghouse.runtime.federation.roll import Roll
+from clearinghouse.runtime.federation.sealing import Seals
+from clearinghouse.runtime.federation.shelf import Shelf
+from clearinghouse.runtime.federation.views import View, outdated, visible
+from clearinghouse.runtime.standing.books import Books
+from clearinghouse.settings import Federation
+from clearinghouse.signer.roles import SignerUnavailable
+from clearinghouse.storage.changes import Noted, Published
+from clearinghouse.storage.store import Event
+
+log = structlog.get_logger(__name__)
+
+LONGEST_SLEEP: Final = 60.0
+"""Seconds before the time of day is read again, as a suspended machine has no timers."""
+
+SHORTEST_SLEEP: Final = 0.005
+"""Seconds that changes which come together have to be published together."""
+
+RETRY_SECONDS: Final = 2.0
+"""Before what could not be published is tried again; a signer comes back within a second."""
+
+
+class WrongEpochHere(BadSettings):
+    """The settings name another epoch than the newest root metadata."""
+
+
+@dataclass(slots=True)
+class Press:
+    """Publishes for each of ``views``, by audience; made by `opened`.
+
+    ``problem`` is what kept the last attempt from publishing.
+    """
+
+    community: str
+    settings: Federation
+    levels: Levels
+    books: Books
+    roll: Roll
+    shelf: Shelf
+    seals: Seals
+    revoked: RevokedSets
+    chance: Chance
+    views: dict[str, View] = field(default_factory=dict)
+    problem: ClearinghouseError | None = None
+    _found: Found = field(default_factory=Found)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: bool = True
+    _entitled: Entitlement | None = None
+
+    def restore(self, scale: tuple[str, ...]) -> None:
+        """Begin where the shelf says that publishing ended; *scale* are all levels, weakest first."""
+        documents = {name: each.body for name, each in self.shelf.documents.items()}
+        for audience in (EVERYTHING, *self.settings.views):
+            publisher = Publisher(self.community, audience, self.settings.epoch, scale)
+            self.views[audience] = View.restored(publisher, documents)
+
+    def wake(self) -> None:
+        """Look again: policy, members or what is revoked have changed."""
+        self._changed = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Publish whatever is due, until cancelled."""
+        while True:
+            await asyncio.sleep(SHORTEST_SLEEP)
+            self._woken.clear()
+            pause = await self._tried()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    async def _tried(self) -> float:
+        """Publish; return in how many seconds something is due again."""
+        try:
+            await self.publish()
+        except ClearinghouseError as error:
+            if self.problem is None or self.problem.message != error.message:
+                log.error("not_published", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
+            self.problem, self._changed = error, True
+            return RETRY_SECONDS
+        self.problem = None
+        now = self.chance.now()
+        return max(SHORTEST_SLEEP, min(LONGEST_SLEEP, (self.next_due(now) - now).total_seconds()))
+
+    def next_due(self, now: datetime) -> datetime:
+        """Return when the clock alone makes something due."""
+        found = [now + self.settings.timestamp_period]
+        for view in self.views.values():
+            found += [each for each in (view.stable_until,) if each is not None]
+            if view.timestamp is not None:
+                found.append(view.timestamp.issued + self.settings.timestamp_period)
+        return min(found)
+
+    async def publish(self) -> None:
+        """Publish what has changed, or is due; raises `NoRoot`, `ClockBehind`, and what signers and store raise."""
+        now = self.chance.now()
+        check_clock(self.books.store.highest_time, now)
+        self._found = found_in(self.settings.root_directory, self.community)
+        self._check_epoch()
+        await self._adopt_roots(now)
+        changed, self._changed = self._changed, False
+        fresh = await self.revoked.current(self._found, now)
+        members = self.roll.present()
+        for audience, view in self.views.items():
+            due = changed or (view.stable_until is not None and view.stable_until <= now)
+            found = self.levels.of(audience, members, now) if due else _as_it_is(view)
+            await self._publish(view, found, now, forced=fresh or changed)
+
+    def entitlement(self) -> Entitlement | None:
+        """Return who may sign what by the newest root metadata in the directory; ``None`` where there is none."""
+        found = found_in(self.settings.root_directory, self.community)
+        if not found.roots:
+            return None
+        root = found.root
+        if self._entitled is None or self._entitled.root != root:
+            self._entitled = Entitlement.of(root)
+        return self._entitled
+
+    async def _publish(self, view: View, found: Levelled, now: datetime, *, forced: bool) -> None:
+        """Publish a new table where rows differ or it grows old, and a new timestamp where anything is new or its time is half over."""
+        edition, publisher = self._edition(view, found, now)
+        records = visible(view.audience, found.rows, self.roll.members)
+        last = view.timestamp
+        due = last is None or now >= last.issued + self.settings.timestamp_period
+        same = last is not None and last.members_digest == digest(records) and not forced
+        if edition is None and same and not due:
+            self.views[view.audience] = replace(view, stable_until=found.stable_until)
+            return
+        stamp = self._timestamp(publisher, records, now)
+        try:
+            documents = {} if edition is None else edition.documents(await self.seals.table(edition.payload))
+            documents[members_name(view.audience, stamp.members_digest)] = records
+            documents[timestamp_name(view.audience)] = await self.seals.timestamp(timestamps.written(stamp))
+            dropped = outdated(view.audience, self.shelf.documents, stamp.version, stamp.members_digest)
+            await self.books.write(Published(now, self._new(documents), dropped, _told(edition)))
+        except ClearinghouseError as error:
+            if edition is not None and not isinstance(error, SignerUnavailable):  # the number may be signed, or was before we started
+                self.views[view.audience] = replace(view, publisher=publisher, burnt=True)
+            raise
+        self.views[view.audience] = View(publisher, stamp, found.stable_until)
+        self.shelf.put(documents, dropped, view.audience)
+        if edition is not None:
+            log.info("table_published", audience=view.audience, version=stamp.version, count=len(found.rows))
+
+    def _edition(self, view: View, found: Levelled, now: datetime) -> tuple[Edition | None, Publisher]:
+        publisher, expires = view.publisher, now + self.settings.table_lifetime
+        edition = publisher.edition(found.rows, now=now, expires=expires)
+        last = publisher.last
+        old = last is not None and now >= last.head.issued + self.settings.table_lifetime / 2
+        if edition is None and (old or view.burnt):
+            edition = publisher.renewed(now=now, expires=expires)
+        return edition, publisher if edition is None else publisher.after(edition)
+
+    def _timestamp(self, publisher: Publisher, records: bytes, now: datetime) -> timestamps.Timestamp:
+        expires = now + self.settings.timestamp_lifetime
+        root = self._found.root.generation
+        return publisher.timestamp(now=now, expires=expires, root=root, revocations=self.revoked.named, members=records)
+
+    def _new(self, documents: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Return what is not on the shelf already."""
+        return {name: body for name, body in documents.items() if (old := self.shelf.get(name)) is None or old.body != body}
+
+    def _check_epoch(self) -> None:
+        root = self._found.root
+        if root.epoch != self.settings.epoch:
+            raise WrongEpochHere(f"the newest root is of epoch {root.epoch}", mend=f"set `epoch = {root.epoch}` in [federation]")
+
+    async def _adopt_roots(self, now: datetime) -> None:
+        """Give away root metadata that is new, with an entry in the log."""
+        for root, sealed in self._found.roots:
+            name = root_name(root.generation)
+            old = self.shelf.get(name)
+            if old is not None and old.body == sealed:
+                continue
+            told = {"after": digest(sealed), "generation": root.generation, "epoch": root.epoch}
+            await self.books.write(Published(now, {name: sealed}), Noted(Event(now, "root-adopted", told)))
+            self.shelf.put({name: sealed}, (), "")
+            self._changed = True
+
+
+def _as_it_is(view: View) -> Levelled:
+    last = view.publisher.last
+    return Levelled({} if last is None else last.rows, view.stable_until)
+
+
+def _told(edition: Edition | None) -> dict[str, str | int]:
+    if edition is None:
+        return {}
+    head = edition.table.head
+    return {"audience": head.audience, "count": head.count, "epoch": head.epoch, "head": edition.table.digest, "version": head.version}
