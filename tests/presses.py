@@ -41,6 +41,17 @@ def plan(generation: int = 1, epoch: int = 1, **changed: Keyholders) -> Plan:
 
 def made(wanted: Plan, vouchers: tuple[str, ...] = ("r1", "r2")) -> Root:
     """Return the root metadata that a ceremony of *wanted* comes to."""
+    known = f"{wanted} {vouchers}"
+    if known not in _made:
+        _made[known] = _ceremony(wanted, vouchers)
+    return _made[known]
+
+
+_made: dict[str, Root] = {}
+"""A ceremony takes a tenth of a second, and the same few come again and again."""
+
+
+def _ceremony(wanted: Plan, vouchers: tuple[str, ...]) -> Root:
     serials = count(1)
     draft = ceremonies.drafted(wanted, lambda: f"{wanted.generation:016x}{next(serials):016x}")
     for name in vouchers:
@@ -70,7 +81,7 @@ class Press:
     now: datetime = NOW
     documents: dict[str, bytes] = field(default_factory=dict)
     members: dict[str, bytes] = field(default_factory=dict)
-    revoked: RevocationSet = RevocationSet(COMMUNITY, 1, 0, NOW, NOW)
+    revoked: RevocationSet = field(default_factory=lambda: RevocationSet(COMMUNITY, 1, 0, NOW, NOW))
     signers: dict[str, tuple[str, ...]] = field(default_factory=lambda: {name: (name,) for name in ceremonies.REQUIRED})
     publisher: Publisher = field(init=False)
 
