@@ -19,13 +19,12 @@ from clearinghouse.agent.door import TOGETHER, Door, serving
 from clearinghouse.agent.inbox import Inbox
 from clearinghouse.agent.post import ByHttps, ByRelay, ByXmpp, Way, Wires
 from clearinghouse.agent.requests import Requests
-from clearinghouse.agent.speaking import FETCH, Speaker
+from clearinghouse.agent.speaking import Speaker
 from clearinghouse.enforcers.levels import LevelEnforcer
 from clearinghouse.federation.image import Image
 from clearinghouse.federation.members import Member
 from clearinghouse.grid.stanzas import Stanzas
-from clearinghouse.keynote import Admitted, encoding
-from clearinghouse.keynote.encoding import Encoding
+from clearinghouse.keynote import Admitted
 from clearinghouse.settings.agent import AgentSettings
 from clearinghouse.storage.folders import Folders, Look
 from clearinghouse.storage.holdings import Holdings, Loader
@@ -151,15 +150,14 @@ class Correspondence:
         ways += [ByXmpp(target.component, self.stanzas)] if target.component else []
         relay = self.settings.requests.relay
         if relay is not None:
-            ways.append(ByRelay(relay, self._wires, lambda ticket: self._shown(target.domain, ticket)))
+            ways.append(ByRelay(relay, self._wires, self._shown))
         return ways
 
-    def _shown(self, target: str, ticket: str) -> str:
-        sealed = self.speaker.sealed(FETCH, {"audience": target, "answer": ticket})
-        return f"DSSE {encoding.encode(sealed, Encoding.BASE64)}"
+    def _shown(self) -> str:
+        return self.speaker.authorization(self.settings.domain)
 
     def _inbox(self, url: str) -> Inbox:
-        return Inbox(url, self._wires, lambda: self.speaker.authorization(self.settings.domain), self.requests)
+        return Inbox(url, self._wires, self._shown, self.requests)
 
 
 @asynccontextmanager

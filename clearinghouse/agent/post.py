@@ -135,27 +135,27 @@ class ByXmpp:
 
 @dataclass(frozen=True, slots=True)
 class ByRelay:
-    """The clearinghouse at *url*, which passes requests on; *sign* gives what shows that an answer is for us."""
+    """The clearinghouse at *url*, which passes on requests of members; *sign* gives the header that shows whose we are."""
 
     url: str
     wires: Wires
-    sign: Callable[[str], str]
+    sign: Callable[[], str]
 
     async def ask(self, envelope: bytes) -> Answer:
         """See `Way.ask`."""
-        status, body = await self.wires.sent("POST", f"{self.url}{PATH}", content=envelope)
+        headers = {"Authorization": self.sign()}
+        status, body = await self.wires.sent("POST", f"{self.url}{PATH}?{_WAIT}", content=envelope, headers=headers)
         if status != HTTPStatus.ACCEPTED:
             return _answer(status, body)
-        ticket = _ticket(body)
         try:
             async with asyncio.timeout(RELAY_SECONDS):
-                return await self._waited(f"{self.url}/v1/answers/{quote(ticket, safe='')}", ticket)
+                return await self._waited(f"{self.url}/v1/answers/{quote(_ticket(body), safe='')}?{_WAIT}")
         except TimeoutError:
             raise AgentUnreachable("no answer came through the clearinghouse in time", mend="ask again later") from None
 
-    async def _waited(self, url: str, ticket: str) -> Answer:
+    async def _waited(self, url: str) -> Answer:
         while True:
-            status, body = await self.wires.sent("GET", url, headers={"Authorization": self.sign(ticket)})
+            status, body = await self.wires.sent("GET", url, headers={"Authorization": self.sign()})
             if status not in {HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
                 return _answer(status, body)
             await asyncio.sleep(RELAY_PAUSE_SECONDS)
@@ -177,9 +177,9 @@ _AWAY: Final = frozenset({"remote-server-not-found", "remote-server-timeout", "s
 
 
 def _answer(status: int, body: bytes) -> Answer:
-    if status == HTTPStatus.OK:
-        return read_answer(body)
     code = _code(body)
+    if status == HTTPStatus.OK and code is None:
+        return read_answer(body)
     if code is None:  # no agent at all, such as a gateway in front of it
         raise AgentUnreachable(f"there is no agent: it answers {status}", mend="see the address on record")
     return _told("unanswered" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused", code)
@@ -209,5 +209,7 @@ def _object(body: bytes) -> dict[str, Any]:
         return {}
 
 
+_WAIT: Final = "wait=10"
+"""What the clearinghouse is asked to wait for an answer, in seconds: half of what we wait in all."""
 _LONGEST_CODE: Final = 64
 _LONGEST_TICKET: Final = 256

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,34 +148,31 @@ async def test_the_next_way_is_tried_with_a_request_of_its_own(tmp_path: Path, t
     assert len(set(away.tried)) == 2
 
 
-def relay(answers: Callable[[str], Response]) -> Starlette:
+def relay(signed: list[str], replies: list[Response]) -> Starlette:
     """Return a clearinghouse that passes on what it is given, and knows the answer a little later."""
 
     async def take(request: Request) -> Response:
         await request.body()
+        signed.append(request.headers["Authorization"])
         return JSONResponse({"id": "t1"}, status_code=202)
 
     async def give(request: Request) -> Response:
-        return answers(request.headers["Authorization"])
+        signed.append(request.headers["Authorization"])
+        return replies.pop(0)
 
     return Starlette(routes=[Route(PATH, take, methods=["POST"]), Route("/v1/answers/t1", give)])
 
 
 async def test_an_answer_comes_through_the_clearinghouse(tls: Tls) -> None:
     granted = {"id": "d1", "outcome": "granted", "value": "allow", "code": "granted", "until": "", "reason": ""}
-    replies = [Response(status_code=202), JSONResponse(granted)]
+    replies: list[Response] = [Response(status_code=202), JSONResponse(granted)]
     signed: list[str] = []
-
-    def answers(authorization: str) -> Response:
-        signed.append(authorization)
-        return replies.pop(0)
-
     wires = Wires(tls.ca)
-    async with serving(relay(answers), "127.0.0.1", 0, certificate=tls.certificate, key=tls.key) as port:
-        way = ByRelay(f"https://127.0.0.1:{port}", wires, lambda ticket: f"DSSE for {ticket}")
+    async with serving(relay(signed, replies), "127.0.0.1", 0, certificate=tls.certificate, key=tls.key) as port:
+        way = ByRelay(f"https://127.0.0.1:{port}", wires, lambda: "DSSE of ours")
         assert (await way.ask(b"{}")).id == "d1"
         await wires.close()
-    assert signed == ["DSSE for t1"] * 2
+    assert signed == ["DSSE of ours"] * 3
 
 
 @pytest.mark.parametrize("answer", [{}, {"id": 1}, {"outcome": "maybe"}, {"until": "soon"}], ids=json.dumps)
