@@ -1,7 +1,7 @@
 %% What the files of mod_clearinghouse share.
 
 -define(NS_SERVER_MODULE, <<"urn:x-clearinghouse:server:1">>).
--define(VERSION, <<"1.0">>).
+-define(VERSION, <<"1">>).
 
 %% Permissions are bits: 1 message, 2 presence, 4 iq, 8 groupchat; what goes out has the same times 16.
 -define(EVERYTHING, 255).

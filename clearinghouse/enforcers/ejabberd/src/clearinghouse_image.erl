@@ -44,7 +44,7 @@ stream(Local, Remote, Direction, Address) ->
 
 guarded(Fun) ->
     try Fun()
-    catch _:_ -> {deny, {deny, <<"no policy is available">>, <<>>}}
+    catch _:_ -> {deny, {deny, <<"no policy is known here">>, <<>>}}
     end.
 
 judged(#ask{local = Local, remote = Remote} = Ask) ->
@@ -56,7 +56,7 @@ judged(#ask{local = Local, remote = Remote} = Ask) ->
 governed(undefined, _) ->
     case setting(ungoverned) of
         allow -> {allow, allow};
-        deny -> {deny, {deny, <<"no policy governs this host">>, <<>>}}
+        deny -> {deny, {deny, <<"no policy is known here">>, <<>>}}
     end;
 governed(Image, Ask) ->
     Now = os:system_time(second),
@@ -74,7 +74,7 @@ enforced(enforce, Verdict) -> {allow, Verdict}.
 %% After its end an image has no rows, and what is not in it is not allowed by default either: a domain that was
 %% denied by its row would be.
 by_row(#image{expires = T}, _, Now) when T > 0, Now >= T ->
-    {deny, <<"the table of this federation has expired">>};
+    {deny, <<"the levels known here have expired">>};
 by_row(#image{rows = Rows, classes = Classes} = Image, #ask{remote = Remote, bits = Bits}, _) ->
     case ets:lookup(Rows, Remote) of
         [{_, Class}] ->

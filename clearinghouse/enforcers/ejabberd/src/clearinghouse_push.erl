@@ -10,6 +10,7 @@
 %% A new image, which nobody looks at yet.
 begun(#{<<"image">> := Name, <<"serial">> := Serial, <<"mode">> := Mode, <<"default">> := Default, <<"expires">> := Expires,
         <<"hosts">> := Hosts, <<"classes">> := Classes} = Push) when is_binary(Name), is_integer(Serial), is_integer(Expires) ->
+    match = re:run(Name, "^[A-Za-z0-9._-]+$", [{capture, none}]),   % it becomes the name of a file
     fresh(#image{name = Name, serial = Serial, expires = Expires,
                  mode = maps:get(Mode, #{<<"enforce">> => enforce, <<"shadow">> => shadow}),
                  default = maps:get(Default, #{<<"deny">> => deny, <<"allow">> => allow}),

@@ -47,8 +47,8 @@ handle_cast({push, IQ, Json}, State) ->
     {Answer, Next} = pushed(Json, State),
     ejabberd_router:route(answer(IQ, Answer)),
     {noreply, Next};
-handle_cast({status, IQ}, State) ->
-    Json = jiffy:encode(clearinghouse_status:report()),
+handle_cast({status, IQ}, #{logs := Logs} = State) ->
+    Json = jiffy:encode(clearinghouse_status:report(Logs)),
     ejabberd_router:route(xmpp:make_iq_result(IQ, clearinghouse_stanza:element(<<"status">>, [], Json))),
     {noreply, State};
 handle_cast({watch, Pid}, State) ->

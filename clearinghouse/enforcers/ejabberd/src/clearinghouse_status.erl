@@ -1,32 +1,35 @@
 %% What the agent is told about this server.
 -module(clearinghouse_status).
 
--export([report/0]).
+-export([report/1]).
 
 -include("clearinghouse.hrl").
 
-report() ->
-    #{module => ?VERSION, server => ejabberd, images => images(), streams => clearinghouse_streams:list(),
+report(Logs) ->
+    #{module => ?VERSION, server => ejabberd, images => images(Logs), streams => clearinghouse_streams:list(),
       seen => seen(), facts => facts()}.
 
-images() ->
+images(Logs) ->
     maps:from_list([{Name, #{serial => Image#image.serial, rows => ets:info(Image#image.rows, size),
                              grants => ets:info(Image#image.grants, size), expires => Image#image.expires,
-                             mode => Image#image.mode}}
+                             mode => Image#image.mode, kept => maps:get(Name, Logs, none) =/= none}}
                     || {Name, Image} <- ets:tab2list(?IMAGES)]).
 
 seen() ->
     [#{local => Local, remote => Remote, direction => clearinghouse_stanza:direction(Direction), kind => Kind, allowed => Allowed, count => Count}
      || {{Local, Remote, Direction, Kind, Allowed}, Count} <- ets:tab2list(?SEEN)].
 
-%% What decides whether this server can be trusted to enforce anything.
+%% What decides whether a stranger can be kept out; which values are safe is not for us to say.
 facts() ->
     Hosts = ejabberd_option:hosts(),
+    Routes = lists:usort(Hosts ++ ejabberd_router:get_all_routes()),
     Dialback = [Host || Host <- Hosts, gen_mod:is_loaded(Host, mod_s2s_dialback)],
     Tls = [ejabberd_option:s2s_use_starttls(Host) || Host <- Hosts],
     #{version => iolist_to_binary(ejabberd_option:version()),
-      hosts => Hosts,
-      governed => [Host || Host <- Hosts, gen_mod:is_loaded(Host, mod_clearinghouse)],
+      time => os:system_time(second),
+      agent => ets:lookup_element(?SETTINGS, agent, 2),
+      hosts => Routes,
+      governed => [Route || Route <- Routes, is_governed(Route)],
       dialback => Dialback =/= [],
       dialback_access => access(Dialback),
       starttls => starttls(Tls),
@@ -35,7 +38,18 @@ facts() ->
       ca_file => text(ejabberd_option:ca_file()),
       certificates => maps:from_list([{Host, C} || Host <- Hosts, C <- certificate(Host)]),
       component_interfaces => lists:usort([misc:ip_to_list(Ip) || {{_, Ip, _}, ejabberd_service, _} <- ejabberd_option:listen()]),
-      time => os:system_time(second)}.
+      shared_components => shared()}.
+
+%% By an image, and by a host at which this module is loaded.
+is_governed(Route) ->
+    clearinghouse_image:governing(clearinghouse_stanza:ascii(Route)) =/= undefined
+        andalso gen_mod:is_loaded(ejabberd_router:host_of_route(Route), mod_clearinghouse).
+
+%% A component gets everything that is for any component of its listener, unless global_routes is false.
+shared() ->
+    lists:any(fun({_, ejabberd_service, Opts}) -> maps:get(global_routes, Opts, true) andalso length(maps:get(hosts, Opts, [])) > 1;
+                 (_) -> false
+              end, ejabberd_option:listen()).
 
 %% Only rules have names; of a rule that stands in place we say that there is one.
 access([]) -> <<"none">>;

@@ -4,14 +4,15 @@
 -module(clearinghouse_streams).
 
 -export([claimed/3, proven/3, connected/1, closed/2, judged_route/2, cut/1, retry/1, refuser/1, adopt/0, list/0]).
--export([cut_in/1, cut_out/1, adopt_in/1, adopt_out/1, reconnect/1]).
+-export([cut_in/3, cut_out/3, adopt_in/1, adopt_out/1, reconnect/1]).
 
 -include("xmpp.hrl").
 -include("logger.hrl").
 -include("clearinghouse.hrl").
 
 -define(MAX_LISTED, 2000).        % streams in one answer: 300 kB
--define(REFUSED_MS, 2000).        % after a peer's refusal, before the next stanza makes a new connection
+-define(CUT_MS, 200).             % longer waits only for a stream that cannot write; it ends when it can
+-define(REFUSED_MS, 1000).        % after a peer's refusal, before the next stanza makes a new connection
 
 %% ---------------------------------------------------------------- incoming
 
@@ -51,9 +52,15 @@ proven(#{lserver := Local, ip := Ip} = State, Remote, Auth) ->
 
 refuse_in(State, Remote, Reason) ->
     ?INFO_MSG("Refusing the stream from ~ts: ~ts", [Remote, Reason]),
+    ets:delete(?STREAMS, self()),
     ejabberd_s2s_in:send(State, xmpp:serr_policy_violation(Reason, <<"en">>)).
 
 %% A stream with several domains stands as long as one of them may speak; the others are refused stanza by stanza.
+cut_in(State, Caller, Ref) ->
+    Next = cut_in(State),
+    Caller ! {Ref, cut},
+    Next.
+
 cut_in(#{stream_state := disconnected} = State) ->
     State;
 cut_in(#{lserver := Local, ip := Ip, auth_domains := Domains} = State) ->
@@ -145,6 +152,11 @@ reconnect(#{on_route := bounce} = State) ->
 reconnect(State) ->
     State.
 
+cut_out(State, Caller, Ref) ->
+    Next = cut_out(State),
+    Caller ! {Ref, cut},
+    Next.
+
 cut_out(#{stream_state := disconnected} = State) ->
     State;
 cut_out(#{server := Local, remote_server := Remote} = State) when not is_map_key(db_verify, State) ->
@@ -158,18 +170,23 @@ cut_out(State) ->
 
 end_out(#{remote_server := Remote} = State, Reason) ->
     ?INFO_MSG("Ending the stream to ~ts: ~ts", [Remote, Reason]),
+    ets:delete(?STREAMS, self()),
     ejabberd_s2s_out:send(State#{clearinghouse_ended => true}, xmpp:serr_policy_violation(Reason, <<"en">>)).
 
 pair(#{server := Local, remote_server := Remote}) -> {Local, Remote}.
 
 %% ---------------------------------------------------------------- all
 
-%% End every stream that has lost everything, or those of them with some domains.  Whoever calls has just changed
-%% what they may.
+%% End every stream that has lost everything, or those of them with some domains, and wait until they have heard of
+%% it, but not for those that are busy.  Whoever calls has just changed what they may.
 cut(Domains) ->
-    [ejabberd_s2s_in:update_state(Pid, {?MODULE, cut_in, []}) || Pid <- lost(in, Domains)],
-    [ejabberd_s2s_out:update_state(Pid, {?MODULE, cut_out, []}) || Pid <- lists:usort(lost(out, Domains) ++ lost_before(Domains))],
-    ok.
+    Cuts = [{make_ref(), ejabberd_s2s_in, cut_in, Pid} || Pid <- lost(in, Domains)]
+        ++ [{make_ref(), ejabberd_s2s_out, cut_out, Pid} || Pid <- lists:usort(lost(out, Domains) ++ lost_before(Domains))],
+    [Kind:update_state(Pid, {?MODULE, Cut, [self(), Ref]}) || {Ref, Kind, Cut, Pid} <- Cuts],
+    Patience = erlang:start_timer(?CUT_MS, self(), cut),
+    lists:foreach(fun({Ref, _, _, _}) -> receive {Ref, cut} -> ok; {timeout, Patience, cut} -> self() ! {timeout, Patience, cut} end end, Cuts),
+    erlang:cancel_timer(Patience),
+    receive {timeout, Patience, cut} -> ok after 0 -> ok end.
 
 lost(Direction, Domains) -> lists:usort([S#stream.pid || S <- entries(Direction), is_among(S#stream.remote, Domains), is_lost(S)]).
 
