@@ -31,6 +31,8 @@ def federated_configuration(hosting: Hosting, address: str, directory: Path, tok
         "certificates": [str(directory / CERTIFICATE_FILE), str(directory / KEY_FILE)],
         "authority": str(directory / AUTHORITY_FILE),
         "s2s_port": S2S_PORT,
+        "exempt": hosting.exempt,
+        "components": {name: {"password": hosting.secret} for name in (hosting.component, *hosting.others)},
     }
     options = [f"  mod_muc: {{hosts: {json.dumps(hosting.rooms)}}}"] if hosting.rooms else []
     if hosting.dialback:

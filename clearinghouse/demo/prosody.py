@@ -95,12 +95,13 @@ def configuration(hosting: Hosting, address: str, directory: Path) -> str:
 
 def federated_configuration(hosting: Hosting, address: str, directory: Path, neighbours: Neighbours) -> str:
     """Return the text of ``prosody.cfg.lua`` of a server that federates with its *neighbours*."""
+    components, secret = (hosting.component, *hosting.others), lua_text(hosting.secret)
     options = [name for name, wanted in (("dialback", hosting.dialback), ("s2s_bidi", hosting.bidi)) if wanted]
     names = {
         "domains": "\n".join(f"VirtualHost {lua_text(domain)}" for domain in hosting.domains),
         "rooms": "\n".join(f'Component {lua_text(host)} "muc"\n  muc_room_locking = false' for host in hosting.rooms),
         "component": lua_text(hosting.component),
-        "secret": lua_text(hosting.secret),
+        "components": "\n".join(f"Component {lua_text(name)}\n  component_secret = {secret}" for name in components),
         "address": lua_text(address),
         "directory": lua_text(str(directory)),
         "options": lua_list(options),

@@ -40,5 +40,4 @@ admins = {}
 
 $domains
 $rooms
-Component $component
-  component_secret = $secret
+$components

@@ -47,7 +47,7 @@ class Hosting:
     *creators* are bare JIDs that may create topics, besides the component.  The rest matters to a server that
     federates: *rooms* are domains of chat rooms; with *dialback* a peer may prove its name without a certificate
     (XEP-0220), with *bidi* a stream carries stanzas both ways (XEP-0288, Prosody only); *exempt* are the domains that may
-    always speak with the component.
+    always speak with the component, and *others* are further components with the same secret.
     """
 
     domains: tuple[str, ...]
@@ -59,11 +59,12 @@ class Hosting:
     dialback: bool = False
     bidi: bool = False
     exempt: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """Return every domain of the server, the first one first."""
-        return (*self.domains, *self.brokers, *self.rooms, self.component)
+        return (*self.domains, *self.brokers, *self.rooms, self.component, *self.others)
 
 
 def free_address() -> str:

@@ -22,7 +22,7 @@ from clearinghouse.federation.image import EVERYTHING, Grant, Image, LevelClass,
 
 SECRET = "component secret"
 PASSWORD = "password"
-HOME: Final = Hosting(("a.fed",), (), "agent.a.fed", SECRET, rooms=("muc.a.fed",), exempt=("c.fed",))
+HOME: Final = Hosting(("a.fed",), (), "agent.a.fed", SECRET, rooms=("muc.a.fed",), exempt=("c.fed",), others=("other.a.fed",))
 AWAY: Final = Hosting(("b.fed", "c.fed"), (), "agent.b.fed", SECRET, rooms=("muc.b.fed",))
 PEOPLE: Final = ("alice@a.fed", "carol@a.fed", "bob@b.fed", "eve@b.fed", "dave@c.fed")
 
@@ -36,6 +36,11 @@ CLASSES: Final = {
 
 _serials = count(1)
 _numbers = count(1)
+
+
+def new_serial() -> int:
+    """A higher one than any before."""
+    return next(_serials)
 
 
 def new_body() -> str:
@@ -62,14 +67,14 @@ class Agent:
         names = self.server.hosting
         texts = {"decision": "d-1", "default_reason": "unknown here"}
         wanted = {"hosts": names.hosts, "classes": CLASSES, "grants": grants} | texts | more
-        self.image = Image(names.domains[0], next(_serials), rows=rows, **wanted)
+        self.image = Image(names.domains[0], new_serial(), rows=rows, **wanted)
         await self.enforcer.push(self.image)
         return self.image
 
     async def change(self, rows: Mapping[str, str], *grants: Grant, **more: Any) -> None:  # noqa: ANN401 - fields of an image
         """Change rows, and have exactly these grants, in the image that is in force."""
         assert self.image is not None
-        self.image = replace(self.image, serial=next(_serials), rows={**self.image.rows, **rows}, grants=grants, **more)
+        self.image = replace(self.image, serial=new_serial(), rows={**self.image.rows, **rows}, grants=grants, **more)
         await self.enforcer.push(self.image)
 
     async def event(self, kind: str) -> Mapping[str, Any]:
@@ -144,6 +149,6 @@ async def site(home: Server, away: Server) -> AsyncIterator[Site]:
     ):
         await ours.rule({})
         await theirs.rule({}, default="allow")
-        for remote in ("b.fed", "c.fed", "muc.b.fed"):
-            await ours.no_streams(remote)
+        for host in ("a.fed", "muc.a.fed"):  # a stanza for a stream that is just being closed would be lost
+            await theirs.no_streams(host)
         yield Site(ours, theirs, alice, bob)
