@@ -57,6 +57,8 @@ class NoGrants:
 class Applier:
     """Pushes to ``enforcer`` what follows from the table, the site's policy, its overrides and its grants.
 
+    ``image`` is what the server has by our knowledge, ``version`` that of the table in it.
+
     ``policy`` is what the site believes; ``wake`` has the image computed again, soon.  ``applied`` is told of each
     image that came into force.
     """
@@ -75,6 +77,7 @@ class Applier:
     error: ClearinghouseError | None = None
     image: Image | None = None
     module: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 0
     push_seconds: float = 0.0
     _admitter: Admitter | None = None
     _believed: tuple[object, ...] = ()
@@ -144,6 +147,7 @@ class Applier:
             await self.enforcer.push(wanted)
         self.push_seconds = time.perf_counter() - began
         self.image, self.error = wanted, None
+        self.version = 0 if basis.head is None else basis.head.version
         self._keep(wanted)
         for told in self.applied:
             told(wanted)

@@ -74,6 +74,7 @@ class Status:
             "last_error": _error(follower.error or applier.error),
             "linked": applier.linked.is_set(),
             "serial": 0 if image is None else image.serial,
+            "applied": applier.version,
             "rows": 0 if image is None else len(image.rows),
             "grants": 0 if image is None else len(image.grants),
             "expires": 0 if image is None else image.expires,

@@ -21,18 +21,18 @@ from tests.world import key
 PATIENCE_SECONDS = 10.0
 
 
-def settings_text(pin: str, **more: str) -> str:
-    """Return the settings of an agent that admits from level 2 up."""
+def settings_text(pin: str, *, domain: str = US, host: str = "127.0.0.1", **more: str) -> str:
+    """Return the settings of an agent that admits from level 2 up; *more* are lines at the top, and ``sections`` what follows."""
     lines = {
         "community": f'"{NAME}"',
-        "domain": f'"{US}"',
+        "domain": f'"{domain}"',
         "root_digest": f'"{pin}"',
         "key_file": '"agent.key"',
         "poll": '"1 second"',
         "override_keys": f'["{key("site").principal}"]',
     } | {name: text for name, text in more.items() if name != "sections"}
     top = "\n".join(f"{name} = {text}" for name, text in lines.items())
-    server = '[server]\nkind = "prosody"\ncomponent = "agent.a.example"\nsecret_file = "secret"\n'
+    server = f'[server]\nkind = "prosody"\ncomponent = "agent.{domain}"\nsecret_file = "secret"\nhost = "{host}"\n'
     admit = '[admit]\nminimum = "level-2"\n'
     return f"{top}\n\n{server}\n{more.get('sections', admit)}"
 

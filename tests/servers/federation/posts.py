@@ -107,7 +107,7 @@ class Post:
 
 def _shows(found: dict[str, Any], version: int) -> bool:
     table = found["table"] or {}
-    return found["health"] == "good" and table.get("version") == version == found["applied"]
+    return bool(found["health"] == "good" and table.get("version") == version == found["applied"])
 
 
 async def passes(sender: Correspondent, reader: Correspondent) -> None:
