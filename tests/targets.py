@@ -102,15 +102,23 @@ class Target:
         (folder / name).write_text(text)
         return self
 
-    async def open(self, *, alone: bool = True, cap: timedelta = timedelta(days=90)) -> Target:
-        """Begin, or begin again after a crash, with what the store has."""
+    async def open(self, *, alone: bool = True, cap: timedelta = timedelta(days=90), desk: str = "") -> Target:
+        """Begin, or begin again after a crash, with what the store has; *desk* is the demonstration key that signs approvals."""
+        key = demonstration_key(desk) if desk else None
         folders = Folders(self.place / "policies", self.place / "credentials")
         self.authority = Authority.over(
-            folders, self.store, community="partner-net", now=lambda: self.now, new_id=self._id, cap=cap, alone=alone
+            folders,
+            self.store,
+            community="partner-net",
+            now=lambda: self.now,
+            new_id=self._id,
+            cap=cap,
+            alone=alone,
+            desk=key.principal if key else "",
         )
         self.authority.settle_seconds = 0  # nobody is half-way through writing
         await self.authority.load()
-        self.grants = await Grants.opened(self.store, self.authority)
+        self.grants = await Grants.opened(self.store, self.authority, desk=key)
         self.grants.heard.append(self._hear)
         self.requests = Requests(TARGET, self.authority, self.grants, paces=FREELY)
         return self

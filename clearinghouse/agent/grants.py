@@ -18,7 +18,8 @@ from typing import ClassVar, Final
 import structlog
 
 from clearinghouse.agent.authority import Authority
-from clearinghouse.clearing.cases import Grant
+from clearinghouse.agent.cases import Cases
+from clearinghouse.clearing.cases import Case, CaseChange, Grant
 from clearinghouse.clearing.clear import ClockBehind, check_clock
 from clearinghouse.clearing.decision import Decision, Outcome
 from clearinghouse.clearing.envelope import Replayed
@@ -26,7 +27,8 @@ from clearinghouse.clearing.soundness import Reason
 from clearinghouse.errors import ClearinghouseError, PeerError, Unavailable
 from clearinghouse.federation import image
 from clearinghouse.federation.packet_rules import PacketRule, rule_of
-from clearinghouse.storage.changes import Change, Decided, EndCarriedOut, EnvelopeSeen, GrantEnded
+from clearinghouse.keynote.keys import PrivateKey
+from clearinghouse.storage.changes import CaseMoved, Change, Decided, EndCarriedOut, EnvelopeSeen, GrantEnded
 from clearinghouse.storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -85,10 +87,14 @@ class Held:
 
 @dataclass(slots=True)
 class Grants:
-    """The grants of one server; made by `opened`.  Whoever is in ``heard`` is told when `live` may have changed."""
+    """The grants of one server, and the requests that wait for its people; made by `opened`.
+
+    Whoever is in ``heard`` is told when `live` may have changed.
+    """
 
     store: Store
     authority: Authority
+    cases: Cases
     heard: list[Callable[[], None]] = field(default_factory=list)
     _held: dict[str, Held] = field(default_factory=dict)
     _seen: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -97,12 +103,13 @@ class Grants:
     _looked: bool = False
 
     @classmethod
-    async def opened(cls, store: Store, authority: Authority) -> Grants:
+    async def opened(cls, store: Store, authority: Authority, *, desk: PrivateKey | None = None) -> Grants:
         """Return the grants that *store* has; none counts before it was looked at anew.  Raises `StoreUnavailable`.
 
         Where it is not known yet who is a member and what is revoked, that is once it is.
         """
-        grants, standing = cls(store, authority), await store.standing()
+        grants, standing = cls(store, authority, Cases(authority, authority.desk.new_id, desk)), await store.standing()
+        grants.cases.restore(standing.cases)
         for grant in standing.grants:
             if grant.ended is None:
                 grants._held[grant.id] = Held(grant, rule_of(grant.request.claims))
@@ -149,13 +156,22 @@ class Grants:
 
     # -- what changes
 
-    async def record(self, decision: Decision, rule: PacketRule, seen: Sequence[EnvelopeSeen]) -> Grant | None:
-        """Make *decision* durable with the grant that follows from it, and let it count; raises `Replayed`, `StoreUnavailable`."""
+    async def record(
+        self, decision: Decision, rule: PacketRule, seen: Sequence[EnvelopeSeen] = (), *, case: Case | None = None
+    ) -> Grant | None:
+        """Make *decision* durable with what follows from it, and let that count; raises `Replayed`, `StoreUnavailable`.
+
+        *case* is the one that people approved, where they did.
+        """
         async with self._turn:
-            grant = _given(decision)
+            grant, opens = _given(decision, case), self.cases.opened_by(decision)
             ends = [] if grant is None else list(self._superseded(Held(grant, rule), decision.at))
-            await self.store.write(*seen, Decided(decision, gives=grant), *_told(ends, decision.at))
+            moved = [] if case is None else [CaseMoved(case, CaseChange.APPROVE, decision.at)]
+            await self.store.write(*seen, Decided(decision, opens=opens, gives=grant), *moved, *_told(ends, decision.at))
             self._seen |= {(each.signer, each.digest): each.until for each in seen}
+            for each in (opens, case):
+                if each is not None:
+                    self.cases.put(each)
             if grant is None:
                 return None
             self._forget(ends)
@@ -165,11 +181,17 @@ class Grants:
             await self.review()
         return grant
 
+    async def move(self, case: Case, change: CaseChange) -> None:
+        """Make durable what happened to a *case* that gives nothing, or not yet."""
+        async with self._turn:
+            await self.store.write(CaseMoved(case, change, self.authority.now()))
+            self.cases.put(case)
+
     async def end(self, prefix: str, reason: Reason) -> Grant:
         """End a grant now, whoever holds it; raises `NoSuchGrant`."""
         async with self._turn:
             ended = replace(self.found(prefix).grant, ended=self.authority.now(), why=reason)
-            await self._write([GrantEnded(ended)])
+            await self._write([*self._end(ended, CaseChange.WITHDRAW)])
         self._tell()
         return ended
 
@@ -208,6 +230,8 @@ class Grants:
                     await asyncio.sleep(0)
                     since = perf_counter()
             self._looked = True
+            if late := self.cases.expired():
+                await self._write(late)
         if changed:
             self._tell()
 
@@ -216,8 +240,8 @@ class Grants:
     def _judged(self, grant: Grant, now: datetime) -> list[Change]:
         """Return what has to be written about *grant* now: its end, its renewal, or nothing."""
         if now >= grant.until:
-            return [GrantEnded(replace(grant, ended=now, why=VALIDITY))]
-        decision = self.authority.ruled_for_us(grant.request)
+            return [*self._end(replace(grant, ended=now, why=VALIDITY), CaseChange.EXPIRE)]
+        decision = self.authority.ruled_for_us(self.cases.stands(grant.request, grant.case))
         match decision.outcome:
             case Outcome.GRANTED if decision.ends is not None:
                 ends = min(decision.ends, grant.until)
@@ -226,7 +250,12 @@ class Grants:
                 return []  # no denial; it goes on until it has to be looked at, and not longer
             case _:
                 why = Reason(NO_LONGER, f"policy does not grant it any more: {decision.reason.text}")
-                return [GrantEnded(replace(grant, ended=now, why=why))]
+                return [*self._end(replace(grant, ended=now, why=why), CaseChange.WITHDRAW)]
+
+    def _end(self, ended: Grant, change: CaseChange) -> Iterator[Change]:
+        yield GrantEnded(ended)
+        if ended.case:
+            yield from self.cases.over(ended.case, change, "" if ended.why is None else ended.why.text)
 
     async def _write(self, changes: Sequence[Change]) -> None:
         await self.store.write(*_told(changes, self.authority.now()))
@@ -237,6 +266,8 @@ class Grants:
 
     def _forget(self, changes: Sequence[Change]) -> None:
         for change in changes:
+            if isinstance(change, CaseMoved):
+                self.cases.put(change.case)
             if isinstance(change, GrantEnded):
                 self._held.pop(change.grant.id, None)
                 why = change.grant.why
@@ -245,7 +276,7 @@ class Grants:
     def _superseded(self, new: Held, at: datetime) -> Iterator[Change]:
         for each in self._held.values():
             if each.same == new.same:
-                yield GrantEnded(replace(each.grant, ended=at, why=SUPERSEDED))
+                yield from self._end(replace(each.grant, ended=at, why=SUPERSEDED), CaseChange.EXPIRE)
 
     def _pause(self) -> float:
         """Return the seconds until the next grant has to be looked at."""
@@ -269,7 +300,8 @@ def _told(changes: Sequence[Change], at: datetime) -> Iterator[Change]:
         yield EndCarriedOut(ended, at)
 
 
-def _given(decision: Decision) -> Grant | None:
+def _given(decision: Decision, case: Case | None) -> Grant | None:
     if decision.outcome is not Outcome.GRANTED or decision.ends is None or decision.until is None:
         return None
-    return Grant(decision.id, replace(decision.request, approvals=()), decision.at, decision.ends, decision.until)
+    request = replace(decision.request, approvals=())
+    return Grant(decision.id, request, decision.at, decision.ends, decision.until, "" if case is None else case.id)

@@ -87,6 +87,8 @@ async def _assembled(settings: AgentSettings, outside: Outside, stack: AsyncExit
     speaker = Speaker(key, settings.community, outside.now)
     link = outside.link(settings)
     store = await stack.enter_async_context(open_store(state.path / GRANTS_FILE))
+    desk_file = settings.requests.desk_key_file
+    desk = None if desk_file is None else read_key_file(desk_file, allow_demo=outside.allow_demo)
     authority = Authority.over(
         Folders(settings.policies.directory, settings.credentials.directory),
         store,
@@ -94,11 +96,12 @@ async def _assembled(settings: AgentSettings, outside: Outside, stack: AsyncExit
         now=outside.now,
         new_id=outside.new_id,
         cap=settings.grant_cap,
+        desk="" if desk is None else desk.principal,
     )
     sources = outside.sources(settings, speaker, link)
     stack.push_async_callback(sources.close)
     await authority.load()
-    grants = await Grants.opened(store, authority)
+    grants = await Grants.opened(store, authority, desk=desk)
     agent = Agent(settings, state, clock, speaker, sources, link, authority, grants, Journal(store))
     agent.follower.pause = outside.pause
     return agent

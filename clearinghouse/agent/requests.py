@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 import structlog
@@ -19,9 +19,11 @@ import structlog
 from clearinghouse.agent.answers import Answer, answer_of
 from clearinghouse.agent.authority import Authority
 from clearinghouse.agent.grants import Grants
+from clearinghouse.clearing.cases import Case, CaseChange
 from clearinghouse.clearing.decision import Decision, Outcome, refuse
 from clearinghouse.clearing.dsse import REQUEST, Envelope, fingerprint, opened
 from clearinghouse.clearing.envelope import Asked, read_asked
+from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.senders import Account, Rate, RateLimited
 from clearinghouse.clearing.vocabulary import EVERYTHING, LOWEST, Door
@@ -129,6 +131,25 @@ class Requests:
             await self.grants.record(decision, rule, _seen(asked, envelope))
         log.log(decision_level(decision), decision.outcome.value, **decision_line(decision))
         return decision
+
+    # -- what the site's people do
+
+    async def approve(self, who: Speaker, prefix: str, period: timedelta | None) -> tuple[Case, Decision | None]:
+        """Count the approval of *who*; raises what `Cases.approved` does."""
+        case, decision = self.grants.cases.approved(self.grants.cases.found(prefix), who, period)
+        if decision is not None and decision.outcome is Outcome.GRANTED:
+            await self.grants.record(decision, rule_of(decision.request.claims), case=case)
+        else:
+            await self.grants.move(case, CaseChange.APPROVE)
+        return case, decision
+
+    async def deny(self, who: Speaker, prefix: str, reason: str) -> Case:
+        """End a request that waits with a no."""
+        case = self.grants.cases.denied(self.grants.cases.found(prefix), who, reason)
+        await self.grants.move(case, CaseChange.DENY)
+        return case
+
+    # -- inside
 
     def _barred(self, request: Request) -> Decision:
         desk, error = self.authority.desk, LocallyDenied("an override of this site shuts the domain out", mend="ask its people")

@@ -209,7 +209,11 @@ def _dimensions(facts: Facts, steps: list[_Step]) -> Iterator[str]:
 
 
 def _unbound_claim(facts: Facts, steps: list[_Step], desk: str) -> Reason | None:
-    """R8: a statement of the requester counts where a credential by somebody else binds it."""
+    """R8: a statement of the requester counts where a credential by somebody else binds it.
+
+    The desk repeats every statement that was made, and relies on none.
+    """
+    steps = [step for step in steps if step.link.authorizer != desk]
     own = {*facts.requesters, f"xmpp:{facts.attributes.get('domain', '')}", POLICY, desk}
     others = [step for step in steps if step.link.authorizer not in own]
     for name in sorted({name for step in steps for name in step.link.reads}):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from clearinghouse.clearing.approvals import desk_text
+from clearinghouse.clearing.cases import Case
 from clearinghouse.clearing.policies import check_policy
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.keynote import admit
+from clearinghouse.keynote import Limits, admit
 from clearinghouse.keynote.signing import sign
-from tests.world import AUDIT, Community, assertion, key, plain, request, signed
+from tests.world import AUDIT, Community, assertion, key, plain, request, signed, who
 
 HOST = 'App_domain == "XMPP" && domain == "a.example" && Server_IP_Address == "192.0.2.7"'
 RELIES = 'XMPP_TLS_for_s2s == "required" && XMPP_SRTP_for_video == "required"'
@@ -155,3 +159,19 @@ def test_r08_whom_a_credential_trusts_is_not_the_requesters_to_say(sim: Communit
     claims = {"Username": request("ann", "whitelist").requesters[0], "PacketType": "*"}
     assert plain([assertion("POLICY", "hub", HOST), unsigned], "ann", {**FACTS, **claims}).value == "allow", "the hole"
     assert sim.asks("ann", "whitelist", claims=claims, credentials=[sign(unsigned, key("hub"))]).reason.code == "unbound-effect"
+
+
+def approved(sim: Community, where: str, claims: dict[str, str]) -> str:
+    """Return what a request comes to that policy leaves to people, once they have approved it."""
+    sim.appoint()
+    sim.policy("ann", where, "ask", operation="whitelist")
+    sim.policy("{ann} && {desk}", where, "allow", operation="whitelist")
+    pending, later = sim.asks("ann", "whitelist", claims=claims), sim.now + timedelta(days=1)
+    text = desk_text(Case(pending.id, pending.request, sim.now, later), desk=who("desk"), until=later, serial="1")
+    return sim.asks("ann", "whitelist", claims=claims, approvals=[sign(text, key("desk"), limits=Limits.local())]).value
+
+
+def test_r08_an_approval_repeats_what_was_said_and_vouches_for_none_of_it(sim: Community) -> None:
+    """The desk pins every statement, made or not; policy may still rely on those alone that an auditor bound."""
+    assert approved(sim, HOST, {"role": "b2b"}) == "allow"
+    assert approved(Community(), f'{HOST} && role == "b2b"', {"role": "b2b"}) == "deny"
