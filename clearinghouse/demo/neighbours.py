@@ -18,6 +18,19 @@ CERTIFICATE_FILE: Final = "server.pem"
 KEY_FILE: Final = "server.key"
 
 
+def _names() -> Names:
+    """Return a name server at an address that no other one has."""
+    for last in range(1, 255):
+        address = f"127.0.53.{last}"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((address, NAMES_PORT))
+            except OSError:
+                continue
+        return Names(address)
+    raise OSError("254 name servers are there already")
+
+
 @dataclass(slots=True)
 class Neighbours:
     """Servers that can find and believe each other; a context manager.
@@ -28,10 +41,7 @@ class Neighbours:
     """
 
     authority: Authority = field(default_factory=Authority)
-    names: Names = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.names = _names()
+    names: Names = field(default_factory=_names)
 
     def __enter__(self) -> Self:
         return self
@@ -48,16 +58,3 @@ class Neighbours:
         (directory / AUTHORITY_FILE).write_bytes(self.authority.certificate)
         for host in hosts:
             self.names.put(host, address, S2S_PORT)
-
-
-def _names() -> Names:
-    """Return a name server at an address that no other one has."""
-    for last in range(1, 255):
-        address = f"127.0.53.{last}"
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((address, NAMES_PORT))
-            except OSError:
-                continue
-        return Names(address)
-    raise OSError("254 name servers are there already")

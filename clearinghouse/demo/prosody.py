@@ -104,7 +104,7 @@ def federated_configuration(hosting: Hosting, address: str, directory: Path, nei
         "components": "\n".join(f"Component {lua_text(name)}\n  component_secret = {secret}" for name in components),
         "address": lua_text(address),
         "directory": lua_text(str(directory)),
-        "options": lua_list(options),
+        "options": "".join(f", {lua_text(name)}" for name in options),
         "exempt": lua_list(hosting.exempt),
         "secure_auth": "false" if hosting.dialback else "true",
         "name_server": lua_text(f"{neighbours.names.address}@{neighbours.names.port}"),

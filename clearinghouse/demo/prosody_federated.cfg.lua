@@ -34,8 +34,7 @@ unbound = { -- the name server of the demonstration; leave this out
 clearinghouse_agent = $component
 clearinghouse_exempt = $exempt
 
-modules_enabled = { "clearinghouse", "saslauth", "roster", "disco", "presence", "message", "iq", "offline", "ping", "tls", "ends_with_stdin" }
-for _, name in ipairs($options) do table.insert(modules_enabled, name) end
+modules_enabled = { "clearinghouse", "saslauth", "roster", "disco", "presence", "message", "iq", "offline", "ping", "tls", "ends_with_stdin"$options }
 admins = {}
 
 $domains

@@ -11,8 +11,9 @@ import pytest
 
 from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.neighbours import Neighbours
-from clearinghouse.demo.prosody import Prosody
+from clearinghouse.demo.prosody import Prosody, lua_text
 from clearinghouse.demo.servers import Hosting, Server
+from tests.servers.federation.peer import DIALBACK_SECRET
 from tests.servers.federation.sites import AWAY, HOME, PASSWORD, PEOPLE, Site, site
 
 Make: TypeAlias = Callable[..., Server]
@@ -56,12 +57,19 @@ def away(neighbours: Neighbours) -> Iterator[Server]:
     yield from lasting(Prosody, AWAY, neighbours)
 
 
+class Known(Prosody):
+    """A Prosody whose dialback secret others know."""
+
+    def _configuration(self) -> str:
+        return f"dialback_secret = {lua_text(DIALBACK_SECRET)}\n{Prosody._configuration(self)}"
+
+
 @pytest.fixture(scope="module", params=list(MAKES))
 def believing(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Server]]:
-    """Both servers, and they take dialback for a proof."""
-    with Neighbours() as made:
-        for home in lasting(MAKES[request.param], replace(HOME, dialback=True), made):
-            for away in lasting(Prosody, replace(AWAY, dialback=True), made):
+    """Both servers, which trust different authorities, and take dialback for a proof."""
+    with Neighbours() as ours:
+        for home in lasting(MAKES[request.param], replace(HOME, dialback=True), ours):
+            for away in lasting(Known, replace(AWAY, dialback=True), Neighbours(names=ours.names)):
                 yield home, away
 
 
