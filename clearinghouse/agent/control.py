@@ -11,6 +11,7 @@ import structlog
 
 from clearinghouse.agent.following import Follower
 from clearinghouse.agent.overrides import Overrides
+from clearinghouse.agent.petitions import Petitions
 from clearinghouse.agent.status import Status
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.doors.control.asking import Answer, Words, read_question, refused
@@ -28,6 +29,7 @@ class Counter:
     status: Status
     overrides: Overrides
     follower: Follower
+    petitions: Petitions
 
     async def answered(self, who: Speaker, line: bytes) -> Answer:
         """Return the answer to one line, whatever it is; a mistake of ours is *no answer*, and in our log."""
@@ -70,6 +72,27 @@ class Counter:
         """End an override before its time."""
         return {"override": self.overrides.withdraw(words.get("id", ""), who.person).as_json()}
 
+    async def ask_grants(self, _: Speaker, words: Words) -> Answer:
+        """Return the grants that hold."""
+        return {"grants": await self.petitions.grants(ended=words.get("ended") == "yes")}
+
+    async def ask_end_grant(self, who: Speaker, words: Words) -> Answer:
+        """End a grant."""
+        return {"grant": await self.petitions.end(who, words.get("id", ""), words.get("reason", ""))}
+
+    async def ask_pending(self, _: Speaker, __: Words) -> Answer:
+        """Return the requests that wait for a person."""
+        return {"cases": self.petitions.pending()}
+
+    async def ask_approve(self, who: Speaker, words: Words) -> Answer:
+        """Count an approval."""
+        period = _period(words) if words.get("seconds") else None
+        return {"case": await self.petitions.approve(who, words.get("case", ""), words.get("shown", ""), period)}
+
+    async def ask_deny_case(self, who: Speaker, words: Words) -> Answer:
+        """End a request that waits."""
+        return {"case": await self.petitions.deny(who, words.get("case", ""), words.get("reason", ""))}
+
 
 Question = Callable[[Counter, Speaker, Words], Awaitable[Answer]]
 
@@ -80,6 +103,11 @@ QUESTIONS: Final[Mapping[str, tuple[tuple[str, ...], Question]]] = {
     "deny": (("domain", "seconds", "reason"), Counter.ask_deny),
     "allow": (("envelope",), Counter.ask_allow),
     "withdraw": (("id",), Counter.ask_withdraw),
+    "grants": (("ended",), Counter.ask_grants),
+    "end-grant": (("id", "reason"), Counter.ask_end_grant),
+    "pending": ((), Counter.ask_pending),
+    "approve": (("case", "shown", "seconds"), Counter.ask_approve),
+    "deny-case": (("case", "reason"), Counter.ask_deny_case),
 }
 """Every question that there is, and which words go with it."""
 

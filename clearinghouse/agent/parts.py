@@ -20,6 +20,7 @@ from clearinghouse.agent.journal import Journal
 from clearinghouse.agent.keeping import StateDirectory
 from clearinghouse.agent.links import Link
 from clearinghouse.agent.overrides import Override, Overrides
+from clearinghouse.agent.petitions import Petitions
 from clearinghouse.agent.picture import decision_of
 from clearinghouse.agent.reporting import Alarm, Reporter
 from clearinghouse.agent.requests import Requests
@@ -82,7 +83,7 @@ class Agent:
         self.requests = Requests(settings.domain, self.authority, self.grants, self.overrides.denied)
         self.window = Window(exchange.us, exchange.write, self.requests)
         self.correspondence = Correspondence(settings, self.speaker, self.authority, self.requests, enforcer, exchange, self.clock.now)
-        self.counter = Counter(self.status, self.overrides, self.follower)
+        self.counter = Counter(self.status, self.overrides, self.follower, Petitions(self.requests))
         self._introduce()
 
     def _introduce(self) -> None:

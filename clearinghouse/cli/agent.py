@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clearinghouse.cli import agent_grants
 from clearinghouse.cli.options import Demo, Json, Passphrase
 
 EPILOG = """
@@ -64,6 +65,7 @@ def group() -> typer.Typer:
     for name, command in (("deny", deny), ("allow", allow), ("list", show), ("withdraw", withdraw)):
         override.command(name, epilog=OVERRIDE)(command)
     made.add_typer(override, name="override")
+    agent_grants.add(made)
     return made
 
 
