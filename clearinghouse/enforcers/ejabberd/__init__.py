@@ -21,31 +21,59 @@ ERLANG: Final = Path("/usr/lib/erlang/lib")
 COMPILE_SECONDS: Final = 60
 """Until the compiler has to be done: it takes 2 s."""
 
+CONFIGURATION: Final = """\
+s2s_use_starttls: required
+s2s_max_retry_delay: 10
+listen:
+  - module: ejabberd_service
+    port: 5347
+    ip: "127.0.0.1"
+    global_routes: false
+    hosts: {agent.a.example: {password: "..."}}
+modules:
+  mod_clearinghouse:
+    agent: agent.a.example
+    exempt: [hub.example]
+    ungoverned: deny
+"""
+
+NEXT: Final = "put these lines into the sections of ejabberd.yml, with your own names and the agent's secret, and restart ejabberd"
+
 _HERE: Final = Path(__file__).parent
 
 
 def files() -> Iterator[tuple[Path, bytes]]:
-    """Yield the sources: the path below the ``sources`` of the contributed modules, and the content."""
+    """Yield the module's files: the path below the folder of contributed modules, and the content.
+
+    They are the sources, for ``ejabberdctl module_install``, and, where Debian's ejabberd is, what that would make of them.
+    """
     for path in (_HERE / f"{MODULE}.spec", *sorted((_HERE / "src").glob("*.?rl"))):
-        yield Path(MODULE, path.relative_to(_HERE)), path.read_bytes()
+        yield Path("sources", MODULE, path.relative_to(_HERE)), path.read_bytes()
+    if is_packaged():
+        yield from installed_files()
 
 
 def installed_files() -> Iterator[tuple[Path, bytes]]:
-    """Yield the module as ``ejabberdctl module_install`` leaves it: the path below the contributed modules, and the content.
-
-    Raises `MissingPackage` where ejabberd is not installed.
-    """
+    """Yield the module as ``ejabberdctl module_install`` leaves it; raises `MissingPackage` where ejabberd is not installed."""
     yield Path(MODULE, f"{MODULE}.spec"), (_HERE / f"{MODULE}.spec").read_bytes()
     for name, content in _compiled().items():
         yield Path(MODULE, "ebin", name), content
 
 
+def is_packaged() -> bool:
+    """Whether this machine has Debian's ejabberd, with a compiler."""
+    return shutil.which("erlc") is not None and bool(_programs())
+
+
 def packaged() -> Path:
     """Return the folder of Debian's ejabberd, with its programs and headers; raises `MissingPackage`."""
-    found = sorted(Path("/usr/lib").glob("*/ejabberd-*/ebin/ejabberd.app"))
-    if not found or shutil.which("erlc") is None:
+    if not is_packaged():
         raise MissingPackage("`ejabberd` is not installed", mend="apt-get install --no-install-recommends ejabberd")
-    return found[-1].parents[1]
+    return _programs()[-1].parents[1]
+
+
+def _programs() -> list[Path]:
+    return sorted(Path("/usr/lib").glob("*/ejabberd-*/ebin/ejabberd.app"))
 
 
 @cache
