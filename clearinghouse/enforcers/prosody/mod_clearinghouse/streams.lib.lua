@@ -43,11 +43,18 @@ end
 
 ---- Streams that come about
 
+-- Whoever only says a name learns no more than that it does not pass (authority R22).
+local function to_a_stranger(session, name, text, decision)
+	local is_proven = session.type == "s2sin" or session.cert_chain_status == "valid" and session.cert_identity_status == "valid";
+	if is_proven and session.from_host == name then return text; end
+	return decision == "" and "not permitted" or "not permitted ("..decision..")";
+end
+
 local function offered(event) -- incoming, before a proof of the name is asked for
 	local session = event.origin;
 	if session.direction ~= "incoming" or not session.secure or not session.from_host then return; end
 	local text, decision = refused(session.to_host, session.from_host, "inbound", session.ip);
-	if text then close(session, text, decision); return true; end
+	if text then close(session, to_a_stranger(session, session.from_host, text, decision), decision); return true; end
 end
 
 local function authenticated(event) -- either direction, any proof; also the second domain on a stream
@@ -64,6 +71,7 @@ local function claimed(event) -- incoming dialback: nobody is asked about a doma
 	if session.direction ~= "incoming" or not stanza.attr.to or not stanza.attr.from then return; end
 	local text, decision = refused(stanza.attr.to, stanza.attr.from, "inbound", session.ip);
 	if not text then return; end
+	text = to_a_stranger(session, stanza.attr.from, text, decision);
 	if session.type == "s2sin_unauthed" then close(session, text, decision); return true; end
 	-- Others use this stream: only this domain is told (XEP-0220, section 2.4.2).
 	local answer = st.stanza("db:result", { from = stanza.attr.to; to = stanza.attr.from; type = "error" });
