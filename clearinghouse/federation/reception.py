@@ -59,11 +59,16 @@ class Library(Protocol):
     async def newer(self, reader: Reader, audience: str, tag: str, seconds: float) -> Copy | None:
         """Return the newest timestamp for *audience* once it is another than *tag*; ``None`` if that takes too long."""
 
-    async def hand_in(self, envelope: bytes, *, by: Reader | None = None, speaker: str = "", seconds: float = 0.0) -> Answer:
+    def takes(self, envelope: bytes) -> bool:
+        """Say whether *envelope* is for `hand_in`, before anything about it is checked; else it is for the office."""
+
+    async def hand_in(
+        self, envelope: bytes, *, by: Reader | None = None, speaker: str = "", peer: str = "", seconds: float = 0.0
+    ) -> Answer:
         """Take what somebody signed: a report, a request to join, or a request for another member's agent.
 
         *by* is the member that handed it in, if it proved to be one; *speaker* the JID that did, where a server has
-        authenticated it.  A request for somebody else waits so many *seconds* for its answer.
+        authenticated it; *peer* its address.  A request for somebody else waits so many *seconds* for its answer.
         """
 
     async def waiting(self, reader: Reader, seconds: float) -> Mapping[str, bytes]:
@@ -72,5 +77,8 @@ class Library(Protocol):
     def answered(self, reader: Reader, identity: str, answer: bytes) -> None:
         """Give the *answer* of *reader*'s agent to whoever asked; raises `NoSuchThing`."""
 
-    async def answer(self, reader: Reader, identity: str, seconds: float) -> bytes | None:
-        """Return the answer to a request that *reader* handed in; ``None`` while there is none; raises `NoSuchThing`."""
+    async def answer(self, envelope: bytes, identity: str, seconds: float) -> bytes | None:
+        """Return the answer to a request, to one of its signers: who signed the `fetch` in *envelope*.
+
+        ``None`` while there is none; raises `NoSuchThing`.
+        """

@@ -66,6 +66,7 @@ async def running(
         service = Service(settings, store, books, signers, chance, counters, reload or asyncio.Event())
         house = await _house(service)
         service.sit_down(make_link)
+        _introduced(service)
         await service.note("started")
         await service.recall()
         await service.policy.load()
@@ -94,7 +95,20 @@ async def _house(service: Service) -> House | None:
         chance=service.chance,
     )
     service.beliefs.heard.append(house.press.wake)
+    service.hall.office.petitions.others.update(house.petitions())
     return house
+
+
+def _introduced(service: Service) -> None:
+    """Let agents reach the federation over XMPP, and its broker tell them of what is new."""
+    house = service.house
+    if house is None:
+        return
+    for each in service.seats:
+        each.link.exchange.counter.library = house.library
+    seat = next((each for each in service.seats if house.settings.broker in each.brokers), None)
+    if seat is not None:
+        house.announce_at(seat)
 
 
 @asynccontextmanager
@@ -122,7 +136,7 @@ def _start(service: Service, tasks: asyncio.TaskGroup) -> Callable[[], Awaitable
     keeping += [tasks.create_task(service.sunset.run(), name="sunset"), tasks.create_task(service.logkeeper.erase(), name="retention")]
     keeping += [tasks.create_task(service.hall.review.run(), name="review"), tasks.create_task(service.herald.run(), name="herald")]
     if service.house is not None:
-        keeping += [tasks.create_task(service.house.press.run(), name="press"), tasks.create_task(service.house.tidy(), name="drafts")]
+        keeping += [tasks.create_task(each, name="federation") for each in service.house.work()]
     watching = [tasks.create_task(service.policy.watch(), name="policy"), tasks.create_task(_say_when_ready(service))]
     answering = tasks.create_task(service.intake.run(), name="intake")
     signing_log = tasks.create_task(service.logkeeper.run(), name="log")

@@ -111,7 +111,7 @@ class Door:
     async def _taken(self, request: Request, by: Reader | None) -> Response:
         async with self._turns:
             raw = await _body(request)
-        return _answered(await self.library.hand_in(raw, by=by, seconds=_seconds(request)))
+        return _answered(await self.library.hand_in(raw, by=by, peer=_address_of(request), seconds=_seconds(request)))
 
     # -- the relay
 
@@ -132,8 +132,7 @@ class Door:
 
     async def answer(self, request: Request) -> Response:
         """Give an answer to whoever asked, once there is one."""
-        reader = await self._reader(request)
-        found = await _unless_gone(request, self.library.answer(reader, request.path_params["id"], _seconds(request)))
+        found = await _unless_gone(request, self.library.answer(_envelope(request), request.path_params["id"], _seconds(request)))
         return Response(status_code=HTTPStatus.NO_CONTENT) if found is None else Response(found, media_type="application/json")
 
     async def health(self, _: Request) -> Response:
@@ -143,12 +142,7 @@ class Door:
     # -- parts
 
     async def _reader(self, request: Request) -> Reader:
-        header = request.headers.get("authorization", "")
-        try:
-            envelope = base64.b64decode(header.removeprefix(SCHEME), validate=True) if header.startswith(SCHEME) else b""
-        except (binascii.Error, ValueError):
-            envelope = b""
-        return await self.library.signed(envelope)
+        return await self.library.signed(_envelope(request))
 
 
 ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
@@ -164,6 +158,15 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
 """Every path, its method, and who answers."""
 
 _STATES: Final = {"relayed": HTTPStatus.ACCEPTED, "waits": HTTPStatus.ACCEPTED}
+
+
+def _envelope(request: Request) -> bytes:
+    """Return what the request says of who reads; nothing where it says nothing that can be read."""
+    header = request.headers.get("authorization", "")
+    try:
+        return base64.b64decode(header.removeprefix(SCHEME), validate=True) if header.startswith(SCHEME) else b""
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _given(request: Request, found: Copy) -> Response:

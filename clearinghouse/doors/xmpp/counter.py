@@ -20,7 +20,18 @@ from clearinghouse.clearing.people import Changed, Ruling, Speaker
 from clearinghouse.doors.xmpp.addresses import read_subscriber
 from clearinghouse.doors.xmpp.chat import Chat
 from clearinghouse.doors.xmpp.crowd import Crowd
+from clearinghouse.doors.xmpp.documents import (
+    DOCUMENT,
+    INBOX,
+    OUTBOX,
+    read_document,
+    read_outbox,
+    write_answer,
+    write_document,
+    write_inbox,
+)
 from clearinghouse.errors import BrokerUnavailable, ClearinghouseError, OperatorError, PeerError
+from clearinghouse.federation.reception import MAX_ASKED_BYTES, Library, Reader
 from clearinghouse.grid.commands import COMMAND, CommandRefused
 from clearinghouse.grid.namespaces import CLEARINGHOUSE, COMMANDS
 from clearinghouse.grid.paging import INFO, ITEMS, about_commands, about_us, read_page, write_commands, write_topics
@@ -42,6 +53,9 @@ REFUSAL_SECONDS: Final = 0.05
 """The least time to a refusal: one that is written down first takes 5 ms, and one about a topic that is not there
 would take none, which would tell strangers what there is (rule R22)."""
 
+RELAY_SECONDS: Final = 20.0
+"""How long a request that is passed on to another agent waits here for its answer; clients wait for 30 s at the least."""
+
 Write: TypeAlias = Callable[[Element], None]
 
 
@@ -62,10 +76,14 @@ class _Stranger(PeerError):
 
 @dataclass(slots=True)
 class Counter:
-    """Where people and platforms are served, at the address *us*; ``write`` is as for `Exchange`."""
+    """Where people, platforms and agents are served, at the address *us*; ``write`` is as for `Exchange`.
+
+    ``library`` is what members' agents read and hand in to, where there is a federation.
+    """
 
     us: str
     write: Write
+    library: Library | None = None
     chat: Chat = field(default_factory=lambda: Chat(lambda: asyncio.get_running_loop().time()))
     _people: Crowd = field(default_factory=Crowd)
     _others: Crowd = field(default_factory=Crowd)
@@ -132,10 +150,39 @@ class Counter:
             await asyncio.sleep(due - asyncio.get_running_loop().time())
         return write_decision(answered)
 
+    async def document(self, _: Reception, visit: Visit) -> Element:
+        """Give a piece of a published document to a member's agent."""
+        name, offset = read_document(visit.payload)
+        library, reader = self._reader(visit)
+        return write_document(name, library.copy(reader, name).body, offset)
+
+    async def inbox(self, _: Reception, visit: Visit) -> Element:
+        """Give an agent a request that waits for it."""
+        library, reader = self._reader(visit)
+        return write_inbox(await library.waiting(reader, 0))
+
+    async def outbox(self, _: Reception, visit: Visit) -> Element:
+        """Take an agent's answer."""
+        library, reader = self._reader(visit)
+        library.answered(reader, *read_outbox(visit.payload, MAX_ASKED_BYTES))
+        return Element(OUTBOX)
+
+    def _reader(self, visit: Visit) -> tuple[Library, Reader]:
+        """Return the library, and the member that asks; everybody else is a stranger."""
+        if self.library is None:
+            raise _Stranger("there is no federation")
+        try:
+            return self.library, self.library.proven(visit.asker.full)
+        except PeerError:
+            raise _Stranger("no member of ours") from None
+
     async def envelope(self, reception: Reception, visit: Visit) -> Element:
         """Do what a signed envelope asks for, whoever brings it."""
         reception.paced(visit.asker)
-        match await reception.office.submit(read_envelope(visit.payload)):
+        sealed = read_envelope(visit.payload)
+        if self.library is not None and self.library.takes(sealed):
+            return write_answer(await self.library.hand_in(sealed, speaker=visit.asker.full, seconds=RELAY_SECONDS))
+        match await reception.office.submit(sealed):
             case Ruling() as ruling:
                 return write_ruling(ruling)
             case Changed() as changed:
@@ -173,6 +220,9 @@ ANSWERS: Final[Mapping[tuple[str, str], Answer]] = MappingProxyType(
         ("set", COMMAND): Counter.command,
         ("set", REQUEST): Counter.request,
         ("set", ENVELOPE): Counter.envelope,
+        ("get", DOCUMENT): Counter.document,
+        ("get", INBOX): Counter.inbox,
+        ("set", OUTBOX): Counter.outbox,
     }
 )
 """Every question that there is: its type and the tag of what it carries."""

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import structlog
 
 from clearinghouse.clearing.clear import Desk
-from clearinghouse.clearing.people import Office, Speaker
+from clearinghouse.clearing.envelope import Asked
+from clearinghouse.clearing.people import Changed, Office, Speaker
 from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.clearing.wire import stamp
 from clearinghouse.errors import BadSettings, ClearinghouseError
+from clearinghouse.federation.enrolment import Act
 from clearinghouse.federation.members import as_members
 from clearinghouse.federation.registry import Draft, Enrolled, Kept
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation import levels
+from clearinghouse.runtime.federation.announcing import Announcer
+from clearinghouse.runtime.federation.exporting import Exporter
 from clearinghouse.runtime.federation.fleet import Fleet
 from clearinghouse.runtime.federation.intake import Intake
 from clearinghouse.runtime.federation.library import Stacks
@@ -28,11 +32,13 @@ from clearinghouse.runtime.federation.revoked import RevokedSets
 from clearinghouse.runtime.federation.roll import Roll
 from clearinghouse.runtime.federation.sealing import Seals
 from clearinghouse.runtime.federation.shelf import Shelf
+from clearinghouse.runtime.people.petitions import Other
 from clearinghouse.runtime.people.rights import Rights
 from clearinghouse.runtime.standing.books import Books
+from clearinghouse.runtime.topics.brokers import Seat
 from clearinghouse.settings import Federation, Settings
 from clearinghouse.signer.client import Signers
-from clearinghouse.storage.changes import Change, DraftClosed, Revoked
+from clearinghouse.storage.changes import Change, DraftClosed, EnvelopeSeen, Revoked
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +61,7 @@ class House:
     relay: Relay
     library: Stacks
     chance: Chance
+    announcer: Announcer | None = None
 
     @classmethod
     def furnished(
@@ -93,6 +100,29 @@ class House:
         self.roll.hear(change)
         if isinstance(change, Revoked):
             self.press.wake()
+
+    def petitions(self) -> dict[str, Other]:
+        """Return what signed envelopes may ask for about members, by kind."""
+        return {f"member-{act}": self._petition(act) for act in Act}
+
+    def _petition(self, act: Act) -> Other:
+        async def petition(asked: Asked, who: Speaker, seen: tuple[EnvelopeSeen, ...]) -> Changed:
+            return await self.registrar.enrol(who, act, asked.body, also=seen)
+
+        return petition
+
+    def announce_at(self, seat: Seat) -> None:
+        """Have the broker at *seat* tell agents of each new table."""
+        self.announcer = Announcer(seat, self.settings.broker or "", self.roll, self.shelf)
+
+    def work(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield what has to run for as long as the service does."""
+        yield self.press.run()
+        yield self.tidy()
+        if self.settings.export_directory is not None:
+            yield Exporter(self.settings.export_directory, self.shelf).run()
+        if self.announcer is not None:
+            yield self.announcer.run()
 
     async def tidy(self) -> None:
         """Close drafts whose time is over, until cancelled."""

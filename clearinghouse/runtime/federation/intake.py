@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Final
 
 from clearinghouse.clearing.clear import Desk
 from clearinghouse.clearing.dsse import Envelope
@@ -17,22 +17,17 @@ from clearinghouse.runtime.federation.fleet import Fleet
 from clearinghouse.runtime.federation.relay import Relay
 from clearinghouse.runtime.federation.roll import Roll
 
-
-class _Kinds(StrEnum):
-    """What is asked of the federation itself; everything else is for the office."""
-
-    STATUS = "status"
-    """How an agent is."""
-    JOIN = "join"
-    """A request of a domain about its own record."""
+KINDS: Final = frozenset({"status", "join"})
+"""What is asked of the federation itself; everything else is for the office."""
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """How an envelope came here: the member that handed it in, if it proved to be one, and the JID that a server has authenticated."""
+    """How an envelope came here: from a member that proved to be one, from a JID that a server has authenticated, from an address."""
 
     by: Reader | None = None
     speaker: str = ""
+    peer: str = ""
 
 
 Join = Callable[[Asked, Envelope, str], Awaitable[Changed]]
@@ -62,9 +57,9 @@ class Intake:
             return await self._relayed(envelope, raw, carried, audience, seconds)
         asked = read_asked(envelope, audience=audience, now=self.chance.now())
         match asked.kind:
-            case _Kinds.STATUS:
+            case "status":
                 return await self._status(asked, envelope)
-            case _Kinds.JOIN:
+            case "join":
                 return _outcome(await self.join(asked, envelope, carried.speaker))
             case _:
                 found = await self.office.submit(raw)
@@ -82,11 +77,15 @@ class Intake:
 
     async def _relayed(self, envelope: Envelope, raw: bytes, carried: Carried, target: str, seconds: float) -> Answer:
         asked = read_asked(envelope, audience=target, now=self.chance.now())
-        asker = carried.by.domain if carried.by is not None else min(self.owners(envelope), default="")
-        if not asker or self.roll.member(target) is None:
-            raise _nobody()
-        identity = self.relay.hold(target, asker, raw, asked.expires)
-        answer = await self.relay.answer(asker, identity, seconds)
+        member = carried.by.domain if carried.by is not None else min(self.owners(envelope), default="")
+        if self.roll.member(target) is None:
+            if member:
+                raise _nobody()
+            return Answer("relayed", {"id": self.chance.new_id()})  # strangers do not learn who is a member (rule R22)
+        known = self.roll.member(member)
+        signers = frozenset((*envelope.signers, *(() if known is None else known.keys)))
+        identity = self.relay.hold(target, member or carried.peer or carried.speaker, signers, raw, asked.expires)
+        answer = await self.relay.answer(signers, identity, seconds)
         return Answer("relayed", {"id": identity}) if answer is None else Answer("answered", {"id": identity}, answer)
 
 

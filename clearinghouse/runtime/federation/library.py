@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from clearinghouse.clearing.dsse import REQUEST, opened
-from clearinghouse.clearing.envelope import read_asked
+from clearinghouse.clearing.dsse import REQUEST, Envelope, opened
+from clearinghouse.clearing.envelope import Asked, read_asked
 from clearinghouse.clearing.people import NoSuchThing
 from clearinghouse.clearing.vocabulary import EVERYTHING, domain_of
+from clearinghouse.clearing.wire import read_object
 from clearinghouse.errors import ClearinghouseError
 from clearinghouse.federation.documents import COMMUNITY
 from clearinghouse.federation.names import BadName, normal
@@ -18,7 +21,7 @@ from clearinghouse.federation.reception import LONGEST_WAIT, Answer, Copy, Reade
 from clearinghouse.keynote import Limits
 from clearinghouse.runtime.asking.rates import Pace, Rates
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.federation.intake import Carried, Intake
+from clearinghouse.runtime.federation.intake import KINDS, Carried, Intake
 from clearinghouse.runtime.federation.relay import Relay
 from clearinghouse.runtime.federation.roll import Roll
 from clearinghouse.runtime.federation.shelf import Document, Shelf
@@ -61,17 +64,24 @@ class Stacks:
         self.rates.take(peer, EVERYTHING)
 
     async def signed(self, envelope: bytes) -> Reader:
-        """See `Library.signed`; every signature is checked before anybody is looked up, so that all strangers wait alike."""
+        """See `Library.signed`."""
+        found, asked = self._fetch(envelope)
+        wanted = asked.body.get("audience", EVERYTHING)
+        owners = self.intake.owners(found)
+        if not owners or wanted not in {EVERYTHING, *owners}:
+            raise _nothing()
+        return Reader(min(owners) if wanted == EVERYTHING else wanted)
+
+    def _fetch(self, envelope: bytes) -> tuple[Envelope, Asked]:
+        """Return a `fetch`; every signature is checked before anybody is looked up, so that all strangers wait alike (rule R22)."""
         try:
             found = opened(envelope, payload_type=REQUEST, limits=self.limits)
             asked = read_asked(found, audience=self.community, now=self.chance.now())
         except ClearinghouseError:
             raise _nothing() from None
-        wanted = asked.body.get("audience", EVERYTHING)
-        owners = self.intake.owners(found)
-        if asked.kind != FETCH or not owners or wanted not in {EVERYTHING, *owners}:
+        if asked.kind != FETCH:
             raise _nothing()
-        return Reader(min(owners) if wanted == EVERYTHING else wanted)
+        return found, asked
 
     def proven(self, jid: str) -> Reader:
         """See `Library.proven`."""
@@ -108,10 +118,20 @@ class Stacks:
                 del self._waiters[reader.domain]
         return None if found is None else _copied(found)
 
-    async def hand_in(self, envelope: bytes, *, by: Reader | None = None, speaker: str = "", seconds: float = 0.0) -> Answer:
+    def takes(self, envelope: bytes) -> bool:
+        """See `Library.takes`."""
+        try:
+            payload = read_object(base64.b64decode(str(read_object(envelope).get("payload", "")), validate=True))
+        except (ValueError, binascii.Error):
+            return False
+        return payload.get("audience") != self.community or payload.get("kind") in KINDS
+
+    async def hand_in(
+        self, envelope: bytes, *, by: Reader | None = None, speaker: str = "", peer: str = "", seconds: float = 0.0
+    ) -> Answer:
         """See `Library.hand_in`."""
         found = await asyncio.to_thread(opened, envelope, payload_type=REQUEST, limits=self.limits)
-        return await self.intake.take(found, envelope, Carried(by, speaker), min(seconds, LONGEST_WAIT))
+        return await self.intake.take(found, envelope, Carried(by, speaker, peer), min(seconds, LONGEST_WAIT))
 
     async def waiting(self, reader: Reader, seconds: float) -> Mapping[str, bytes]:
         """See `Library.waiting`."""
@@ -121,9 +141,10 @@ class Stacks:
         """See `Library.answered`."""
         self.relay.answered(reader.domain, identity, answer)
 
-    async def answer(self, reader: Reader, identity: str, seconds: float) -> bytes | None:
+    async def answer(self, envelope: bytes, identity: str, seconds: float) -> bytes | None:
         """See `Library.answer`."""
-        return await self.relay.answer(reader.domain, identity, min(seconds, LONGEST_WAIT))
+        found, _ = self._fetch(envelope)
+        return await self.relay.answer(frozenset(found.signers), identity, min(seconds, LONGEST_WAIT))
 
 
 def _parents(domain: str) -> list[str]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import ClassVar, Final
 
 from clearinghouse.clearing.people import NoSuchThing
@@ -21,7 +22,10 @@ MAX_HELD: Final = 1_000
 """Requests that are held together: with the largest envelope each they take 256 MB, with usual ones 4 MB."""
 
 MAX_HELD_EACH: Final = 32
-"""Requests for one target, and by one asker; an agent asks one at a time for each pair."""
+"""Requests for one target, and at the expense of one member or address; an agent asks one at a time for each pair."""
+
+MAX_TAKEN: Final = 16
+"""Requests that a target gets at once; the others a moment later."""
 
 MAX_ANSWER_BYTES: Final = 262_144
 """Bytes of an answer: as many as a request may have."""
@@ -35,8 +39,11 @@ class RelayFull(Unavailable):
 
 @dataclass(slots=True)
 class _Held:
+    """``account`` pays for the place; ``signers`` may have the answer."""
+
     target: str
-    asker: str
+    account: str
+    signers: frozenset[str]
     envelope: bytes = field(repr=False)
     until: datetime
     answer: asyncio.Future[bytes]
@@ -50,14 +57,17 @@ class Relay:
     _held: dict[str, _Held] = field(default_factory=dict)
     _news: dict[str, asyncio.Event] = field(default_factory=dict)
 
-    def hold(self, target: str, asker: str, envelope: bytes, until: datetime) -> str:
-        """Hold *envelope* for *target*'s agent, and return the id under which its answer will be; raises `RelayFull`."""
+    def hold(self, target: str, account: str, signers: frozenset[str], envelope: bytes, until: datetime) -> str:
+        """Hold *envelope* for *target*'s agent at the expense of *account*, and return the id under which its answer will be.
+
+        Raises `RelayFull`.
+        """
         self._forget()
-        targets, askers = Counter(each.target for each in self._held.values()), Counter(each.asker for each in self._held.values())
-        if len(self._held) >= MAX_HELD or targets[target] >= MAX_HELD_EACH or askers[asker] >= MAX_HELD_EACH:
+        targets, accounts = Counter(each.target for each in self._held.values()), Counter(each.account for each in self._held.values())
+        if len(self._held) >= MAX_HELD or targets[target] >= MAX_HELD_EACH or accounts[account] >= MAX_HELD_EACH:
             raise RelayFull("too many requests wait already", mend="try again in some minutes")
         identity = self.chance.new_id()
-        self._held[identity] = _Held(target, asker, envelope, until, asyncio.get_running_loop().create_future())
+        self._held[identity] = _Held(target, account, signers, envelope, until, asyncio.get_running_loop().create_future())
         waiting = self._news.pop(target, None)
         if waiting is not None:
             waiting.set()
@@ -83,10 +93,10 @@ class Relay:
         if not held.answer.done():
             held.answer.set_result(answer)
 
-    async def answer(self, asker: str, identity: str, seconds: float) -> bytes | None:
-        """Return the answer to what *asker* handed in; ``None`` while there is none.  Raises `NoSuchThing`."""
+    async def answer(self, signers: frozenset[str], identity: str, seconds: float) -> bytes | None:
+        """Return the answer to what one of *signers* has signed; ``None`` while there is none.  Raises `NoSuchThing`."""
         held = self._held.get(identity)
-        if held is None or held.asker != asker:
+        if held is None or held.signers.isdisjoint(signers):
             raise NoSuchThing("no such request waits", mend="hand it in again")
         try:
             async with asyncio.timeout(seconds):
@@ -96,7 +106,8 @@ class Relay:
 
     def _for(self, target: str) -> dict[str, bytes]:
         self._forget()
-        return {name: each.envelope for name, each in self._held.items() if each.target == target and not each.answer.done()}
+        waiting = ((name, each.envelope) for name, each in self._held.items() if each.target == target and not each.answer.done())
+        return dict(islice(waiting, MAX_TAKEN))
 
     def _forget(self) -> None:
         now = self.chance.now()

@@ -6,12 +6,13 @@ An envelope is remembered in the transaction of what it did: what was not done m
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
 from clearinghouse.clearing.acts import AddCredential, Approve, Deny, EndGrant, Lift, Revoke, WithdrawCredential, read_act
 from clearinghouse.clearing.dsse import REQUEST, MalformedEnvelope, fingerprint, opened
-from clearinghouse.clearing.envelope import Replayed, read_asked
+from clearinghouse.clearing.envelope import Asked, Replayed, read_asked
 from clearinghouse.clearing.people import Changed, Ruling, Speaker, WrongCase
 from clearinghouse.runtime.people.casework import Casework
 from clearinghouse.runtime.people.governing import Governing
@@ -22,13 +23,18 @@ from clearinghouse.storage.changes import EnvelopeSeen
 _Seen: TypeAlias = tuple[EnvelopeSeen, ...]
 
 
+Other: TypeAlias = Callable[[Asked, Speaker, _Seen], Awaitable[Changed]]
+"""Does what an envelope of a kind asks for, and writes in the same transaction that it was seen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Petitions:
-    """Does what envelopes ask for."""
+    """Does what envelopes ask for; ``others`` are kinds that are not the office's own."""
 
     settings: Settings
     casework: Casework
     governing: Governing
+    others: dict[str, Other] = field(default_factory=dict)
 
     async def submit(self, raw: bytes) -> Ruling | Changed:
         """Do what the envelope *raw* asks for; raises what `opened`, `read_asked` and `read_act` do, and `Replayed`."""
@@ -38,11 +44,14 @@ class Petitions:
         asked = read_asked(envelope, audience=self.settings.community, now=now)
         if asked.credentials:
             raise MalformedEnvelope("what people decide rests on no credentials of theirs", mend="leave `credentials` out")
-        act, prints = read_act(asked.kind, asked.body), fingerprint(envelope)
+        other, prints = self.others.get(asked.kind), fingerprint(envelope)
+        act = None if other is not None else read_act(asked.kind, asked.body)
         if any(books.seen(signer, digest, now) for signer, digest in prints):
             raise Replayed("the envelope was taken already", mend="sign a new one")
         seen = tuple(EnvelopeSeen(signer, digest, asked.expires) for signer, digest in prints)
         speakers = speakers_of(self.settings, envelope.signers, envelope=raw)
+        if act is None:
+            return await self.others[asked.kind](asked, together(speakers), seen)
         if isinstance(act, Approve):
             return await self._approve(act, speakers, seen)
         return await self._done(act, together(speakers), seen)
