@@ -112,7 +112,8 @@ class Follower:
         try:
             await self._steps(trusted, now)
         finally:
-            if self.unkept or _state(trusted) != before:
+            # Of the pinned root metadata alone nothing is kept: what it was read at would count as a time that was seen.
+            if trusted.timestamp is not None and (self.unkept or _state(trusted) != before):
                 await self._adopt(trusted, told=_state(trusted) != before)
 
     async def _pinned(self, now: datetime) -> Trusted:

@@ -11,6 +11,8 @@ from pathlib import Path
 from clearinghouse.agent.life import Outside, running
 from clearinghouse.agent.parts import Agent
 from clearinghouse.agent.sources.failover import Failover
+from clearinghouse.clearing.dsse import REQUEST, opened
+from clearinghouse.clearing.envelope import read_asked
 from clearinghouse.demo.server_module import MemoryLink, MemoryServer
 from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.settings.agent import AgentSettings
@@ -75,9 +77,21 @@ class House:
         self.source.news.set()
         await until(lambda: self.shows(agent) and _applied(agent) == self.hub.version)
 
+    async def follows_again(self, agent: Agent) -> None:
+        """Publish the same rows once more, and wait as `follows` does."""
+        self.hub.publish()
+        await self.follows(agent)
+
     def shows(self, agent: Agent) -> bool:
         image = self.server.images.get(US)
         return image is not None and agent.applier.image is not None and image.serial == agent.applier.image.serial
+
+    def reported(self) -> dict[str, str]:
+        """Return what the last report says."""
+        envelope = opened(self.source.reports[-1], payload_type=REQUEST)
+        asked = read_asked(envelope, audience=NAME, now=self.clock())
+        assert (asked.kind, envelope.signers) == ("status", (key("agent a").principal,))
+        return dict(asked.body)
 
     def passing(self, *domains: str) -> set[str]:
         """Which of *domains* pass messages in."""
