@@ -20,18 +20,22 @@ from clearinghouse.cli import (
     conformance,
     credentials,
     desk,
+    doctor,
     importing,
     init,
     inspecting,
     keys,
     logs,
+    members,
     people,
     records,
+    roots,
     scenario,
     serve,
     server_module,
     shadow,
     signing,
+    tables,
     writing,
 )
 from clearinghouse.cli.output import Located, Unwritable, clean, fail, say
@@ -40,7 +44,8 @@ from clearinghouse.errors import BadSettings, ClearinghouseError
 _MODULES = (
     *(init, serve, agent, server_module, desk, people, credentials, records, logs),
     *(keys, signing, checking, inspecting, asking, writing, scenario, conformance),
-    *(importing, shadow),
+    *(importing, shadow, doctor),
+    *(roots, tables, members),
 )
 """Each has ``register(app)``; a further module with commands is one more name here."""
 

@@ -19,8 +19,8 @@ from clearinghouse.cli.output import BAD, CAUTION, DIM, GOOD, STRONG, Located, a
 from clearinghouse.cli.reading import instant
 from clearinghouse.errors import BadSettings, ClearinghouseError
 from clearinghouse.federation.documents import MAX_CONTENT_BYTES, parted
-from clearinghouse.federation.image import EVERYTHING, Grant, Image, LevelClass
-from clearinghouse.federation.shadow import EVERYBODY_ELSE, LOSING, Fate, Pair, Report, Seen, Today, compare, seen_of, today_of
+from clearinghouse.federation.image import EVERYTHING, Image, LevelClass
+from clearinghouse.federation.shadow import EVERYBODY_ELSE, LOSING, Fate, Pair, Report, Seen, Today, compare, image_of, seen_of, today_of
 from clearinghouse.federation.tables import Head, read_content, read_payload
 from clearinghouse.importing.files import read_bytes
 from clearinghouse.settings.agent import AgentSettings
@@ -78,24 +78,7 @@ def _of_state(settings: AgentSettings | None) -> Iterator[Image]:
         mend = 'start it once with `mode = "shadow"`, or give a table with `--table`'
         raise BadSettings(f"the agent has made no image yet: there is none in `{clean(str(folder))}`", mend=mend)
     for path in files:
-        yield _read(path, _image)
-
-
-def _image(found: dict[str, Any]) -> Image:
-    rows = {domain: name for name, domains in found["rows"].items() for domain in domains}
-    return Image(
-        name=found["image"],
-        serial=found["serial"],
-        hosts=tuple(found["hosts"]),
-        classes={name: LevelClass(each["mask"], each["reason"]) for name, each in found["classes"].items()},
-        rows=rows,
-        grants=tuple(Grant(**each) for each in found["grants"]),
-        mode=found["mode"],
-        default=found["default"],
-        default_reason=found["default_reason"],
-        expires=found["expires"],
-        decision=found.get("decision", ""),
-    )
+        yield _read(path, image_of)
 
 
 def _of_table(wanted: Wanted, path: Path, settings: AgentSettings | None, now: datetime) -> Image:

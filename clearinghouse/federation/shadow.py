@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from clearinghouse.federation.image import ANY, EVERYTHING, NOTHING, OUTBOUND, Grant, Image
+from clearinghouse.federation.image import ANY, EVERYTHING, NOTHING, OUTBOUND, Grant, Image, LevelClass
 
 EVERYBODY_ELSE: Final = "*"
 """The row of a report for all domains that neither the image nor today's lists name."""
@@ -243,6 +243,26 @@ def today_of(found: Mapping[str, Any]) -> Today:
             return Today(local, _side(inbound), _side(outbound), unclear, tuple(map(str, sources)), import_id)
         case _:
             raise ValueError("is no list of who is allowed today")
+
+
+def image_of(found: Mapping[str, Any]) -> Image:
+    """Return the image that an agent wrote down, with the names that pushes have; raises ``ValueError``, `BadImage`."""
+    try:
+        return Image(
+            name=found["image"],
+            serial=found["serial"],
+            hosts=tuple(found["hosts"]),
+            classes={name: LevelClass(each["mask"], each["reason"]) for name, each in found["classes"].items()},
+            rows={domain: name for name, domains in found["rows"].items() for domain in domains},
+            grants=tuple(Grant(**each) for each in found["grants"]),
+            mode=found["mode"],
+            default=found["default"],
+            default_reason=found["default_reason"],
+            expires=found["expires"],
+            decision=found.get("decision", ""),
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("is no image of an agent") from None
 
 
 def seen_of(found: Iterable[object]) -> tuple[Seen, ...]:

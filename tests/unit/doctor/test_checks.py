@@ -1,0 +1,187 @@
+"""Each check of the doctor with a bad and a good example, and the facts from which it judges."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from clearinghouse.doctor.catalogue import CHECKS, Finding, Severity, check, findings
+from clearinghouse.doctor.certificates import Certificate
+from clearinghouse.doctor.checks import ALL
+from clearinghouse.doctor.facts import Facts, FileMode, Lifetime
+from clearinghouse.doctor.gathering import Asked, gathered
+from clearinghouse.doctor.versions import packaged
+from clearinghouse.errors import BadSettings
+from clearinghouse.federation.image import EVERYTHING, Image, LevelClass
+from clearinghouse.federation.members import Endpoint, Member
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+TEXTS = tomllib.loads(Path(__file__).with_name("examples.toml").read_text())["check"]
+NAMES = {
+    "prosody": "prosody.cfg.lua",
+    "ejabberd": "ejabberd.yml",
+    "agent": "agent.toml",
+    "status": "status.json",
+    "live": "status.json",
+    "dns": "zone",
+}
+AGENT = f"""
+community = "net"
+domain = "a.example"
+root_digest = "{"0" * 64}"
+key_file = "agent.key"
+[server]
+kind = "prosody"
+component = "agent.a.example"
+secret_file = "secret"
+"""
+IMAGE = Image("a.example", 7, ("a.example",), {"yes": LevelClass(EVERYTHING)}, {"b.example": "yes"})
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    id: str
+    kind: str
+    bad: str
+    good: str
+    words: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An example whose facts are not text."""
+
+    id: str
+    bad: Facts
+    good: Facts
+    words: str
+    severity: Severity | None = None
+
+
+def facts(kind: str, text: str, folder: Path) -> Facts:
+    filled = text.replace("{AGENT}", AGENT).replace("{PROSODY}", packaged("prosody")).replace("{EJABBERD}", packaged("ejabberd"))
+    path = folder / NAMES[kind]
+    path.write_text(filled)
+    asked = Asked(**{"status" if kind == "live" else kind: path}, doors=("door.hub.example",))  # type: ignore[arg-type]
+    found = gathered(asked, NOW)
+    if kind != "live":
+        return found
+    return replace(found, images=(IMAGE,), live={**found.live, "facts": {"agent": "agent.a.example", **found.told}})
+
+
+def found_by(id_: str, known: Facts) -> list[str]:
+    return [f"{each.where}: {each.what}" for each in findings(known, [ALL[id_]])]
+
+
+@pytest.mark.parametrize("example", [pytest.param(Example(**each), id=f"{n}-{each['id']}") for n, each in enumerate(TEXTS)])
+def test_each_example(example: Example, tmp_path: Path) -> None:
+    found = found_by(example.id, facts(example.kind, example.bad, tmp_path))
+    assert found
+    assert [word for word in example.words if word not in " ".join(found)] == []
+    assert found_by(example.id, facts(example.kind, example.good, tmp_path)) == []
+
+
+def file(kind: str, mode: int, uid: int = 0) -> Facts:
+    return Facts(NOW, files=(FileMode(Path("/x"), kind, mode, uid),))
+
+
+def certificate(*names: str, days: float = 365) -> Facts:
+    return Facts(NOW, certificates={"rooms.a.example": (Certificate(names, NOW + timedelta(days=days), "a.pem"),)})
+
+
+def lifetime(before: float, left: float) -> Facts:
+    return Facts(NOW, lifetimes=(Lifetime("table 1.3", NOW - timedelta(days=before), NOW + timedelta(days=left)),))
+
+
+def member(host: str) -> Facts:
+    found = Member("b.example", "net", endpoints=(Endpoint(host),))
+    return Facts(NOW, members=(found,), addresses=frozenset({"192.0.2.1", "xmpp.a.example"}))
+
+
+CASES = [
+    Case("D401", file("secret", 0o640), file("secret", 0o600), "/x: this secret can be reached by others (mode 0640)"),
+    Case("D401", file("key", 0o604), file("key", 0o400), "this key"),
+    Case("D401", file("configuration", 0o644), file("configuration", 0o640), "this configuration"),
+    Case("D402", file("state", 0o750), file("state", 0o700), "(mode 0750)"),
+    Case("D403", file("settings", 0o664), file("settings", 0o644), "can be written by others"),
+    Case("D403", file("settings", 0o600, uid=12_345), file("settings", 0o600), "belongs to user 12345", Severity.WARNING),
+    Case("D501", certificate("a.example"), certificate("a.example", "rooms.a.example"), "they name a.example"),
+    Case("D501", certificate("*.example"), certificate("*.a.example"), "is named by no certificate"),
+    Case("D502", certificate("rooms.a.example", days=29), certificate("rooms.a.example", days=31), "ends in 29 days", Severity.NOTE),
+    Case("D502", certificate("rooms.a.example", days=6), certificate("rooms.a.example"), "ends in 6 days", Severity.WARNING),
+    Case("D502", certificate("rooms.a.example", days=-3), certificate("rooms.a.example"), "ended 3 days ago", Severity.DANGER),
+    Case("D602", member("192.0.2.1"), member("192.0.2.2"), "b.example: its address is `192.0.2.1`, port 5269"),
+    Case("D602", member("127.0.0.1"), member("xmpp.b.example"), "`127.0.0.1`"),
+    Case("D602", member("xmpp.a.example"), member("0.0.2.1"), "`xmpp.a.example`"),
+    Case("D701", lifetime(90, 20), lifetime(3, 4), "table 1.3: ends in 20 days", Severity.NOTE),
+    Case("D701", lifetime(10, 3), lifetime(1, 6), "ends in 3 days", Severity.WARNING),
+    Case("D701", lifetime(7, 0.5), lifetime(0.1, 0.5), "ends in 12 hours", Severity.DANGER),
+    Case("D701", lifetime(7, -1), lifetime(90, 100), "ended 24 hours ago", Severity.DANGER),
+]
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=f"{n}-{case.id}") for n, case in enumerate(CASES)])
+def test_each_case(case: Case) -> None:
+    (found,) = findings(case.bad, [ALL[case.id]])
+    assert case.words in f"{found.where}: {found.what}"
+    assert found.severity is (case.severity or ALL[case.id].severity)
+    assert list(findings(case.good, [ALL[case.id]])) == []
+
+
+def test_every_check_has_examples() -> None:
+    assert {each["id"] for each in TEXTS} | {case.id for case in CASES} == set(ALL)
+
+
+def test_ids_are_sorted_into_groups_and_names_are_told_apart() -> None:
+    assert list(ALL) == sorted(ALL)
+    assert len({each.name for each in ALL.values()}) == len(ALL)
+    with pytest.raises(ValueError, match="D101 is taken"):
+        check("D101", "again", Severity.NOTE, "", "")(lambda _: ())
+    assert CHECKS["D101"] is ALL["D101"]
+
+
+def test_nothing_known_is_nothing_said() -> None:
+    assert list(findings(Facts(NOW), ALL.values())) == []
+
+
+def test_the_worst_comes_first_and_is_said_once() -> None:
+    known = Facts(NOW, files=(FileMode(Path("/x"), "state", 0o777, 0), FileMode(Path("/x"), "state", 0o777, 0)), admits=False)
+    found = list(findings(known, ALL.values()))
+    assert [each.check.id for each in found] == ["D402", "D406"]
+    assert isinstance(found[0], Finding)
+    assert found[0].as_json()["severity"] == "danger"
+
+
+def test_streams_of_a_shadowed_image_are_a_warning() -> None:
+    stream = {"local": "a.example", "remote": "evil.example", "secure": True}
+    known = Facts(NOW, images=(replace(IMAGE, mode="shadow"),), live={"streams": [stream]})
+    (found,) = findings(known, [ALL["D303"]])
+    assert (found.severity, "would refuse" in found.what) == (Severity.WARNING, True)
+
+
+@pytest.mark.parametrize("text", ["[]", "7", "{", '"x"'])
+def test_statuses_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text(text)
+    with pytest.raises(BadSettings, match="is no status"):
+        gathered(Asked(status=tmp_path / "status.json"), NOW)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"module": {"facts": 7, "streams": [1, {"secure": 3}], "images": [], "server": []}}', '{"facts": []}', "{}"]
+)
+def test_odd_statuses_say_nothing(text: str, tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text(text)
+    known = gathered(Asked(status=tmp_path / "status.json"), NOW)
+    assert [each.check.id for each in findings(known, ALL.values())] == ["D301"]
+
+
+def test_saved_answers_of_the_agent_are_understood(tmp_path: Path) -> None:
+    status = {"standing": "fresh", "module": {"module": "0", "server": "prosody", "facts": {"secure_auth": False}}}
+    for name, content in (("plain", status), ("answer", {"schema": "x", "status": status})):
+        (tmp_path / name).write_text(json.dumps(content))
+        assert found_by("D101", gathered(Asked(status=tmp_path / name), NOW))
