@@ -37,7 +37,8 @@ def federated_configuration(hosting: Hosting, address: str, directory: Path, tok
     options = [f"  mod_muc: {{hosts: {json.dumps(hosting.rooms)}}}"] if hosting.rooms else []
     if hosting.dialback:
         options.append("  mod_s2s_dialback: {}")
-    return _filled(_FEDERATED, _names(hosting, address) | names, token=token, options="\n".join(options))
+    binding = f"outgoing_s2s_ipv4_address: {json.dumps(address)}\n" if hosting.binds else ""
+    return _filled(_FEDERATED, _names(hosting, address) | names, token=token, options="\n".join(options), binding=binding)
 
 
 def name_service(neighbours: Neighbours) -> str:

@@ -47,7 +47,8 @@ class Hosting:
     *creators* are bare JIDs that may create topics, besides the component.  The rest matters to a server that
     federates: *rooms* are domains of chat rooms; with *dialback* a peer may prove its name without a certificate
     (XEP-0220), with *bidi* a stream carries stanzas both ways (XEP-0288, Prosody only); *exempt* are the domains that may
-    always speak with the component, and *others* are further components with the same secret.
+    always speak with the component, and *others* are further components with the same secret.  With *binds* it calls
+    others from the address at which it listens (ejabberd only), so that a rule for this address is about it.
     """
 
     domains: tuple[str, ...]
@@ -60,6 +61,7 @@ class Hosting:
     bidi: bool = False
     exempt: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    binds: bool = False
 
     @property
     def hosts(self) -> tuple[str, ...]:
