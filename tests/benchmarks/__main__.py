@@ -13,6 +13,7 @@ from tests.benchmarks.approvals import approvals
 from tests.benchmarks.cold import cold
 from tests.benchmarks.decisions import decisions, explained, matching
 from tests.benchmarks.ending import ending
+from tests.benchmarks.enforcing import enforcing
 from tests.benchmarks.graphs import graphs
 from tests.benchmarks.hostile import hostile
 from tests.benchmarks.machine import machine
@@ -36,6 +37,7 @@ SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "hostile": hostile,
     "approvals": approvals,
     "ending": ending,
+    "enforcing": enforcing,
     "storing": storing,
 }
 
