@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,7 +45,7 @@ class Carrier:
             raise BadSettings("only what is signed can be carried elsewhere", mend="give a key, `--key FILE`, or leave `-o` out")
         if self.output is not None and self.output.exists():
             raise _taken(self.output)
-        self._signers()
+        self.signers()
 
     def asks(self, do: str, **words: str) -> dict[str, Any]:
         """Return the service's answer to a question of this user."""
@@ -58,7 +58,10 @@ class Carrier:
 
     def carries(self, act: Act) -> dict[str, Any] | None:
         """Have *act* done, and return the answer; ``None`` where its envelope was written to a file instead."""
-        kind, body = written_act(act)
+        return self.sends(*written_act(act))
+
+    def sends(self, kind: str, body: Mapping[str, str]) -> dict[str, Any] | None:
+        """Have what *kind* and *body* say done, as `carries` does."""
         if not self.keys:
             return self.asks(kind, **body)
         envelope = self._sealed(kind, body)
@@ -67,13 +70,14 @@ class Carrier:
             return None
         return self.asks("submit", envelope=encoding.encode(envelope, Encoding.BASE64))
 
-    def _sealed(self, kind: str, body: dict[str, str]) -> bytes:
+    def _sealed(self, kind: str, body: Mapping[str, str]) -> bytes:
         now = datetime.now(UTC).replace(microsecond=0)
         audience = self.community or read_settings(self.config).community
         asked = Asked(kind, audience, secrets.token_urlsafe(NONCE_BYTES), now, now + LONGEST_LIFE, body)
-        return seal(written(asked), REQUEST, self._signers())
+        return seal(written(asked), REQUEST, self.signers())
 
-    def _signers(self) -> Sequence[PrivateKey]:
+    def signers(self) -> Sequence[PrivateKey]:
+        """Return the keys, which are read now."""
         return [reading.private_key(each, self.passphrase_file, allow_demo=self.allow_demo) for each in self.keys]
 
     def tell_written(self) -> None:
