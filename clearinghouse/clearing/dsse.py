@@ -109,8 +109,14 @@ def assembled(payload: bytes, payload_type: str, signatures: Sequence[tuple[str,
 def countersigned(raw: bytes, payload_type: str, keys: Sequence[PrivateKey], *, most: int = MAX_ENVELOPE_BYTES) -> bytes:
     """Return the envelope *raw*, all of whose signatures must hold, with one by each of *keys* more; raises what `opened` would."""
     payload = opened(raw, payload_type=payload_type, most=most).payload
-    before = [(each["keyid"], each["sig"]) for each in _read(raw)[2]]
-    return assembled(payload, payload_type, [*before, *((key.principal, sign(pae(payload_type, payload), key)) for key in keys)], most=most)
+    return assembled(
+        payload, payload_type, [*signatures_of(raw), *((key.principal, sign(pae(payload_type, payload), key)) for key in keys)], most=most
+    )
+
+
+def signatures_of(raw: bytes) -> list[tuple[str, str]]:
+    """Return each signer of the envelope *raw* with its signature, as `assembled` takes them; whether they hold, `opened` says."""
+    return [(each["keyid"], each["sig"]) for each in _read(raw)[2]]
 
 
 def opened(raw: bytes, *, payload_type: str, limits: Limits = Limits(), most: int = MAX_ENVELOPE_BYTES) -> Envelope:  # noqa: B008 - frozen

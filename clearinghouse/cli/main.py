@@ -36,6 +36,7 @@ from clearinghouse.cli import (
     shadow,
     signing,
     tables,
+    whitelist,
     writing,
 )
 from clearinghouse.cli.output import Located, Unwritable, clean, fail, say
@@ -45,6 +46,7 @@ _MODULES = (
     *(init, serve, agent, server_module, desk, people, credentials, records, logs),
     *(keys, signing, checking, inspecting, asking, writing, scenario, conformance),
     *(importing, shadow, doctor),
+    *(whitelist,),
     *(roots, tables, members),
 )
 """Each has ``register(app)``; a further module with commands is one more name here."""

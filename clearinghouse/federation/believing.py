@@ -18,6 +18,7 @@ from clearinghouse.clearing.vocabulary import shown
 from clearinghouse.clearing.wire import stamp
 from clearinghouse.federation import deltas, members, revocations, roots, tables, timestamps
 from clearinghouse.federation.documents import (
+    MAX_CONTENT_BYTES,
     MAX_DELTA_BYTES,
     MAX_HEAD_BYTES,
     MAX_REVOCATIONS_BYTES,
@@ -265,12 +266,25 @@ def next_table(state: State, raw: bytes, now: datetime) -> State:
     head, envelope, payload_digest = _head(state, sealed, now)
     _check_named(head.version, payload_digest, (named.version, named.head), TableRollback)
     _check_running(head, now)
+    return replace(state, tabled=Tabled(Table(head, payload_digest, _rows(head, content)), sealed, envelope.signers))
+
+
+def _rows(head: Head, content: bytes) -> dict[str, str]:
+    """Return the rows in *content*, if it is the one that *head* names."""
     if len(content) != head.size or digest(content) != head.content:
         raise ContentMismatch("the content is not the one that the head names", mend=_again("table"))
     rows = tables.read_content(content, head.levels)
     if len(rows) != head.count:
         raise ContentMismatch(f"the content has {len(rows)} rows, and the head says {head.count}", mend=_again("table"))
-    return replace(state, tabled=Tabled(Table(head, payload_digest, rows), sealed, envelope.signers))
+    return rows
+
+
+def check_alone(state: State, raw: bytes, now: datetime) -> None:
+    """Raise why a whole table would not be believed whatever timestamp named it."""
+    sealed, content = parted(raw, MAX_CONTENT_BYTES)
+    head, _, _ = _head(state, sealed, now)
+    _check_running(head, now)
+    _rows(head, content)
 
 
 def next_delta(state: State, raw: bytes, now: datetime) -> State:

@@ -360,6 +360,15 @@ def _unsigned(text: str) -> str:
     return text.partition("\nSignature: ")[0].rstrip("\n") + "\n"
 
 
+def vouchers_of(root: Root) -> dict[str, tuple[str, ...]]:
+    """Return which roots have signed a credential for each role."""
+    found: dict[str, tuple[str, ...]] = {}
+    for text in filter(_is_signed, root.credentials):
+        if role := _role_of(text):
+            found[role] = (*found.get(role, ()), _authorizer(text))
+    return found
+
+
 def unsigned_by(root: Root) -> Iterator[str]:
     """Yield the principals of the roots that have not signed all that is theirs in a draft's *root*."""
     yield from dict.fromkeys(_authorizer(text) for text in root.credentials if not _is_signed(text))

@@ -104,6 +104,11 @@ class Trusted:
         made._done = set(self._done)
         return made
 
+    @property
+    def state(self) -> State:
+        """Everything that is believed, as one immutable value."""
+        return self._state
+
     # -- what is believed ---------------------------------------------------------------------------------
 
     @property
@@ -313,4 +318,3 @@ def follow(trusted: Trusted, fetch: Callable[[str, int], bytes | None], now: dat
         except ClearinghouseError as error:
             refused.append(error)
     return tuple(refused)
-
