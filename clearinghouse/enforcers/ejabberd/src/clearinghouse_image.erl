@@ -4,7 +4,7 @@
 %% stanza when a hook fails, so that a mistake would open the door.
 -module(clearinghouse_image).
 
--export([stanza/3, stream/4, count/5, governing/1, is_agent/1, asks/1, address/1]).
+-export([stanza/3, stream/4, count/5, governing/1, is_agent/1, asks/1, reason/2, address/1]).
 
 -include("xmpp.hrl").
 -include("clearinghouse.hrl").
@@ -101,10 +101,12 @@ decided(#grant{decision = Decision}, _) -> Decision.
 
 refused(<<>>, #ask{local = Local, remote = Remote} = Ask, Decision) ->
     refused(<<"not permitted between ", Local/binary, " and ", Remote/binary>>, Ask, Decision);
-refused(Reason, _, <<>>) ->
-    {deny, Reason, <<>>};
 refused(Reason, _, Decision) ->
-    {deny, <<Reason/binary, " (", Decision/binary, ")">>, Decision}.
+    {deny, reason(Reason, Decision), Decision}.
+
+%% As people read it: why, and what was decided.
+reason(Reason, <<>>) -> Reason;
+reason(Reason, Decision) -> <<Reason/binary, " (", Decision/binary, ")">>.
 
 covers(#grant{mask = Mask, user = User, local = Local}, #ask{bits = Bits, here = Here, there = There}) ->
     Mask band Bits =/= 0 andalso same(User, There) andalso same(Local, Here).

@@ -20,17 +20,19 @@
 %% Who is only believed to be it is not told what policy says of it.
 claimed(State, Local, Remote) ->
     case stream(Local, Remote, in, maps:get(ip, State, unknown)) of
-        {deny, Reason, _} -> {refused, not_proven(State, Local, Remote, told(State, Remote, Reason))};
+        {deny, Reason, Decision} -> {refused, not_proven(State, Local, Remote, told(State, Remote, Reason, Decision))};
         _ -> allowed
     end.
 
-told(#{stream_encrypted := true} = State, Remote, Reason) ->
+told(#{stream_encrypted := true} = State, Remote, Reason, Decision) ->
     case xmpp_stream_pkix:authenticate(State#{remote_server => Remote}) of
         {ok, _} -> Reason;
-        {error, _, _} -> told(State#{stream_encrypted := false}, Remote, Reason)
+        {error, _, _} -> unproven(Decision)
     end;
-told(_, _, _) ->
-    <<"not permitted">>.
+told(_, _, _, Decision) ->
+    unproven(Decision).
+
+unproven(Decision) -> clearinghouse_image:reason(<<"not permitted">>, Decision).
 
 %% Other domains that share the stream are not concerned (XEP-0220, section 2.4.2).
 not_proven(#{stream_state := established} = State, Local, Remote, Reason) ->
