@@ -92,22 +92,35 @@ function kept.add(image, line)
 	if added[image.name] > MAX_ADDED then write_anew(image); end
 end
 
+-- Does what the lines of a file say; returns the bytes of changes in it, or nil where it does not end with a whole line.
+local function replay(path)
+	local size = 0;
+	for line in io.lines(path) do
+		if not pushes.replay(line) then return nil; end
+		size = line:find('"do":"commit"', 1, true) and 0 or size + #line;
+	end
+	return size;
+end
+
+local function go_on_with(image, size)
+	local file, problem = io.open(path_of(image.name), "a");
+	if not file then fail(image.name, problem); return; end
+	open[image.name], added[image.name], kept.ok[image.name] = file, size, true;
+end
+
 -- Brings back what was in force; a line that was cut off by the end of the server, and what follows it, is left out.
 function kept.load()
 	if lfs.attributes(folder, "mode") ~= "directory" then return; end
 	is_loading = true;
-	local found = {};
+	local sizes = {};
 	for file in lfs.dir(folder) do
 		local name = file:match("^(.*)%.image$");
-		for line in name and io.lines(folder.."/"..file) or function () end do
-			if not pushes.replay(line) then module:log("warn", "The image %s ends in the middle of a change", name); break; end
-		end
-		if name and rules.images[name] then found[#found+1] = rules.images[name]; end
+		if name then sizes[name] = replay(folder.."/"..file); end
 	end
 	is_loading = false;
-	for _, image in ipairs(found) do
-		write_anew(image);
-		module:log("info", "The image %s is in force again, serial %d", image.name, image.serial);
+	for name, image in pairs(rules.images) do
+		if sizes[name] then go_on_with(image, sizes[name]); else write_anew(image); end
+		module:log("info", "The image %s is in force again, serial %d", name, image.serial);
 	end
 	streams.watch_clock();
 end

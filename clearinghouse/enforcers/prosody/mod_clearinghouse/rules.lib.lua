@@ -15,6 +15,7 @@ local ungoverned = module:get_option_string("clearinghouse_ungoverned", "deny") 
 
 -- As a table has them: A-labels in lower case, without a dot at the end.
 function rules.domain(name)
+	if not name:find("[^%l%d%.%-]") and name:byte(-1) ~= 46 then return name; end
 	if name:find("[\128-\255]") then name = to_ascii(name) or name; end
 	return (name:lower():gsub("%.$", ""));
 end
