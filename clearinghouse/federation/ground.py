@@ -49,9 +49,9 @@ class Ground:
     """Assertions and members.
 
     ``subjects`` has the requesters of each member in normal form.  ``plain`` are the members whose own assertions
-    ask for nothing but their conditions; those with a ``single`` one by its function, and those with ``several``.
-    ``others`` are the members with own assertions that are not plain, ``odd`` those whose record names what is no
-    key: they are judged one by one.  ``refused`` says who cannot be asked about at all, and why.
+    ask for nothing but their conditions, and ``groups`` the same by the functions of those.  ``others`` are the
+    members with own assertions that are not plain, ``odd`` those whose record names what is no key: they are
+    judged one by one.  ``refused`` says who cannot be asked about at all, and why.
     """
 
     def __init__(self, snapshot: Snapshot, members: Iterable[Enrolled], scale: Scale) -> None:
@@ -59,8 +59,7 @@ class Ground:
         self.scale = scale
         self.subjects: dict[str, tuple[str, ...]] = {}
         self.plain: dict[str, tuple[Admitted, ...]] = {}
-        self.single: dict[Function, dict[str, Admitted]] = {}
-        self.several: dict[str, tuple[Admitted, ...]] = {}
+        self.groups: dict[tuple[Function, ...], dict[str, tuple[Admitted, ...]]] = {}
         self.others: set[str] = set()
         self.odd: set[str] = set()
         self.refused: dict[str, Reason] = {}
@@ -162,23 +161,18 @@ class Ground:
             found = (*found, *posted) if found else posted
         if domain in self.odd:
             self.others.add(domain)
-        elif len(found) == 1:
-            (each,) = found
-            self.single.setdefault(each.function, {})[domain] = each  # type: ignore[arg-type]  # a usual one has a function
-            self.plain[domain] = found
         elif found:
-            self.plain[domain] = self.several[domain] = found
+            self.plain[domain] = found
+            self.groups.setdefault(_shape(found), {})[domain] = found
 
     def _unplace(self, domain: str) -> None:
         self.others.discard(domain)
-        found = self.plain.pop(domain, ())
-        if len(found) == 1:
-            group = self.single[found[0].function]  # type: ignore[index]  # as above
+        found = self.plain.pop(domain, None)
+        if found is not None:
+            group = self.groups[_shape(found)]
             del group[domain]
             if not group:
-                del self.single[found[0].function]  # type: ignore[arg-type]
-        elif found:
-            del self.several[domain]
+                del self.groups[_shape(found)]
 
     def _is_usual(self, function: Function | None) -> bool:
         """Say whether conditions read nothing but what every table knows, and of the request nothing but its domain."""
@@ -218,6 +212,11 @@ class Ground:
     def view(self) -> Snapshot:
         """Return what is believed, for the ordinary path; it is good until the next change."""
         return Snapshot("", {FEDERATE: Assertions.holding(self.shelf.held)}, desk=self.desk)
+
+
+def _shape(assertions: tuple[Admitted, ...]) -> tuple[Function, ...]:
+    """Return the functions of usual assertions, one after the other."""
+    return tuple([each.function for each in assertions if each.function is not None])
 
 
 def _asks_for_one(assertion: Admitted) -> bool:

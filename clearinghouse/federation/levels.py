@@ -22,7 +22,7 @@ from clearinghouse.errors import BadSettings
 from clearinghouse.federation.deltas import Delta, merged
 from clearinghouse.federation.ground import Enrolled, Ground, licensees
 from clearinghouse.federation.judging import COMMUNITY, FEDERATE, Judged, Scale, judge, request_about
-from clearinghouse.federation.view import View
+from clearinghouse.federation.view import SWEPT, View
 from clearinghouse.keynote import Admitted
 from clearinghouse.keynote.context import octets_of
 from clearinghouse.keynote.principals import normalise
@@ -44,13 +44,17 @@ class Change:
 class LevelBook:
     """Levels for every audience that was asked about, at one time."""
 
-    def __init__(self, snapshot: Snapshot, members: Iterable[Enrolled], scale: Scale, *, now: datetime) -> None:
-        """Begin with what *snapshot* says of *members*; raises `BadSettings` for no scale."""
+    def __init__(self, snapshot: Snapshot, members: Iterable[Enrolled], scale: Scale, *, now: datetime, swept: int = SWEPT) -> None:
+        """Begin with what *snapshot* says of *members*; raises `BadSettings` for no scale.
+
+        *swept* is how many members of one shape are worth a loop of their own: it changes no level.
+        """
         if len(scale.levels) < 2 or len(set(scale.levels)) != len(scale.levels):  # noqa: PLR2004 - a scale has a bottom and a top
             raise BadSettings("these are no levels", mend="name two at least, each once, the weakest first")
         self._ground = Ground(snapshot, members, scale)
         self._views: dict[str, View] = {}
         self._now = _whole(now)
+        self._swept = swept
 
     # -- asking -------------------------------------------------------------------------------------
 
@@ -73,7 +77,7 @@ class LevelBook:
 
     def _view(self, audience: str) -> View:
         if audience not in self._views:
-            self._views[audience] = View(self._ground, audience, self._now)
+            self._views[audience] = View(self._ground, audience, self._now, self._swept)
         return self._views[audience]
 
     @property

@@ -24,7 +24,7 @@ from clearinghouse.federation.deltas import Delta
 from clearinghouse.federation.ground import Ground
 from clearinghouse.federation.judging import PATIENCE, judge, request_about
 from clearinghouse.keynote import Admitted, Budget, Limits
-from clearinghouse.keynote.clock import clock_attributes, next_change
+from clearinghouse.keynote.clock import ClockUse, clock_attributes, next_change
 from clearinghouse.keynote.compliance import ascend
 from clearinghouse.keynote.context import ACTION_AUTHORIZERS, Context, context_of
 from clearinghouse.keynote.sweeps import sweep_of
@@ -32,6 +32,12 @@ from clearinghouse.keynote.uses import clock_of, uses_of
 
 MAX_OUTCOMES: Final = 262_144
 """Outcomes that are remembered for one audience; a community with one registrar and ten auditors has some thousands."""
+
+SWEPT: Final = 32
+"""Members of one shape for which a loop of their own is made, once: that takes as long as some hundred are asked one by one."""
+
+_ABREAST: Final = 6
+"""Own assertions of one member in such a loop; of more, no two members are likely to have the same."""
 
 _FROM: Final = "from_domain"
 
@@ -60,8 +66,8 @@ class Found:
     plain: bool
 
 
-Outcome = Any
-"""An authorizer and the level that its assertion gives, or several such pairs."""
+Outcome = tuple[Any, ...]
+"""An authorizer and the level that its assertion gives, the next authorizer and its level, and so on."""
 
 
 class Outcomes(dict[Outcome, Found]):
@@ -85,8 +91,9 @@ class Outcomes(dict[Outcome, Found]):
 class View:
     """Levels for one audience at one time."""
 
-    def __init__(self, ground: Ground, audience: str, now: datetime) -> None:
-        """Find all of them."""
+    def __init__(self, ground: Ground, audience: str, now: datetime, swept: int = SWEPT) -> None:
+        """Find all of them; *swept* are so many of one shape that they are worth a loop of their own."""
+        self._swept = swept
         self.audience = audience
         self._ground = ground
         facts = gather(request_about("a.example", (), audience), community=ground.scale.community, now=now)
@@ -102,6 +109,7 @@ class View:
     def _start(self, now: datetime) -> None:
         self._now = now
         self._action.update(clock_attributes(now))
+        self._changes: dict[ClockUse, datetime | None] = {}
         self._context = Context((), self._action, self._scale, self._limits, Budget(PATIENCE))
         self._reach_of: dict[str, Reach] = {}
         self._reaches: dict[frozenset[str], Reach] = {}
@@ -109,36 +117,37 @@ class View:
         self.rows.clear()
         self.flaws.clear()
         self._unsettled = self._ground.shelf.unsettled()
-        if not self._unsettled:
-            self._sweep()
-        self._find(self._ground.several.items(), self._ground.others)
+        self._find_all()
         for reach, count in Counter(self._reach_of.values()).items():
             reach.members = count
 
     # -- finding ------------------------------------------------------------------------------------
 
-    def _find(self, plain: Iterable[tuple[str, tuple[Admitted, ...]]], others: Iterable[str]) -> None:
+    def _find_all(self) -> None:
+        """Find everybody's level; what is plain, all of one shape at once."""
+        ground = self._ground
         if self._unsettled:
-            for domain in self._ground.subjects:
-                self._judged(domain)
+            self._find((), ())
             return
-        for domain in self._plainly(plain):
-            self._alone(domain)
-        for domain in others:
-            self._alone(domain)
-
-    def _sweep(self) -> None:
-        """Find what is plain and rests on one assertion, all of one shape at once."""
-        for function, group in self._ground.single.items():
-            sweep = sweep_of(function, _FROM)
+        for functions, group in ground.groups.items():
+            sweep = sweep_of(functions, _FROM) if len(group) >= self._swept and len(functions) <= _ABREAST else None
             found = sweep(self._context, group, self._outcomes) if sweep else None
             if found is None or not self._outcomes.plain:
-                for domain in self._plainly((domain, (each,)) for domain, each in group.items()):
-                    self._alone(domain)
+                self._find(group.items(), ())
             else:
                 names = [each.name for each in found]
                 self._reach_of.update(zip(group, [each.reach for each in found], strict=True))
                 self.rows.update(zip(compress(group, names), filter(None, names), strict=True))
+        self._find((), ground.others)
+
+    def _find(self, plain: Iterable[tuple[str, tuple[Admitted, ...]]], others: Iterable[str]) -> None:
+        """Find the levels of those who are *plain*, with their own assertions, and of *others*."""
+        if self._unsettled:
+            for domain in self._ground.subjects:
+                self._judged(domain)
+            return
+        for domain in (*self._plainly(plain), *others):
+            self._alone(domain)
 
     def _plainly(self, plain: Iterable[tuple[str, tuple[Admitted, ...]]]) -> list[str]:
         """Find what is plain; return whom else *plain* names."""
@@ -147,13 +156,11 @@ class View:
         context.budget.left = PATIENCE
         for domain, own in plain:
             action[_FROM] = domain
-            outcome: Outcome
-            if len(own) == 1:
-                (each,) = own
-                outcome = each.authorizer, each.function(context, each.constants)  # type: ignore[misc]  # plain ones have one
-            else:
-                outcome = tuple([(each.authorizer, each.function(context, each.constants)) for each in own])  # type: ignore[misc]
-            found = outcomes[outcome]
+            outcome: list[str | int] = []
+            for each in own:
+                level = context.top if each.function is None else each.function(context, each.constants)
+                outcome += (each.authorizer or "", level)
+            found = outcomes[tuple(outcome)]
             if found.plain:
                 reach_of[domain] = found.reach
                 if found.name:
@@ -165,7 +172,7 @@ class View:
     def _led_to(self, outcome: Outcome) -> Found:
         """Return what *outcome* leads to, found once."""
         reached: dict[str, int] = {}
-        for author, level in (outcome,) if isinstance(outcome[0], str) else outcome:
+        for author, level in zip(outcome[::2], outcome[1::2], strict=True):
             if level > reached.get(author, 0):
                 reached[author] = level
         settled, level = ascend(self._ground.shelf.held, self._context, reached)
@@ -188,8 +195,14 @@ class View:
             if ground.is_live(uses):
                 live.append(assertion)
             if uses.clock != ():
-                changes.append(next_change(clock_of(assertion), self._now))
+                changes.append(self._change(clock_of(assertion)))
         return Reach(principals, min((each for each in changes if each is not None), default=None), personal, tuple(live))
+
+    def _change(self, use: ClockUse) -> datetime | None:
+        """Return when the clock next changes what *use* sees; many end on the same day."""
+        if use not in self._changes:
+            self._changes[use] = next_change(use, self._now)
+        return self._changes[use]
 
     def _trusting(self, principals: Iterable[str]) -> Iterator[Admitted]:
         shelf = self._ground.shelf
@@ -244,9 +257,10 @@ class View:
         unsettled = self._ground.shelf.unsettled()
         if unsettled or self._unsettled:
             return self.anew(now)
+        if now != self._now:
+            self._changes.clear()
         self._now = now
         self._action.update(clock_attributes(now))
-        self._context.specials = None
         stale = [each for each in self._reaches.values() if _is_stale(each, principals, now)]
         concerned = {*domains, *self._forget(stale)} if stale else domains
         before = {domain: self.rows.pop(domain, "") for domain in concerned}

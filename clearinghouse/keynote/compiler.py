@@ -125,12 +125,15 @@ class Writer:
                 self._line(depth + 1, "if best == top:")
                 self._line(depth + 2, "return top")
 
+    def _constant(self, place: int) -> str:
+        return f"k[{place}]"
+
     def _text(self, node: syntax.Text, captures: str, depth: int) -> str:
         if depth > _DEEPEST:
             raise TooDeep
         match node:
             case syntax.Literal():
-                return f"k[{node.slot}]"
+                return self._constant(node.slot)
             case syntax.Attribute(name):
                 return self._name(name, captures)
             case syntax.Indirect(term):
@@ -140,7 +143,7 @@ class Writer:
 
     def _name(self, name: str, captures: str) -> str:
         if name in self._names:
-            return f"k[{self._names[name]}]"
+            return self._constant(self._names[name])
         if name.startswith("_"):  # a capture or a special attribute: resolved as `$` would
             return f"named(q, {captures}, NONE, {name!r})"
         return f'a({name!r}, "")'
@@ -150,7 +153,7 @@ class Writer:
             raise TooDeep
         match node:
             case syntax.Integer():
-                return f"k[{node.slot}]"
+                return self._constant(node.slot)
             case syntax.ToInteger(term):
                 return f"(integers[t] if (t := {self._text(term, captures, depth + 1)}) in integers else to_integer(q, t))"
             case syntax.IntegerNegation(term):
@@ -163,7 +166,7 @@ class Writer:
             raise TooDeep
         match node:
             case syntax.Float():
-                return f"k[{node.slot}]"
+                return self._constant(node.slot)
             case syntax.ToFloat(term):
                 return f"to_float(q, {self._text(term, captures, depth + 1)})"
             case syntax.FloatNegation(term):

@@ -151,9 +151,9 @@ rare_worlds = st.builds(
 )
 
 
-@given(worlds)
-def test_levels_of_all_are_those_of_each(world: World) -> None:
-    check(LevelBook(world.snapshot(), world.members.values(), SCALE, now=world.now), world)
+@given(worlds, st.sampled_from((1, 32)))
+def test_levels_of_all_are_those_of_each(world: World, swept: int) -> None:
+    check(LevelBook(world.snapshot(), world.members.values(), SCALE, now=world.now, swept=swept), world)
 
 
 @given(rare_worlds, st.integers(0, 3))
