@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from clearinghouse.cli.main import app
-from clearinghouse.enforcers import prosody
+from clearinghouse.enforcers import ejabberd, prosody
 
 FOLDER = "mod_pubsub_authorize"
 
@@ -72,4 +72,23 @@ def test_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
 
 
 def test_server_without_a_module_of_ours_is_refused() -> None:
-    assert CliRunner().invoke(app, ["server-module", "ejabberd", "x"]).exit_code == 2
+    assert CliRunner().invoke(app, ["server-module", "openfire", "x"]).exit_code == 2
+
+
+def test_a_server_that_federates_gets_the_other_module(tmp_path: Path) -> None:
+    told = json.loads(run(str(tmp_path), "--for", "federation", "--json").stdout)
+    assert 'modules_enabled = { "clearinghouse" }' in told["configuration"]
+    assert f'plugin_paths = {{ "{tmp_path}" }}' in told["configuration"]
+    assert contents(tmp_path) == dict(prosody.files(prosody.FEDERATION))
+    assert (tmp_path / "mod_clearinghouse" / "mod_clearinghouse.lua").is_file()
+
+
+def test_ejabberd_has_a_module_for_federation_only(tmp_path: Path) -> None:
+    runner = CliRunner(env={"COLUMNS": "80"})
+    refused = runner.invoke(app, ["server-module", "ejabberd", str(tmp_path), "--for", "broker"])
+    assert refused.exit_code == 2
+    assert "needs no module of ours" in refused.stderr
+    assert contents(tmp_path) == {}
+    told = json.loads(runner.invoke(app, ["server-module", "ejabberd", str(tmp_path), "--json"]).stdout)
+    assert "mod_clearinghouse:" in told["configuration"]
+    assert contents(tmp_path) == dict(ejabberd.files())
