@@ -16,9 +16,11 @@ from clearinghouse import telemetry
 from clearinghouse.cli.output import BAD, CAUTION, STRONG, as_json, fail, say
 from clearinghouse.demo import ejabberd, prosody
 from clearinghouse.demo.community import Community, example_community
+from clearinghouse.demo.league import story as league
+from clearinghouse.demo.league.story import Act
 from clearinghouse.demo.life import FIRST_CHAPTER
 from clearinghouse.demo.story import PEOPLE, NotAsTold, Outcomes, play
-from clearinghouse.demo.telling import Silent, Teller, as_members, tell_end
+from clearinghouse.demo.telling import Silent, Teller, act_members, as_members, tell_end
 from clearinghouse.demo.worlds import MemoryWorld, World, server_world
 from clearinghouse.errors import ClearinghouseError
 from clearinghouse.runtime.chance import utc_now
@@ -42,7 +44,8 @@ def demo(*, memory: Memory = False, json: Json = False) -> None:
     """Show the clearinghouse at work, at an ejabberd and a Prosody of its own on loopback.
 
     An analyst is approved and receives an incident; a stranger and a former member are not. A consultant waits
-    for a person, who approves her in an ordinary client, and later takes it back.
+    for a person, who approves her in an ordinary client, and later takes it back. Then three domains federate by
+    signed levels, until one of them loses its level, and a signed request brings one of its users back.
 
     Exit status: 0 all went as told; 1 something did not; 2 it could not be played.
     """
@@ -77,10 +80,20 @@ async def _played(*, memory: bool, json: bool) -> None:
     _end_on_sigterm()
     names = _worlds(memory=memory, json=json)
     played = {name: await _play(name, json=json, first=name == names[0]) for name in names}
+    act = await _second_act(json=json) if set(_TITLES) <= set(names) else None
     if json:
-        as_json("demo", ok=True, worlds=[as_members(outcomes, name) for name, outcomes in played.items()])
+        worlds = [as_members(outcomes, name) for name, outcomes in played.items()]
+        as_json("demo", ok=True, worlds=worlds, federation=None if act is None else act_members(act))
     else:
-        tell_end(sum(each.seconds for each in played.values()))
+        tell_end(sum(each.seconds for each in played.values()) + (0.0 if act is None else act.seconds))
+
+
+async def _second_act(*, json: bool) -> Act:
+    """Play the act among three servers, which cannot be played in memory: what falls there are real streams."""
+    if not json:
+        say("")
+        say(("Second act: three domains federate by signed levels, two Prosodys and an ejabberd on loopback", STRONG))
+    return await league.play(Silent() if json else Teller())
 
 
 def _worlds(*, memory: bool, json: bool) -> list[str]:

@@ -162,10 +162,10 @@ def check(outcomes: Outcomes) -> None:
     """Raise `NotAsTold` unless everything came out as it should."""
     for platform in outcomes.platforms:
         state, _, _ = WANTED[platform.jid]
-        _expect(f"{platform.jid}'s request first", "pending", platform.first)
-        _expect(f"{platform.jid}'s subscription", state, platform.state)
-        _expect(f"what {platform.jid} received", (REPORT,) if platform.jid == ANALYST else (), platform.received)
-    _expect("the number of decisions", len(CAST) + len(LIVED), len(outcomes.decisions))
+        expect(f"{platform.jid}'s request first", "pending", platform.first)
+        expect(f"{platform.jid}'s subscription", state, platform.state)
+        expect(f"what {platform.jid} received", (REPORT,) if platform.jid == ANALYST else (), platform.received)
+    expect("the number of decisions", len(CAST) + len(LIVED), len(outcomes.decisions))
     for jid, decision in zip(CAST, outcomes.decisions, strict=False):
         _check_decision(jid, decision)
     _check_life(outcomes.life, outcomes.decisions[len(CAST) :])
@@ -173,13 +173,13 @@ def check(outcomes: Outcomes) -> None:
 
 def _check_life(lived: Life, decisions: Sequence[Explained]) -> None:
     jid = lived.jid
-    _expect(f"the states of {jid}'s subscription", ("pending", "subscribed", "none"), lived.states)
-    _expect(f"what {jid} received while approved", (life.FIRST,), lived.received)
-    _expect(f"what {jid} received afterwards", (), lived.afterwards)
-    _expect("that the operator was told who asks", True, jid in lived.told)  # noqa: FBT003 - compared
-    _expect("what is wrong with the log", (), lived.problems)
-    _expect(f"the decisions about {jid}", LIVED, tuple(each.recorded.decision.outcome for each in decisions))
-    _expect(
+    expect(f"the states of {jid}'s subscription", ("pending", "subscribed", "none"), lived.states)
+    expect(f"what {jid} received while approved", (life.FIRST,), lived.received)
+    expect(f"what {jid} received afterwards", (), lived.afterwards)
+    expect("that the operator was told who asks", True, jid in lived.told)  # noqa: FBT003 - compared
+    expect("what is wrong with the log", (), lived.problems)
+    expect(f"the decisions about {jid}", LIVED, tuple(each.recorded.decision.outcome for each in decisions))
+    expect(
         "the proofs of these, made again", [True] * len(LIVED), [each.replayed is not None and each.replayed.agrees for each in decisions]
     )
 
@@ -187,15 +187,16 @@ def _check_life(lived: Life, decisions: Sequence[Explained]) -> None:
 def _check_decision(jid: str, explained: Explained) -> None:
     decision = explained.recorded.decision
     _, outcome, reason = WANTED[jid]
-    _expect("who asked", jid, decision.request.observed["jid"])
-    _expect(f"the decision about {jid}", (outcome, reason), (decision.outcome, decision.reason.code))
-    _expect(f"the effect of the decision about {jid}", Effect.DONE, explained.recorded.effect)
-    _expect(f"the proof of the decision about {jid}, made again", True, explained.replayed is not None and explained.replayed.agrees)  # noqa: FBT003 - compared
+    expect("who asked", jid, decision.request.observed["jid"])
+    expect(f"the decision about {jid}", (outcome, reason), (decision.outcome, decision.reason.code))
+    expect(f"the effect of the decision about {jid}", Effect.DONE, explained.recorded.effect)
+    expect(f"the proof of the decision about {jid}, made again", True, explained.replayed is not None and explained.replayed.agrees)  # noqa: FBT003 - compared
     if jid == ANALYST and explained.replayed and explained.replayed.decision.proof:
         authors = {link.authorizer for link in explained.replayed.decision.proof.chain if not link.policy}
-        _expect("the delegations of the analyst's proof, at least two", True, len(authors) >= 2)  # noqa: FBT003, PLR2004 - compared
+        expect("the delegations of the analyst's proof, at least two", True, len(authors) >= 2)  # noqa: FBT003, PLR2004 - compared
 
 
-def _expect(what: str, wanted: object, found: object) -> None:
+def expect(what: str, wanted: object, found: object) -> None:
+    """Raise `NotAsTold` unless *found* is as *wanted*."""
     if wanted != found:
         raise NotAsTold(f"{what} should be {wanted}, and is {found}")

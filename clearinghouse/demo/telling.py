@@ -10,6 +10,7 @@ from rich.text import Text
 
 from clearinghouse.cli.output import GOOD, STRONG, clean, console, say
 from clearinghouse.cli.recorded import members, tell, tell_many
+from clearinghouse.demo.league.story import Act
 from clearinghouse.demo.story import Explained, Outcomes
 
 WIDTH = 31
@@ -85,6 +86,11 @@ def as_members(outcomes: Outcomes, world: str) -> dict[str, Any]:
         "life": _rounded(asdict(outcomes.life)),
         "decisions": [_decision(each) for each in outcomes.decisions],
     }
+
+
+def act_members(act: Act) -> dict[str, Any]:
+    """Return what came of the second act as members of a JSON object."""
+    return _rounded(asdict(act)) | {"seconds": round(act.seconds, 3)}
 
 
 def _rounded(members: dict[str, Any]) -> dict[str, Any]:

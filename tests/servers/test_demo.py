@@ -76,7 +76,18 @@ async def test_it_is_played_at_both_servers_and_leaves_nothing(empty: Path) -> N
     for world in told["worlds"]:
         check_platforms(world)
         check_life(world["life"])
+    check_federation(told["federation"])
     assert left_over(empty) == []
+
+
+def check_federation(act: dict[str, Any]) -> None:
+    assert act["levels"] == {"north.fed": "level-3", "south.fed": "level-2", "east.fed": "level-2"}
+    assert act["afterwards"] == {"north.fed": "level-3", "south.fed": "level-2"}
+    assert act["streams"] >= 1
+    assert (act["grant"]["user"], act["grant"]["remote"]) == ("eve@east.fed", "east.fed")
+    for told in (act["refused"], act["shut"]):
+        assert "policy-violation" in told
+        assert "decision" in told
 
 
 def check_platforms(world: dict[str, Any]) -> None:
