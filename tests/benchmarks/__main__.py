@@ -16,6 +16,7 @@ from tests.benchmarks.ending import ending
 from tests.benchmarks.enforcing import enforcing
 from tests.benchmarks.graphs import graphs
 from tests.benchmarks.hostile import hostile
+from tests.benchmarks.levels import changes, levels
 from tests.benchmarks.machine import machine
 from tests.benchmarks.measure import Effort
 from tests.benchmarks.memory import memory
@@ -23,6 +24,7 @@ from tests.benchmarks.policies import policies
 from tests.benchmarks.reading import loading, reading
 from tests.benchmarks.report import Section, as_json, show, show_goals
 from tests.benchmarks.storing import storing
+from tests.benchmarks.tables import tables_
 
 SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "decisions": decisions,
@@ -35,10 +37,13 @@ SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "loading": loading,
     "memory": memory,
     "hostile": hostile,
+    "levels": levels,
+    "level-changes": changes,
     "approvals": approvals,
     "ending": ending,
     "enforcing": enforcing,
     "storing": storing,
+    "tables": tables_,
 }
 
 
