@@ -92,6 +92,7 @@ class Authority:
     _seen: Look = ()
     _archived: str = ""
     _speakers: Mapping[str, str] = field(default_factory=dict)
+    _said: tuple[RevocationSet | None, Mapping[str, Member]] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
@@ -145,6 +146,10 @@ class Authority:
 
     async def believe(self, trust: Trust) -> None:
         """Believe what the community's documents say now; raises `StoreUnavailable`, and then nothing changes."""
+        said = (trust.revocations, trust.members)
+        if self._said is not None and self._said[0] == said[0] and self._said[1] is said[1]:
+            self._trust = trust  # the same, and said to be the newest once more
+            return
         async with self._turn:
             before, self._trust = self._trust, trust
             try:
@@ -152,7 +157,7 @@ class Authority:
             except BaseException:
                 self._trust = before
                 raise
-            self._speakers = await asyncio.to_thread(_speakers, trust.members)
+            self._speakers, self._said = await asyncio.to_thread(_speakers, trust.members), said
         self._tell()
 
     async def _adopt(self, holdings: Holdings) -> None:

@@ -68,7 +68,6 @@ class Agent:
     window: Window = field(init=False)
     correspondence: Correspondence = field(init=False)
     counter: Counter = field(init=False)
-    _believed: tuple[object, ...] = ()
 
     def __post_init__(self) -> None:
         settings, exchange = self.settings, self.link.exchange
@@ -110,14 +109,12 @@ class Agent:
     async def believe(self) -> None:
         """Let grants and overrides be judged by the members and revocations that we have now."""
         trusted = self.follower.trusted
-        if trusted is None or self._believed == (trusted.revocations, id(trusted.members)):
+        if trusted is None:
             return
         try:
             await self.authority.believe(trusted)
         except ClearinghouseError as error:
             log.error("documents_not_believed", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
-        else:
-            self._believed = (trusted.revocations, id(trusted.members))
 
     def _overridden(self, what: str, override: Override) -> None:
         self.journal.note(self.clock.now(), what, override.as_json())
