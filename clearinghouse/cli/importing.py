@@ -162,7 +162,8 @@ def _left_over(imported: Imported) -> dict[str, object]:
 
 def _tell(imported: Imported, made: list[Path], unread: list[Located], *, signed: bool) -> None:
     what = "signed records" if signed else "drafts of members"
-    say((f"{len(imported.members)} {what}", STRONG), f", {len(imported.refusals)} refused today, {len(imported.unread)} rows left for you")
+    left = _counted(len(imported.unread), "row")
+    say((f"{len(imported.members)} {what}", STRONG), f", {len(imported.refusals)} refused today, {left} left for you")
     for today in imported.today:
         say(f"{_admitting(today)}{', as far as it could be read' if today.unclear else ''}", indent=2)
     for row in imported.unread[:ROWS_SHOWN]:
@@ -179,5 +180,9 @@ def _admitting(today: Today) -> str:
     """Return whom a local domain admits, in words; lists that differ by direction are shown by the one for what comes in."""
     local = "each of your domains" if today.local == EVERYWHERE else clean(today.local)
     if today.inbound.default:
-        return f"{local} admits everybody today" + (f" but {len(today.inbound.deny)} domains" if today.inbound.deny else "")
-    return f"{local} admits {len(today.inbound.allow)} domains today, and nobody else"
+        return f"{local} admits everybody today" + (f" but {_counted(len(today.inbound.deny), 'domain')}" if today.inbound.deny else "")
+    return f"{local} admits {_counted(len(today.inbound.allow), 'domain')} today, and nobody else"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -13,6 +13,8 @@ REPORT: Final = """
 \b
 Examples:
   clearinghouse shadow report --config agent.toml --today imported/today
+  clearinghouse shadow report --members imported/members.jsonl \\
+    --local a.example --today imported/today
   clearinghouse shadow report --table table.txt --minimum level-2 \\
     --local a.example --today imported/today
 
@@ -31,7 +33,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(shadow, name="shadow")
 
 
-def report(  # noqa: PLR0917 - each option is a parameter
+def report(  # noqa: PLR0913, PLR0917 - each option is a parameter
     config: Annotated[
         Path, typer.Option("--config", metavar="FILE", help="The agent's settings; its state has image and counts.")
     ] = DEFAULT_CONFIG,
@@ -44,9 +46,12 @@ def report(  # noqa: PLR0917 - each option is a parameter
     table: Annotated[
         Path | None, typer.Option("--table", metavar="FILE", help="A table as it is published, instead of the agent's image.")
     ] = None,
+    members: Annotated[
+        Path | None, typer.Option("--members", metavar="FILE", help="As if every member of this file were admitted: drafts of `import`.")
+    ] = None,
     minimum: Annotated[str, typer.Option("--minimum", metavar="LEVEL", help="With --table: from which level on is admitted.")] = "",
     local: Annotated[
-        list[str] | None, typer.Option("--local", metavar="DOMAIN", help="With --table: your domain; may be repeated.")
+        list[str] | None, typer.Option("--local", metavar="DOMAIN", help="With --table or --members: your domain; repeatable.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="List also the pairs for which nothing changes.")] = False,
     now: Now = None,
@@ -54,11 +59,11 @@ def report(  # noqa: PLR0917 - each option is a parameter
 ) -> None:
     """Compare what policy would do with what the servers do today, pair by pair.
 
-    What policy would do is the image that the agent has made. What the
-    servers do is what `import` read of their lists, and, of a domain for
+    What policy would do is the image that the agent has made; before there
+    is one, a table, or a list of members, stands for it. What the servers do is what `import` read of their lists, and, of a domain for
     which there is no list, what the module counted in shadow mode.
     """
     from clearinghouse.cli import shadow_report  # noqa: PLC0415 - as in `serve`
 
-    wanted = shadow_report.Wanted(config, tuple(today or ()), status, table, minimum, tuple(local or ()))
+    wanted = shadow_report.Wanted(config, tuple(today or ()), status, table, members, minimum, tuple(local or ()))
     shadow_report.report(wanted, now, everything=everything, json=json)

@@ -23,6 +23,7 @@ from clearinghouse.federation.image import EVERYTHING, Image, LevelClass
 from clearinghouse.federation.shadow import EVERYBODY_ELSE, LOSING, Fate, Pair, Report, Seen, Today, compare, image_of, seen_of, today_of
 from clearinghouse.federation.tables import Head, read_content, read_payload
 from clearinghouse.importing.files import read_bytes
+from clearinghouse.importing.records import read_members
 from clearinghouse.settings.agent import AgentSettings
 from clearinghouse.settings.reading import read_agent_settings
 
@@ -34,6 +35,9 @@ ROWS_SHOWN: Final = 40
 IMAGES: Final = "images"
 MODULE_STATUS: Final = "module-status.json"
 """What the agent keeps of its own in its state directory: what it pushes, and what the module said last."""
+
+_MEMBER: Final = "member"
+"""The class of everybody in a list of members, before levels are known."""
 
 _MOST_IMAGES: Final = 64
 """Images of one agent; it has one for each domain of its server."""
@@ -47,6 +51,7 @@ class Wanted:
     today: tuple[Path, ...]
     status: Path | None
     table: Path | None
+    members: Path | None
     minimum: str
     local: tuple[str, ...]
 
@@ -54,8 +59,9 @@ class Wanted:
 def report(wanted: Wanted, now: str | None, *, everything: bool, json: bool) -> None:
     """Compare, tell, and end with 1 where something that works today would stop."""
     at = instant(now)
-    settings = None if wanted.table and wanted.local and wanted.minimum else read_agent_settings(wanted.config)
-    images = [_of_table(wanted, wanted.table, settings, at)] if wanted.table else list(_of_state(settings))
+    alone = wanted.local and (wanted.members or (wanted.table and wanted.minimum))
+    settings = None if alone else read_agent_settings(wanted.config)
+    images = list(_images(wanted, settings, at))
     found = compare(images, _today(wanted.today), _seen(wanted.status, settings), now=int(at.timestamp()))
     shown = [pair for pair in found.pairs if everything or pair.fate not in {Fate.SAME_ALLOW, Fate.SAME_DENY}]
     ok = not found.losing
@@ -68,6 +74,17 @@ def report(wanted: Wanted, now: str | None, *, everything: bool, json: bool) -> 
 
 
 # -- what policy would do -----------------------------------------------------------------------------
+
+
+def _images(wanted: Wanted, settings: AgentSettings | None, now: datetime) -> Iterator[Image]:
+    if wanted.table:
+        yield _of_table(wanted, wanted.table, settings, now)
+    elif wanted.members:
+        hosts = wanted.local or (settings.governed if settings else ())
+        rows = {member.domain: _MEMBER for member in read_members(wanted.members) if not member.removed}
+        yield Image(hosts[0], 1, hosts, {_MEMBER: LevelClass(EVERYTHING)}, rows, decision="members")
+    else:
+        yield from _of_state(settings)
 
 
 def _of_state(settings: AgentSettings | None) -> Iterator[Image]:

@@ -23,16 +23,16 @@ from clearinghouse.doctor.versions import prosody_files
 from clearinghouse.doors.control.client import call_at
 from clearinghouse.errors import BadSettings, ClearinghouseError
 from clearinghouse.federation import roots, tables
-from clearinghouse.federation.documents import MAX_MEMBER_BYTES
 from clearinghouse.federation.image import Image
 from clearinghouse.federation.keeping import HEAD_FILE, MEMBERS_FILE, ROOTS
-from clearinghouse.federation.members import Member, read_member, read_payload, unlisted
+from clearinghouse.federation.members import Member, read_member, unlisted
 from clearinghouse.federation.shadow import image_of
 from clearinghouse.importing.ejabberd import EjabberdConfig, Setting, read_ejabberd
 from clearinghouse.importing.entries import Unread
 from clearinghouse.importing.files import read_bytes, text_of
 from clearinghouse.importing.lua import Table
 from clearinghouse.importing.prosody import GLOBAL, ProsodyConfig, read_prosody
+from clearinghouse.importing.records import read_members
 from clearinghouse.settings import Settings, read_settings
 from clearinghouse.settings.agent import AgentSettings
 from clearinghouse.settings.reading import read_agent_settings
@@ -89,7 +89,7 @@ def gathered(asked: Asked, now: datetime) -> Facts:
         dns=dns,
         doors=doors,
         addresses=addresses,
-        members=(*state.members, *_members(asked.members)),
+        members=(*state.members, *(read_members(asked.members) if asked.members else ())),
         lifetimes=state.lifetimes,
         admits=_admits(agent),
         unread=tuple(_unread(prosody, ejabberd)),
@@ -184,18 +184,6 @@ def _instant(found: object) -> datetime | None:
     with suppress(ValueError):
         return read_stamp(found) if isinstance(found, str) else None
     return None
-
-
-def _members(path: Path | None) -> Iterator[Member]:
-    """Yield the members of a file: drafts or records one a line, or a published list."""
-    if path is None:
-        return
-    data = read_bytes(path)
-    lines = unlisted(data.strip()) if data.lstrip().startswith(b"[") else [line for line in data.splitlines() if line.strip()]
-    for line in lines:
-        if len(line) > MAX_MEMBER_BYTES:
-            raise BadSettings(f"`{path}` has a record of more than {MAX_MEMBER_BYTES} bytes", mend="give a list of members")
-        yield read_member(line).member if b"payloadType" in line else read_payload(line)
 
 
 def _doors(asked: Asked, agent: AgentSettings | None) -> frozenset[str]:

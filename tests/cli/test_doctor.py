@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from clearinghouse.doctor.checks import ALL
 from tests.cli.conftest import Command
+from tests.cli.test_pages import documented
+from tests.docs.pages import ROOT, table_rows
 
 BAD = 'modules_enabled = { "dialback", "clearinghouse" }\nVirtualHost "a.example"\n'
 GOOD = """
@@ -56,3 +59,29 @@ def test_hostile_names_do_no_harm(run: Command, desk: Path) -> None:
     assert done.status == 1
     assert "\x1b" not in done.out
     assert "\u202e" not in done.out
+
+
+def test_the_page_lists_every_check() -> None:
+    rows = list(table_rows(ROOT / "docs/reference/doctor.md", "id", "name", "severity", "what is unsafe", "mend"))
+    assert rows == [(each.id, f"`{each.name}`", each.severity.value, each.about, each.mend) for each in ALL.values()]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("import", "list.txt", "--community", "net", "--dry-run"),
+        ("shadow", "report", "--members", "drafts.jsonl", "--local", "a.example", "--all"),
+        ("doctor", "--prosody", "prosody.cfg.lua"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_every_member_of_the_answers_is_documented(run: Command, desk: Path, words: tuple[str, ...]) -> None:
+    (desk / "prosody.cfg.lua").write_text(BAD)
+    (desk / "list.txt").write_text("b.example\n*.c.example\n")
+    run("import", "list.txt", "--community", "net", "--output", "drafts.jsonl")
+    answer = run(*words, "--json").json
+    page = documented()
+    assert set(answer) - {"schema", "command", "ok"} == page[words[0]]
+    for owner in ("pairs", "findings"):
+        for each in answer.get(owner, ()):
+            assert set(each) == page[f"{words[0]}/{owner}"]

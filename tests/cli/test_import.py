@@ -23,7 +23,7 @@ def lists(desk: Path) -> Path:
 def test_a_folder_has_drafts_whom_is_admitted_and_what_is_left(run: Command, lists: Path) -> None:
     done = run("import", "list.txt", "--community", "net", "--local", "a.example", "--output", "out")
     assert done.status == 1
-    assert done.out.splitlines()[0] == "2 drafts of members, 0 refused today, 1 rows left for you"
+    assert done.out.splitlines()[0] == "2 drafts of members, 0 refused today, 1 row left for you"
     assert "list.txt:3: *.d.example is a pattern and no domain" in done.out
     drafts = [read_payload(line) for line in (lists / "out/members.jsonl").read_bytes().splitlines()]
     assert [(each.domain, each.community, each.note) for each in drafts] == [("b.example", "net", "CSIRT of B"), ("c.example", "net", "")]
