@@ -42,8 +42,15 @@ publish(File, Name) ->
 
 failed(Name, Why) ->
     ?ERROR_MSG("The image ~ts is not kept, so that nothing passes after a restart: ~p", [Name, Why]),
-    [file:delete(path(Name, Extension)) || Extension <- [<<".next">>, <<".log">>]],
+    [removed(path(Name, Extension)) || Extension <- [<<".next">>, <<".log">>]],
     none.
+
+%% A directory may let nothing be removed; then the file is emptied, which is as good.
+removed(Path) ->
+    case file:delete(Path) of
+        {error, Why} when Why =/= enoent -> file:write_file(Path, <<>>);
+        Done -> Done
+    end.
 
 %% Survives the loss of power too.
 settle(File) -> file:datasync(File).

@@ -1,0 +1,197 @@
+"""The module as its page has it installed, in an ejabberd that runs: whom it believes, and what is left when all else fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement
+
+import pytest
+
+from clearinghouse.demo.correspondents import correspondent
+from clearinghouse.demo.ejabberd import Ejabberd
+from clearinghouse.demo.neighbours import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE, Neighbours
+from clearinghouse.demo.prosody import Prosody
+from clearinghouse.demo.servers import API_PORT, Hosting
+from clearinghouse.doors.xmpp.session import Account, Session
+from clearinghouse.enforcers import ejabberd
+from clearinghouse.enforcers.levels import PUSH
+from clearinghouse.federation.image import Image, change_between
+from clearinghouse.federation.pushes import change_push, pushes, written
+from clearinghouse.grid.stanzas import IQ, StanzaRefused
+from tests.servers.federation.conftest import lasting
+from tests.servers.federation.sites import AWAY, CLASSES, HOME, PASSWORD, SECRET, Site, agent, new_body, new_serial, site
+from tests.servers.test_first_steps import on_page
+
+pytestmark = pytest.mark.servers
+
+OWN: Hosting = replace(HOME, exempt=(), others=())
+LIAR, LIARS_PORT = "liar.a.fed", 5348
+
+
+@dataclass(slots=True)
+class OnPage(Ejabberd):
+    """An ejabberd as the page configures it; the module is installed while it runs."""
+
+    async def start(self) -> None:
+        await Ejabberd.start(self)
+        if not (self._directory / "home" / ejabberd.MODULE).exists():
+            await asyncio.to_thread(self._call, "module_install", {"module": ejabberd.MODULE})
+            (self._directory / "ejabberd.yml").write_text(self._page())
+            await asyncio.to_thread(self._call, "reload_config", {})
+
+    def _configuration(self) -> str:
+        Ejabberd._configuration(self)  # writes who answers for names
+        compiled = self._directory / "home" / ejabberd.MODULE
+        for path in sorted(compiled.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        compiled.rmdir()
+        for path, content in ejabberd.files():
+            if path.parts[0] == "sources":
+                (self._directory / "home" / path).parent.mkdir(parents=True, exist_ok=True)
+                (self._directory / "home" / path).write_bytes(content)
+        before, _, _ = self._page().partition(f"  {ejabberd.MODULE}:\n")
+        return before
+
+    def _page(self) -> str:
+        shown = [str(self._directory / name) for name in (CERTIFICATE_FILE, KEY_FILE)]
+        hosts = f'{{{LIAR}: {{password: "{SECRET}"}}}}'
+        liar = f'  - {{module: ejabberd_service, port: {LIARS_PORT}, ip: "{self.address}", check_from: false, hosts: {hosts}}}'
+        commands = "api_permissions: {tests: {who: [{ip: 127.0.0.0/8}], what: [register, module_install, reload_config]}}"
+        api = f'  - {{module: ejabberd_http, port: {API_PORT}, ip: "{self.address}", request_handlers: {{/{self._token}: mod_http_api}}}}'
+        changes = {
+            "[/etc/ejabberd/ejabberd.pem]": f"{shown}\n{commands}",
+            "/etc/ssl/certs/ca-certificates.crt": str(self._directory / AUTHORITY_FILE),
+            'ip: "::", access: all, starttls_required: true}': f'ip: "{self.address}", access: all}}\n{api}\n{liar}',
+            '"::"': f'"{self.address}"',
+            '"127.0.0.1"': f'"{self.address}"',
+            '"the only line of /etc/clearinghouse/secrets/agent.a.example"': f'"{SECRET}"',
+        }
+        return on_page("federate-with-ejabberd.md", "yaml", changes).replace("a.example", "a.fed")
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[tuple[OnPage, Prosody]]:
+    with Neighbours() as neighbours:
+        for home in lasting(OnPage, OWN, neighbours):
+            for away in lasting(Prosody, AWAY, neighbours):
+                assert isinstance(home, OnPage)
+                assert isinstance(away, Prosody)
+                yield home, away
+
+
+@pytest.fixture
+async def both(two: tuple[OnPage, Prosody]) -> AsyncIterator[Site]:
+    async with site(*two) as made:
+        yield made
+
+
+async def test_the_page_leads_to_a_server_that_is_governed(both: Site) -> None:
+    await both.home.rule({"b.fed": "all"})
+    for sender, reader in ((both.alice, both.bob), (both.bob, both.alice)):
+        body = new_body()
+        sender.write(reader.boundjid.bare, body)
+        await reader.reads(body)
+    facts = (await both.home.enforcer.status())["facts"]
+    assert set(facts["hosts"]) == set(facts["governed"]) == {"a.fed", "muc.a.fed", "agent.a.fed"}
+    assert (facts["dialback"], facts["dialback_access"], facts["secure_auth"]) == (False, "none", True)
+    assert (facts["starttls"], facts["retry_delay"], facts["shared_components"]) == ("required", 10, False)
+    assert "a.fed" in facts["certificates"]["a.fed"]["names"]
+
+
+async def test_a_component_that_may_send_under_any_name_may_not_push(both: Site) -> None:
+    before = await both.home.rule({"b.fed": "none"})
+    (begin, *_) = pushes(Image("a.fed", new_serial(), ("a.fed",), CLASSES, {}, default="allow"))
+    heard: asyncio.Queue[Element] = asyncio.Queue()
+    session = Session(Account(LIAR, SECRET, both.home.server.address, LIARS_PORT), heard.put_nowait)
+    await session.open()
+    try:
+        lie = Element(IQ, {"from": OWN.component, "to": "a.fed", "type": "set", "id": "lie"})
+        SubElement(lie, PUSH).text = written(begin)
+        session.write(lie)
+        honest = Element(IQ, {"from": LIAR, "to": "a.fed", "type": "set", "id": "honest"})
+        SubElement(honest, PUSH).text = written(begin)
+        session.write(honest)
+        async with asyncio.timeout(10):
+            answer = await heard.get()
+    finally:
+        await session.close()
+    assert (answer.get("id"), answer.get("type")) == ("honest", "error")
+    assert answer.find(".//{urn:ietf:params:xml:ns:xmpp-stanzas}forbidden") is not None
+    assert (await both.home.enforcer.status())["images"]["a.fed"]["serial"] == before.serial
+
+
+async def test_a_name_is_one_name_however_it_is_written(both: Site) -> None:
+    await both.home.rule({"b.fed": "none", "xn--mnchen-3ya.fed": "none"}, default="allow")
+    for remote in ("bob@b.fed.", "bob@B.FED", "bob@münchen.fed", "bob@MÜNCHEN.fed.", "bob@xn--mnchen-3ya.fed"):
+        refused = await both.alice.bounced(both.alice.write(remote, new_body()))
+        assert refused == "policy-violation: not at a level for a.fed (d-1)", remote
+
+
+@pytest.fixture
+async def mortal() -> AsyncIterator[Ejabberd]:
+    """A server of the test's own loop, which may be killed."""
+    with Neighbours() as neighbours:
+        async with Ejabberd(OWN, neighbours=neighbours) as server:
+            await server.register("alice@a.fed", PASSWORD)
+            yield server
+
+
+async def test_an_image_survives_a_server_that_is_killed_in_the_middle_of_a_change(mortal: Ejabberd) -> None:
+    async with agent(mortal) as ours:
+        await ours.rule({"b.fed": "none", "c.fed": "all"})
+        await ours.change({"c.fed": "talk"})
+        wanted = ours.image
+    assert wanted is not None
+    await killed(mortal)
+    with kept(mortal).open("ab") as file:
+        file.write(b"\x00\x00\x01\x00half of a change")
+    await mortal.start()
+    async with agent(mortal) as ours:
+        assert (await ours.event("started"))["images"] == {"a.fed": wanted.serial}
+        change = change_between(wanted, replace(wanted, serial=new_serial(), rows={"b.fed": "talk"}))
+        assert change is not None
+        push = Element(PUSH)
+        push.text = written(change_push(change) or {})
+        await ours.link.ask("a.fed", "set", push)  # goes on where the last whole one ended
+    await killed(mortal)
+    await mortal.start()
+    await mortal.register("carol@a.fed", PASSWORD)  # alice's account may have been lost: the server's own database is slower
+    async with agent(mortal) as ours, correspondent("carol@a.fed", PASSWORD, mortal) as carol:
+        assert (await ours.event("started"))["images"] == {"a.fed": change.serial}
+        with pytest.raises(StanzaRefused, match="messages and presence only"):
+            await carol.ping("b.fed")
+        assert await carol.bounced(carol.write("dave@c.fed", new_body())) == "policy-violation: unknown here (d-1)"
+
+
+async def test_what_cannot_be_kept_is_in_force_and_closed_after_a_restart(mortal: Ejabberd) -> None:
+    async with agent(mortal) as ours, correspondent("alice@a.fed", PASSWORD, mortal) as alice:
+        await ours.rule({"b.fed": "all"})
+        folder = kept(mortal).parent
+        folder.chmod(0o500)
+        ours.enforcer.forget()
+        await ours.rule({"b.fed": "none"})
+        assert (await ours.enforcer.status())["images"]["a.fed"]["kept"] is False
+        assert await alice.bounced(alice.write("bob@b.fed", new_body())) == "policy-violation: not at a level for a.fed (d-1)"
+    await killed(mortal)
+    await mortal.start()
+    async with agent(mortal) as ours:
+        assert (await ours.event("started"))["images"] == {}  # and not the one that allowed more
+        folder.chmod(0o700)
+        await ours.rule({"b.fed": "none"})
+        assert (await ours.enforcer.status())["images"]["a.fed"]["kept"] is True
+
+
+def kept(server: Ejabberd) -> Path:
+    """The file of the image."""
+    return server._directory / "database" / "clearinghouse" / "a.fed.log"
+
+
+async def killed(server: Ejabberd) -> None:
+    """End the server as the kernel does when memory is short."""
+    assert server._process is not None
+    server._process.kill()
+    await server._process.wait()
+    server._process = None
