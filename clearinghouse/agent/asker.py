@@ -102,11 +102,19 @@ class Asker:
         if remote is None:  # removed since it was heard
             raise AgentUnreachable("it is no member any more", mend="nothing")
         self.sent += 1
-        if matter.by == "self":
-            return await self._of_ourselves(self.composer(), matter, remote)
-        us, now = self.member(self.us), self.now()
         composer = await asyncio.to_thread(self.composer)
-        letter = await asyncio.to_thread(composer.to_peer, matter, remote, us, now)
+        if matter.by == "peer":
+            return await self._of_peer(composer, matter, remote)
+        ours = await self._of_ourselves(composer, matter, remote)
+        if ours.granted:
+            # What is let go is not held a second time, so the other side is asked before; its server has the last word.
+            with suppress(AgentUnreachable):
+                theirs = await self._of_peer(composer, matter, remote)
+                log.info("asked_beforehand", domain=remote.domain, outcome=theirs.outcome)
+        return ours
+
+    async def _of_peer(self, composer: Composer, matter: Matter, remote: Member) -> Answer:
+        letter = await asyncio.to_thread(composer.to_peer, matter, remote, self.member(self.us), self.now())
         return await asked(self.ways(remote), lambda: composer.sealed(letter, self.now()))
 
     async def _of_ourselves(self, composer: Composer, matter: Matter, remote: Member) -> Answer:
