@@ -52,6 +52,8 @@ port = 0
 [federation]
 """
 
+PIN = presses.pin_of(presses.made(presses.plan()))
+
 OPERATORS = assertion(
     "POLICY",
     "{unix:op} || {xmpp:op@hub.example}",
@@ -127,14 +129,29 @@ class Commons:
         await until(lambda: self.rows(audience) == rows)
 
     def rows(self, audience: str = EVERYTHING) -> Mapping[str, str] | None:
-        last = self.house.press.views[audience].publisher.last
+        last = self.house.press.views[audience].table
         return None if last is None else last.rows
 
-    def trusted(self, audience: str = EVERYTHING) -> Trusted:
+    def version(self, audience: str = EVERYTHING) -> int:
+        last = self.house.press.views[audience].table
+        return 0 if last is None else last.head.version
+
+    def timestamp_at(self, audience: str = EVERYTHING) -> datetime:
+        last = self.house.press.views[audience].timestamp
+        return NOON if last is None else last.issued
+
+    def problem(self) -> str:
+        found = self.house.press.problem
+        return "" if found is None else found.code
+
+    async def looked(self) -> None:
+        """Return once the press has looked again."""
+        await until(lambda: not self.house.press._woken.is_set())
+
+    def trusted(self, audience: str = EVERYTHING, pin: str = PIN) -> Trusted:
         """Return what an agent believes that has everything that is published."""
         documents = {name: each.body for name, each in self.house.shelf.documents.items()}
-        first = documents["root/1"]
-        trusted = Trusted.pinned(first, presses.pin_of(presses.made(presses.plan())), self.now, audience=audience)
+        trusted = Trusted.pinned(documents["root/1"], pin, self.now, audience=audience)
         trouble = follow(trusted, lambda name, limit: documents[name][: limit + 1] if name in documents else None, self.now)
         assert trouble == ()
         return trusted

@@ -100,5 +100,5 @@ class Fleet:
         """Return version and time of the newest table for an agent's view."""
         view = status.report.get("view", COMMUNITY)
         found = self.press.views.get(EVERYTHING if view in {COMMUNITY, EVERYTHING} else view)
-        last = None if found is None else found.publisher.last
+        last = None if found is None else found.table
         return None if last is None else (last.head.version, last.head.issued)

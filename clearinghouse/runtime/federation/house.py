@@ -156,7 +156,7 @@ class House:
     def members(self, who: Speaker) -> Sequence[Mapping[str, Any]]:
         """See `Registry.members`."""
         self._check_may_look(who)
-        last = self.press.views[EVERYTHING].publisher.last
+        last = self.press.views[EVERYTHING].table
         lowest = self.press.views[EVERYTHING].publisher.levels[0]
         rows = {} if last is None else last.rows
         return [
@@ -179,7 +179,7 @@ class House:
         problem = self.press.problem
         views = {}
         for audience, view in self.press.views.items():
-            last = view.publisher.last
+            last = view.table
             if last is not None and view.timestamp is not None:
                 views[audience] = {
                     "version": last.head.version,

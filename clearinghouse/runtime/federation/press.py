@@ -166,7 +166,7 @@ class Press:
             if edition is not None and not isinstance(error, SignerUnavailable):  # the number may be signed, or was before we started
                 self.views[view.audience] = replace(view, publisher=publisher, burnt=True)
             raise
-        self.views[view.audience] = View(publisher, stamp, found.stable_until)
+        self.views[view.audience] = View(publisher, stamp, publisher.last, found.stable_until)
         self.shelf.put(documents, dropped, view.audience)
         if edition is not None:
             log.info("table_published", audience=view.audience, version=stamp.version, count=len(found.rows))

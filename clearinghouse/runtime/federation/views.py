@@ -27,12 +27,13 @@ KEPT_TABLES: Final = 2
 class View:
     """What stands for one audience, a domain or `*`: the publisher with the newest table, and the newest timestamp.
 
-    ``stable_until`` is when the clock alone could change a level in it.  ``burnt`` says that the publisher's last
-    version was signed and never published: its number is not given again.
+    ``table`` is the newest one that is published.  ``stable_until`` is when the clock alone could change a level in
+    it.  ``burnt`` says that the publisher's last version was signed and never published: its number is not given again.
     """
 
     publisher: Publisher
     timestamp: Timestamp | None = None
+    table: Table | None = None
     stable_until: datetime | None = None
     burnt: bool = False
 
@@ -49,7 +50,7 @@ class View:
             return cls(publisher)
         last = timestamps.read_payload(opened(raw, payload_type=TIMESTAMP).payload)
         table = _table(documents[table_name(publisher.audience, last.version)])
-        return cls(replace(publisher, last=table), last)
+        return cls(replace(publisher, last=table), last, table)
 
 
 def _table(document: bytes) -> Table:
