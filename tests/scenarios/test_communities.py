@@ -16,7 +16,15 @@ from clearinghouse.keynote.licensees import Nobody, met
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "policies").rglob("*scenarios.toml"))
-COMMUNITIES = {"demo", "federation-levels", "paper-section-3", "paper-section-4", "paper-section-5"}
+COMMUNITIES = {
+    "demo",
+    "federation-demo",
+    "federation-demo-south",
+    "federation-levels",
+    "paper-section-3",
+    "paper-section-4",
+    "paper-section-5",
+}
 
 
 @cache
