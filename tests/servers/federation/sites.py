@@ -130,6 +130,12 @@ class Site:
     alice: Correspondent
     bob: Correspondent
 
+    async def are_cut(self) -> None:
+        """Nothing is open between b.fed and a.fed any more: here at once, and there, where a stanza would else be lost, soon."""
+        assert await self.home.streams("b.fed") == set()  # the answer to the push came after the cut
+        for host in ("a.fed", "muc.a.fed"):
+            await self.away.no_streams(host)
+
     @asynccontextmanager
     async def person(self, jid: str) -> AsyncIterator[Correspondent]:
         """Somebody else who is logged in."""

@@ -85,6 +85,7 @@ async def test_rooms_are_governed_like_users(between: Site) -> None:
         await between.bob.bounced(between.bob.write(room, new_body(), "groupchat")) == "policy-violation: messages and presence only (d-1)"
     )
     await between.home.change({"b.fed": "none"})
+    await between.are_cut()
     refused = await between.bob.bounced(between.bob.write(room, new_body(), "groupchat"))
     assert "not at a level for a.fed (d-1)" in refused
 
