@@ -28,6 +28,7 @@ Modules add what only they can raise below one of these::
     BadPolicy           clearing.policies   DeskAlone and what else keeps a policy from being loaded
     OperatorError       enforcers           ForeignTopic: a node that belongs to somebody else
                         ledger.book         NothingSigned: a log without a checkpoint
+                        federation.image    BadImage: what no server module could enforce
                         importing           BadList: a file that is not of the format as which it is read
     BadSettings         cli.output          Unwritable: nobody takes the answer
     HolderError         clearing            HandedInApproval, NoApproval, NoDeskText: not what the desk signs, or not here
@@ -43,6 +44,7 @@ Modules add what only they can raise below one of these::
                         signer.rules        SignerRefused
                         grid                StanzaRefused, CommandRefused
                         enforcers           NothingPending, TopicExists
+                        enforcers.levels    SerialTaken, BadModuleAnswer: a server module that does not go along
     Unavailable         clearing            ClockBehind, Overtaken, RateLimited
                         runtime             NotNow, Crossed, NoDesk, NoReceipts, NotSignedYet
                         signer.rules        SignerUnavailable
