@@ -58,6 +58,7 @@ from clearinghouse.federation.refusals import (
 )
 from clearinghouse.federation.revocations import RevocationSet
 from clearinghouse.federation.roots import Root
+from clearinghouse.federation.rows import Rows
 from clearinghouse.federation.state import (
     Recorded,
     Revoked,
@@ -269,7 +270,7 @@ def next_table(state: State, raw: bytes, now: datetime) -> State:
     return replace(state, tabled=Tabled(Table(head, payload_digest, _rows(head, content)), sealed, envelope.signers))
 
 
-def _rows(head: Head, content: bytes) -> dict[str, str]:
+def _rows(head: Head, content: bytes) -> Rows:
     """Return the rows in *content*, if it is the one that *head* names."""
     if len(content) != head.size or digest(content) != head.content:
         raise ContentMismatch("the content is not the one that the head names", mend=_again("table"))

@@ -13,6 +13,7 @@ from clearinghouse.clearing.vocabulary import Kind, is_canonical, shown
 from clearinghouse.clearing.wire import canonical
 from clearinghouse.federation.documents import MAX_DELTA_BYTES, check_size
 from clearinghouse.federation.payloads import members_of, reading
+from clearinghouse.federation.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,10 @@ class Delta:
 
 def delta_between(before: Mapping[str, str], after: Mapping[str, str]) -> Delta:
     """Return what makes *after* of *before*, both domain to level without the lowest."""
-    changed = {domain: level for domain, level in after.items() if before.get(domain) != level}
-    gone = () if len(after) == len(before) and not changed else tuple(sorted(before.keys() - after.keys()))
-    return Delta(changed, gone)
+    old, new = ({level: frozenset(names) for level, names in Rows.of(rows).lists().items()} for rows in (before, after))
+    changed = {domain: level for level, names in new.items() for domain in names - old.get(level, _NONE)}
+    left = (domain for level, names in old.items() for domain in names - new.get(level, _NONE))
+    return Delta(changed, tuple(sorted(domain for domain in left if domain not in changed)))
 
 
 def delta_among(touched: Iterable[str], before: Mapping[str, str], after: Mapping[str, str]) -> Delta:
@@ -70,16 +72,15 @@ def read_delta(content: bytes, levels: Sequence[str]) -> Delta:
         return Delta(rows, unset)
 
 
-def apply_delta(rows: Mapping[str, str], delta: Delta) -> dict[str, str]:
+def apply_delta(rows: Mapping[str, str], delta: Delta) -> Rows:
     """Return *rows* after *delta*; raises ``ValueError`` for a row that goes and is not there, or is set to what it is."""
-    if any(rows.get(domain) == level for domain, level in delta.changed.items()) or not all(map(rows.__contains__, delta.unset)):
+    before = Rows.of(rows)
+    if any(before.get(domain) == level for domain, level in delta.changed.items()) or not all(map(before.__contains__, delta.unset)):
         raise ValueError("does not begin at the rows that are there")
-    after = {**rows, **delta.changed}
-    for domain in delta.unset:
-        del after[domain]
-    return after
+    return before.changed(delta.changed, delta.unset)
 
 
+_NONE: Final = frozenset[str]()
 _MEMBERS: Final[Mapping[str, type]] = {"set": dict, "unset": list}
 
 

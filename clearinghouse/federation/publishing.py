@@ -14,6 +14,7 @@ from datetime import datetime
 from clearinghouse.federation import deltas, tables
 from clearinghouse.federation.documents import MAX_DELTA_BYTES, delta_name, digest, joined, table_name
 from clearinghouse.federation.payloads import reading
+from clearinghouse.federation.rows import Rows
 from clearinghouse.federation.tables import Head, Table
 from clearinghouse.federation.timestamps import Timestamp
 from clearinghouse.keynote.keys import PrivateKey
@@ -59,18 +60,16 @@ class Publisher:
         *touched* are the only domains whose level may differ from the last version's, where that is known: the
         delta is then found in no time.  A version that only lives longer is `renewed`.
         """
-        lowest = self.levels[0]
-        if lowest in rows.values():
-            rows = {domain: level for domain, level in rows.items() if level != lowest}
+        found = Rows.of(rows).above(self.levels[0])
         with reading("the table", mend="publish names in normal form, with levels of the community"):
-            content = tables.content_of(rows, self.levels)
+            content = tables.content_of(found, self.levels)
         if self.last is not None and self._follows() and digest(content) == self.last.head.content:
             return None
-        return self._made(rows, content, self._delta(rows, len(content), touched), now, expires)
+        return self._made(found, content, self._delta(found, len(content), touched), now, expires)
 
     def renewed(self, *, now: datetime, expires: datetime) -> Edition:
         """Return the next version with the same rows and a later end."""
-        rows = self.last.rows if self.last is not None else {}
+        rows = self.last.rows if self.last is not None else Rows()
         content = tables.content_of(rows, self.levels)
         return self._made(rows, content, deltas.written(deltas.Delta()) if self._follows() else b"", now, expires)
 
@@ -107,7 +106,7 @@ class Publisher:
         """Say whether the next version goes on where the last one ended: in a new epoch, everything begins anew."""
         return self.last is not None and self.last.head.epoch == self.epoch and self.last.head.levels == self.levels
 
-    def _delta(self, rows: Mapping[str, str], size: int, touched: Collection[str] | None) -> bytes:
+    def _delta(self, rows: Rows, size: int, touched: Collection[str] | None) -> bytes:
         """Return what leads here from the last version; nothing where that cannot be told, or would be longer than the whole."""
         if self.last is None or not self._follows():
             return b""
@@ -115,7 +114,7 @@ class Publisher:
         written = deltas.written(delta)
         return written if len(written) <= min(MAX_DELTA_BYTES, size) else b""
 
-    def _made(self, rows: Mapping[str, str], content: bytes, delta: bytes, now: datetime, expires: datetime) -> Edition:
+    def _made(self, rows: Rows, content: bytes, delta: bytes, now: datetime, expires: datetime) -> Edition:
         last = self.last if self.last is not None and self.last.head.epoch == self.epoch else None
         head = Head(
             community=self.community,

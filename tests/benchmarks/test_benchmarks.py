@@ -10,6 +10,7 @@ from tests.benchmarks.hostile import answered, base, explained
 from tests.benchmarks.hostile_inputs import INPUTS
 from tests.benchmarks.measure import Effort, Side, WrongAnswer, race
 from tests.benchmarks.report import Goal
+from tests.benchmarks.tables import Elements, Lists, Published, table_of
 
 LIMITS = Limits()
 ONCE = Effort(rounds=1, batch_seconds=0.0, crowd=1, repeats=1)
@@ -60,3 +61,21 @@ def test_every_hostile_request_is_within_the_limits_and_answered() -> None:
         answer = answered(assertions, request)
         assert isinstance(answer, Proof) or answer in ANSWERS, name
         assert explained(answer) in ANSWERS, name
+
+
+def test_a_table_as_xml_is_the_same_table() -> None:
+    rows = table_of(200)
+    assert Lists(rows).rows() == Elements(rows).rows() == rows
+    assert Lists(rows).read() == Elements(rows).read() == 200
+
+
+def test_a_published_table_is_received_whole_and_by_delta() -> None:
+    published = Published(300)
+    for step in (
+        lambda to: to.update_table(published.table, published.press.now),
+        lambda to: to.update_delta(published.delta, published.press.now),
+    ):
+        trusted = published.trusted.copy()
+        assert trusted.rows == published.rows
+        step(trusted)
+        assert trusted.rows == published.after
