@@ -27,8 +27,10 @@ def from_prosody(path: Path) -> Found:
     """Return the lists of a configuration, host by host."""
     config = read_prosody(path)
     found = Found(unread=list(config.unread), files=list(config.files))
+    agent = config.plain(GLOBAL, "clearinghouse_agent")
     for host in config.hosts:
-        _of_host(config, host, found)
+        if host.name != agent:  # the agent speaks with its own server
+            _of_host(config, host, found)
     _without_effect(config, found)
     _left_out(config, found)
     return found

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clearinghouse.agent.applying import image_json
 from clearinghouse.federation.image import EVERYTHING, Grant, Image, LevelClass, mask_of
-from clearinghouse.federation.shadow import EVERYBODY_ELSE, Fate, Pair, Report, Seen, Side, Today, compare, seen_of, today_as_json, today_of
+from clearinghouse.federation.shadow import (
+    EVERYBODY_ELSE,
+    Fate,
+    Pair,
+    Report,
+    Seen,
+    Side,
+    Today,
+    compare,
+    image_of,
+    seen_of,
+    today_as_json,
+    today_of,
+)
 
 NOW = 1_000
 CLASSES = {"all": LevelClass(EVERYTHING), "none": LevelClass(0), "no-iq": LevelClass(EVERYTHING - mask_of(["iq"], ["inbound"]))}
@@ -116,6 +132,13 @@ def test_counts_of_a_module_are_read_or_refused() -> None:
     assert seen_of([row]) == (Seen("a", "b", "in", "iq", allowed=True, count=2),)
     with pytest.raises(ValueError, match="has a count that is none"):
         seen_of([row | {"count": "2"}])
+
+
+def test_the_image_that_an_agent_writes_down_is_read_again() -> None:
+    found = image({"b.example": "all", "c.example": "no-iq"}, Grant("1", "d.example", NOW + 1, user="eve@d.example"))
+    assert image_of(json.loads(json.dumps(image_json(found)))) == found
+    with pytest.raises(ValueError, match="is no image of an agent"):
+        image_of({"image": "a.example"})
 
 
 sides = st.builds(Side, st.booleans(), st.frozensets(st.sampled_from("bcd")), st.frozensets(st.sampled_from("bcd")))
