@@ -82,7 +82,15 @@ def _compiled() -> dict[str, bytes]:
     server = packaged()
     headers = [server / "include", *ERLANG.glob("p1_xmpp-*/include"), *ERLANG.glob("p1_xml-*/include")]
     with tempfile.TemporaryDirectory() as made:
-        command = ["erlc", *(word for folder in headers for word in ("-I", str(folder))), "-pa", str(server / "ebin"), "-o", made]
+        command = [
+            "erlc",
+            "+deterministic",
+            *(word for folder in headers for word in ("-I", str(folder))),
+            "-pa",
+            str(server / "ebin"),
+            "-o",
+            made,
+        ]
         sources = [str(path) for path in sorted((_HERE / "src").glob("*.erl"))]
         done = subprocess.run([*command, *sources], capture_output=True, text=True, check=False, timeout=COMPILE_SECONDS)  # noqa: S603
         if done.returncode != 0:

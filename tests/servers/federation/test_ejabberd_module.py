@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +25,18 @@ from clearinghouse.federation.image import Image, change_between
 from clearinghouse.federation.pushes import change_push, pushes, written
 from clearinghouse.grid.stanzas import IQ, StanzaRefused
 from tests.servers.federation.conftest import lasting
+from tests.servers.federation.peer import peer
 from tests.servers.federation.sites import AWAY, CLASSES, HOME, PASSWORD, SECRET, Site, agent, new_body, new_serial, site
-from tests.servers.test_first_steps import on_page
+from tests.servers.processes import PATH
+from tests.servers.test_first_steps import HOW_TO, on_page
 
 pytestmark = pytest.mark.servers
 
 OWN: Hosting = replace(HOME, exempt=(), others=())
 LIAR, LIARS_PORT = "liar.a.fed", 5348
+
+PAGE = "federate-with-ejabberd.md"
+INSTALL = ("clearinghouse", "server-module", "ejabberd")
 
 
 @dataclass(slots=True)
@@ -39,21 +47,22 @@ class OnPage(Ejabberd):
         await Ejabberd.start(self)
         if not (self._directory / "home" / ejabberd.MODULE).exists():
             await asyncio.to_thread(self._call, "module_install", {"module": ejabberd.MODULE})
-            (self._directory / "ejabberd.yml").write_text(self._page())
-            await asyncio.to_thread(self._call, "reload_config", {})
+            await self.configure(self._page())
 
     def _configuration(self) -> str:
         Ejabberd._configuration(self)  # writes who answers for names
-        compiled = self._directory / "home" / ejabberd.MODULE
-        for path in sorted(compiled.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        compiled.rmdir()
-        for path, content in ejabberd.files():
-            if path.parts[0] == "sources":
-                (self._directory / "home" / path).parent.mkdir(parents=True, exist_ok=True)
-                (self._directory / "home" / path).write_bytes(content)
+        shutil.rmtree(self._directory / "home" / ejabberd.MODULE)
+        subprocess.run([*INSTALL, self._directory / "home"], check=True, capture_output=True, env={"PATH": PATH})
+        shutil.rmtree(self._directory / "home" / ejabberd.MODULE)  # as on a machine without a compiler
+        return self.without_module()
+
+    def without_module(self) -> str:
         before, _, _ = self._page().partition(f"  {ejabberd.MODULE}:\n")
         return before
+
+    async def configure(self, text: str) -> None:
+        (self._directory / "ejabberd.yml").write_text(text)
+        await asyncio.to_thread(self._call, "reload_config", {})
 
     def _page(self) -> str:
         shown = [str(self._directory / name) for name in (CERTIFICATE_FILE, KEY_FILE)]
@@ -69,7 +78,7 @@ class OnPage(Ejabberd):
             '"127.0.0.1"': f'"{self.address}"',
             '"the only line of /etc/clearinghouse/secrets/agent.a.example"': f'"{SECRET}"',
         }
-        return on_page("federate-with-ejabberd.md", "yaml", changes).replace("a.example", "a.fed")
+        return on_page(PAGE, "yaml", changes).replace("a.example", "a.fed")
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +132,22 @@ async def test_a_component_that_may_send_under_any_name_may_not_push(both: Site)
     assert (await both.home.enforcer.status())["images"]["a.fed"]["serial"] == before.serial
 
 
+async def test_a_module_that_comes_late_cuts_what_is_there(both: Site) -> None:
+    home = both.home.server
+    assert isinstance(home, OnPage)
+    await both.home.rule({"b.fed": "none"})
+    await home.configure(home.without_module())
+    for sender, reader in ((both.alice, both.bob), (both.bob, both.alice)):
+        body = new_body()
+        sender.write(reader.boundjid.bare, body)
+        await reader.reads(body)
+    assert await both.away.streams("a.fed") == {"inbound", "outbound"}
+    await home.configure(home._page())
+    await both.away.no_streams("a.fed")
+    refused = await both.alice.bounced(both.alice.write("bob@b.fed", new_body()))
+    assert refused == "policy-violation: not at a level for a.fed (d-1)"
+
+
 async def test_a_name_is_one_name_however_it_is_written(both: Site) -> None:
     await both.home.rule({"b.fed": "none", "xn--mnchen-3ya.fed": "none"}, default="allow")
     for remote in ("bob@b.fed.", "bob@B.FED", "bob@münchen.fed", "bob@MÜNCHEN.fed.", "bob@xn--mnchen-3ya.fed"):
@@ -134,7 +159,7 @@ async def test_a_name_is_one_name_however_it_is_written(both: Site) -> None:
 async def mortal() -> AsyncIterator[Ejabberd]:
     """A server of the test's own loop, which may be killed."""
     with Neighbours() as neighbours:
-        async with Ejabberd(OWN, neighbours=neighbours) as server:
+        async with Ejabberd(replace(OWN, dialback=True), neighbours=neighbours) as server:
             await server.register("alice@a.fed", PASSWORD)
             yield server
 
@@ -182,6 +207,22 @@ async def test_what_cannot_be_kept_is_in_force_and_closed_after_a_restart(mortal
         folder.chmod(0o700)
         await ours.rule({"b.fed": "none"})
         assert (await ours.enforcer.status())["images"]["a.fed"]["kept"] is True
+
+
+async def test_nobody_outside_proves_to_be_one_of_our_own_hosts(mortal: Ejabberd) -> None:
+    async with agent(mortal) as ours:
+        await ours.rule({OWN.component: "all"}, default="allow")
+    async with peer(mortal.address, "a.fed") as other:
+        answer = await other.proves(OWN.component)
+    assert "policy-violation" in answer
+
+
+def test_the_numbers_on_the_page_are_those_of_the_module() -> None:
+    sources = [content.decode() for path, content in ejabberd.files() if path.suffix == ".erl"]
+    numbers = {number for text in sources for number in re.findall(r"^-define\(MAX_\w+, (\d+)\)", text, re.MULTILINE)}
+    assert len(numbers) >= 6
+    assert numbers <= set(re.findall(r"\d+", (HOW_TO / PAGE).read_text().replace(",", "")))
+    assert " ".join(INSTALL) in (HOW_TO / PAGE).read_text()
 
 
 def kept(server: Ejabberd) -> Path:

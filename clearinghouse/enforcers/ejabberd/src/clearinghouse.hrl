@@ -9,7 +9,6 @@
 %% The tables that every process reads; only clearinghouse_server writes, except to those marked (public).
 -define(IMAGES, clearinghouse_images).       % {Name, #image{}}
 -define(HOSTS, clearinghouse_hosts).         % {local host, Name}
--define(SETTINGS, clearinghouse_settings).   % {agent | exempt | ungoverned, Value}, {{host, Host}, true}  (public)
 -define(STREAMS, clearinghouse_streams).     % #stream{}: bag                                              (public)
 -define(REFUSERS, clearinghouse_refusers).   % {{Local, Remote}, pid of the stream that was refused, Text} (public)
 -define(SEEN, clearinghouse_seen).           % {{Local, Remote, Direction, Kind, Allowed}, Count}          (public)

@@ -67,7 +67,7 @@ worth(Pkt) ->
         andalso ejabberd_router:is_my_route(agent())
         andalso clearinghouse_image:asks(clearinghouse_stanza:ascii(Server)).
 
-agent() -> ets:lookup_element(?SETTINGS, agent, 2).
+agent() -> clearinghouse_image:setting(agent).
 
 %% Both say whether there was such a case.
 release(Id) -> gen_server:call(?MODULE, {release, Id}).

@@ -4,7 +4,7 @@
 %% stanza when a hook fails, so that a mistake would open the door.
 -module(clearinghouse_image).
 
--export([stanza/3, stream/4, count/5, governing/1, is_agent/1, asks/1, reason/2, address/1]).
+-export([stanza/3, stream/4, count/5, governing/1, is_agent/1, asks/1, reason/2, address/1, setting/1]).
 
 -include("xmpp.hrl").
 -include("clearinghouse.hrl").
@@ -35,12 +35,17 @@ stanza(Direction, Pkt, Address) ->
 -spec stream(binary(), binary(), in | out, unknown | inet:ip_address()) -> shown().
 stream(Local, Remote, Direction, Address) ->
     guarded(fun() ->
-        case Direction == in andalso ejabberd_router:is_my_route(Remote) of
+        case Direction =:= in andalso is_ours(Remote) of
             true -> {deny, {deny, <<"this domain is served here">>, <<>>}};
             false -> judged(#ask{local = clearinghouse_stanza:ascii(Local), remote = clearinghouse_stanza:ascii(Remote),
                                  bits = ?EVERYTHING, address = Address})
         end
     end).
+
+%% Nobody outside is one of us, also while a component of ours is not connected.
+is_ours(Remote) ->
+    Name = clearinghouse_stanza:ascii(Remote),
+    ejabberd_router:is_my_route(Remote) orelse is_agent(Name) orelse governing(Name) =/= undefined.
 
 guarded(Fun) ->
     try Fun()
@@ -141,7 +146,8 @@ asks(Local) ->
         _ -> false
     end.
 
-setting(Name) -> ets:lookup_element(?SETTINGS, Name, 2).
+%% As ejabberd.yml has it.
+setting(Name) -> maps:get(Name, persistent_term:get(mod_clearinghouse)).
 
 %% Whoever makes up more domains than that is counted as `*`.
 count(Local, Remote, Direction, Kind, Policy) ->

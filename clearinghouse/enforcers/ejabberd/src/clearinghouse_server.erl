@@ -95,7 +95,7 @@ applied(Name, Serial) ->
     clearinghouse_stanza:element(<<"applied">>, [{<<"image">>, Name}, {<<"serial">>, integer_to_binary(Serial)}], none).
 
 tell_agent() ->
-    [{_, Agent}] = ets:lookup(?SETTINGS, agent),
+    Agent = clearinghouse_image:setting(agent),
     case ejabberd_router:is_my_route(Agent) of
         true ->
             Serials = maps:from_list([{Name, Serial} || {Name, #image{serial = Serial}} <- ets:tab2list(?IMAGES)]),

@@ -27,7 +27,7 @@ facts() ->
     Tls = [ejabberd_option:s2s_use_starttls(Host) || Host <- Hosts],
     #{version => iolist_to_binary(ejabberd_option:version()),
       time => os:system_time(second),
-      agent => ets:lookup_element(?SETTINGS, agent, 2),
+      agent => clearinghouse_image:setting(agent),
       hosts => Routes,
       governed => [Route || Route <- Routes, is_governed(Route)],
       dialback => Dialback =/= [],

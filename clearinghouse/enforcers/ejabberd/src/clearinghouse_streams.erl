@@ -10,7 +10,7 @@
 -include("logger.hrl").
 -include("clearinghouse.hrl").
 
--define(MAX_LISTED, 2000).        % streams in one answer: 300 kB
+-define(MAX_LISTED, 1000).        % streams of each direction in one answer: 300 kB
 -define(CUT_MS, 200).             % longer waits only for a stream that cannot write; it ends when it can
 -define(REFUSED_MS, 1000).        % after a peer's refusal, before the next stanza makes a new connection
 
@@ -238,8 +238,9 @@ note(Stream) ->
 
 %% The streams, for the agent, as far as they fit into an answer.
 list() ->
+    All = lists:append([lists:sublist(entries(Direction), ?MAX_LISTED) || Direction <- [in, out]]),
     [#{local => S#stream.local, remote => S#stream.remote, direction => clearinghouse_stanza:direction(S#stream.direction), secure => S#stream.secure,
-       auth => S#stream.auth, address => misc:ip_to_list(S#stream.address)} || S <- lists:sublist(ets:tab2list(?STREAMS), ?MAX_LISTED)].
+       auth => S#stream.auth, address => misc:ip_to_list(S#stream.address)} || S <- All].
 
 %% The verdict that is enforced, counted.
 stream(Local, Remote, Direction, Ip) ->

@@ -23,15 +23,13 @@
 
 start(Host, Opts) ->
     settings(Opts),
-    ets:insert(?SETTINGS, {{host, Host}, true}),
     lists:foreach(fun started/1, [clearinghouse_held, clearinghouse_server]),
     [ejabberd_hooks:add(Hook, Where, ?MODULE, Function, Priority) || {Hook, Where, Function, Priority} <- hooks(Host)],
     [gen_iq_handler:add_iq_handler(Part, Host, ?NS_SERVER_MODULE, ?MODULE, forbidden) || Part <- [ejabberd_local, ejabberd_sm]],
     ok.
 
 stop(Host) ->
-    ets:delete(?SETTINGS, {host, Host}),
-    Last = ets:match(?SETTINGS, {{host, '$1'}, true}) =:= [],
+    Last = not gen_mod:is_loaded_elsewhere(Host, ?MODULE),
     [gen_iq_handler:remove_iq_handler(Part, Host, ?NS_SERVER_MODULE) || Part <- [ejabberd_local, ejabberd_sm]],
     [ejabberd_hooks:delete(Hook, Where, ?MODULE, Function, Priority)
      || {Hook, Where, Function, Priority} <- hooks(Host), Where =/= global orelse Last],
@@ -50,14 +48,10 @@ mod_options(_Host) -> [agent, {exempt, []}, {ungoverned, deny}].
 
 mod_doc() -> #{desc => <<"Federation as a clearinghouse's agent says.">>}.
 
-%% The table has no owner that could crash: it lives as long as ejabberd.
 settings(Opts) ->
-    ets:whereis(?SETTINGS) =:= undefined
-        andalso ets:new(?SETTINGS, [named_table, public, {read_concurrency, true}, {heir, whereis(ejabberd_sup), none}]),
-    ets:insert(?SETTINGS, [{agent, clearinghouse_stanza:ascii(gen_mod:get_opt(agent, Opts))},
-                           {exempt, [clearinghouse_stanza:ascii(D) || D <- gen_mod:get_opt(exempt, Opts)]},
-                           {ungoverned, gen_mod:get_opt(ungoverned, Opts)}]),
-    ok.
+    persistent_term:put(?MODULE, #{agent => clearinghouse_stanza:ascii(gen_mod:get_opt(agent, Opts)),
+                                   exempt => [clearinghouse_stanza:ascii(D) || D <- gen_mod:get_opt(exempt, Opts)],
+                                   ungoverned => gen_mod:get_opt(ungoverned, Opts)}).
 
 started(Module) ->
     Child = #{id => Module, start => {Module, start_link, []}, restart => permanent, shutdown => 5000},
