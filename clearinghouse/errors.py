@@ -41,6 +41,9 @@ Modules add what only they can raise below one of these::
                         runtime             Denied, Expired (why people's requests are refused), CannotLift, InFolder
                                             NoSuchTopic, BroaderEffect (why platforms' requests are refused)
                         ledger              BadEntry, BadCheckpoint, BadReceipt
+                        federation.refusals DocumentRefused and, below it, each attack on published documents by its name;
+                                            EndlessData, which is a TooLarge
+                        federation          BadName; CeremonyIncomplete, NothingToSign, HandWritten, WrongCeremony
                         signer.rules        SignerRefused
                         grid                StanzaRefused, CommandRefused
                         enforcers           NothingPending, TopicExists
