@@ -16,6 +16,7 @@ from clearinghouse.clearing.dsse import REQUEST, seal
 from clearinghouse.clearing.envelope import Asked, written
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.vocabulary import EVERYTHING, Door
+from clearinghouse.demo.worlds import BROKER, COMPONENT, MemoryWorld
 from clearinghouse.federation.documents import timestamp_name
 from clearinghouse.federation.trust import Trusted, follow
 from clearinghouse.runtime.chance import Chance
@@ -54,6 +55,14 @@ port = 0
 
 PIN = presses.pin_of(presses.made(presses.plan()))
 
+WITH_BROKER = f"""
+[[broker]]
+jid = "{BROKER}"
+component = "{COMPONENT}"
+secret_file = "secret"
+"""
+"""To stand before the settings where a test wants a broker, which is in memory."""
+
 OPERATORS = assertion(
     "POLICY",
     "{unix:op} || {xmpp:op@hub.example}",
@@ -75,6 +84,7 @@ class Commons:
     text: str = SETTINGS
     store_of: OpenStore = sql_store
     signers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"table": ("table",)})
+    world: MemoryWorld = field(default_factory=MemoryWorld)
     service: Service = field(init=False)
     _numbers: count[int] = field(default_factory=count)
 
@@ -95,7 +105,9 @@ class Commons:
     @asynccontextmanager
     async def open(self, *, published: bool = True) -> AsyncIterator[Service]:
         chance = Chance(now=lambda: self.now)
-        async with running(self.settings, chance=chance, store_of=self.store_of, signers_of=self.signing) as self.service:
+        async with running(
+            self.settings, make_link=self.world.make_link, chance=chance, store_of=self.store_of, signers_of=self.signing
+        ) as self.service:
             if published:
                 await until(lambda: self.house.shelf.timestamp(EVERYTHING) is not None)
             yield self.service
@@ -145,8 +157,12 @@ class Commons:
         return "" if found is None else found.code
 
     async def looked(self) -> None:
-        """Return once the press has looked again."""
-        await until(lambda: not self.house.press._woken.is_set())
+        """Return once the press has looked again, and has found whatever was there before."""
+        press = self.house.press
+        for _ in range(2):
+            press._woken.set()
+            before = press.rounds
+            await until(lambda seen=before: press.rounds > seen)  # type: ignore[misc]  # of its own
 
     def trusted(self, audience: str = EVERYTHING, pin: str = PIN) -> Trusted:
         """Return what an agent believes that has everything that is published."""

@@ -55,7 +55,7 @@ class WrongEpochHere(BadSettings):
 class Press:
     """Publishes for each of ``views``, by audience; made by `opened`.
 
-    ``problem`` is what kept the last attempt from publishing.
+    ``problem`` is what kept the last attempt from publishing, ``rounds`` counts attempts.
     """
 
     community: str
@@ -69,6 +69,7 @@ class Press:
     chance: Chance
     views: dict[str, View] = field(default_factory=dict)
     problem: ClearinghouseError | None = None
+    rounds: int = 0
     _found: Found = field(default_factory=Found)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: bool = True
@@ -92,6 +93,7 @@ class Press:
             await asyncio.sleep(SHORTEST_SLEEP)
             self._woken.clear()
             pause = await self._tried()
+            self.rounds += 1
             try:
                 async with asyncio.timeout(pause):
                     await self._woken.wait()

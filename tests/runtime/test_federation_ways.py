@@ -1,0 +1,263 @@
+"""Tables over HTTP, XMPP, a broker's node and files: the same bytes everywhere, and strangers learn nothing anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from xml.etree.ElementTree import Element, tostring
+
+import httpx
+import pytest
+
+from clearinghouse.agent.sources.files import Files
+from clearinghouse.agent.sources.xmpp import Xmpp
+from clearinghouse.demo.memory import memory_exchange
+from clearinghouse.demo.worlds import BROKER, COMPONENT
+from clearinghouse.doors.xmpp.documents import INBOX, OUTBOX
+from clearinghouse.doors.xmpp.exchange import Exchange
+from clearinghouse.federation.documents import digest
+from clearinghouse.federation.reception import MAX_ASKED_BYTES
+from clearinghouse.grid.namespaces import CLEARINGHOUSE
+from clearinghouse.grid.requests import write_envelope
+from clearinghouse.grid.stanzas import StanzaRefused
+from tests.commons import WITH_BROKER, Commons, commons
+from tests.runtime.house import until
+
+MANY = 1 << 27
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Commons:
+    made = commons(tmp_path)
+    made.text = (
+        made.text.replace("[control]", WITH_BROKER + "[control]")
+        + f'broker = "{BROKER}"\nexport_directory = "export"\nviews = ["b.example"]\n'
+    )
+    return made
+
+
+@asynccontextmanager
+async def members(home: Commons, *names: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with home.open():
+        await home.enrols(*names, component="")
+        await until(lambda: home.rows() is not None and len(home.house.roll.present()) == len(names))
+        await home.looked()
+        async with home.client() as client:
+            yield client
+
+
+def at(home: Commons, jid: str) -> Exchange:
+    """Return an exchange for somebody whom a server has authenticated as *jid*."""
+    exchange = memory_exchange(home.world.network, jid, {}, lambda _: None)
+    home.world.network.attach(jid, exchange.receive)
+    return exchange
+
+
+# -- documents -----------------------------------------------------------------------------------------
+
+
+async def test_every_way_gives_the_same_bytes_for_each_audience(home: Commons) -> None:
+    async with members(home, "a.example", "b.example") as client:
+        await home.settled({"a.example": "level-1", "b.example": "level-2"}, "b.example")
+        documents = {name: each.body for name, each in home.house.shelf.documents.items()}
+        assert {name.split("/")[0] for name in documents} == {"root", "revocations", "community", "b.example"}
+        xmpp, files = Xmpp(COMPONENT, "b.example", at(home, "b.example")), Files(home.directory / "export")
+        await until(lambda: (home.directory / "export/b.example/timestamp").exists() and exported(home) == set(documents))
+        for name, body in documents.items():
+            over_http = await client.get(f"/v1/documents/{name}", headers=home.reads("b.example", "b.example"))
+            assert over_http.content == body
+            assert await xmpp.fetch(name, limit=MANY) == body
+            assert await files.fetch(name, limit=MANY) == body
+
+
+def exported(home: Commons) -> set[str]:
+    root = home.directory / "export"
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+async def test_a_large_document_comes_over_xmpp_in_pieces(home: Commons) -> None:
+    async with members(home, "a.example"):
+        large = bytes(range(256)) * 1_000
+        home.house.shelf.put({"community/table/9": large}, (), "")
+        assert await Xmpp(COMPONENT, "a.example", at(home, "a.example")).fetch("community/table/9", limit=MANY) == large
+
+
+async def test_the_brokers_node_has_the_newest_timestamp_and_only_agents_read_it(home: Commons) -> None:
+    async with members(home, "a.example", "b.example"):
+        nodes = home.world.network.broker.nodes
+        await until(lambda: "tables/community" in nodes and "tables/b.example" in nodes and bool(nodes["tables/community"].items))
+        newest = base64.b64encode(home.timestamp())
+        await until(lambda: any(newest in tostring(each) for each in nodes["tables/community"].items.values()))
+        assert {jid for jid, role in nodes["tables/community"].affiliations.items() if role == "member"} == {"a.example", "b.example"}
+        assert {jid for jid, role in nodes["tables/b.example"].affiliations.items() if role == "member"} == {"b.example"}
+        assert nodes["tables/community"].configuration["pubsub#access_model"] == "whitelist"
+
+
+async def test_a_reader_that_has_a_document_is_not_sent_it_again(home: Commons) -> None:
+    async with members(home, "a.example") as client:
+        first = await client.get("/v1/documents/community/timestamp", headers=home.reads("a.example"))
+        assert first.headers["etag"] == f'"{digest(first.content)}"'
+        again = home.reads("a.example") | {"If-None-Match": first.headers["etag"]}
+        assert (await client.get("/v1/documents/community/timestamp", headers=again)).status_code == 304
+        home.sleep(minutes=4)
+        await until(lambda: home.timestamp() != first.content)
+        assert (await client.get("/v1/documents/community/timestamp", headers=again)).status_code == 404  # the proof is as old
+        again = home.reads("a.example") | {"If-None-Match": first.headers["etag"]}
+        assert (await client.get("/v1/documents/community/timestamp", headers=again)).content == home.timestamp()
+
+
+async def test_whoever_waits_is_told_at_once(home: Commons) -> None:
+    async with members(home, "a.example") as client:
+        after = digest(home.timestamp())
+        waiting = asyncio.create_task(client.get(f"/v1/wait?audience=community&after={after}", headers=home.reads("a.example")))
+        await until(lambda: bool(home.house.library._waiters))
+        assert not waiting.done()
+        await home.enrols("b.example")
+        found = await waiting
+        assert found.content == home.timestamp()
+        assert (await client.get("/v1/wait?audience=community&after=", headers=home.reads("a.example"))).content == home.timestamp()
+        assert (await client.get("/v1/wait?audience=b.example&after=", headers=home.reads("a.example"))).status_code == 404
+
+
+# -- strangers -----------------------------------------------------------------------------------------
+
+
+async def test_strangers_all_hear_the_same(home: Commons) -> None:
+    async with members(home, "a.example", "b.example") as client:
+        stale = home.reads("a.example")
+        home.sleep(minutes=6)
+        await home.looked()
+        fetch = home.asked("fetch", {"audience": "*"}, "a.example", to="other-net")
+        strangers = (
+            {},
+            stale,
+            home.reads("nobody"),
+            home.reads("a.example", "b.example"),
+            {"Authorization": "DSSE " + base64.b64encode(fetch).decode()},
+            {"Authorization": "DSSE " + base64.b64encode(home.asked("status", {}, "a.example")).decode()},
+            {"Authorization": "DSSE ????"},
+            {"Authorization": "Basic " + base64.b64encode(b"a:b").decode()},
+        )
+        answers = [
+            await client.get(f"/v1/documents/{name}", headers=each) for each in strangers for name in ("community/timestamp", "root/7")
+        ]
+        answers += [await client.get("/v1/inbox"), await client.get("/v1/answers/x"), await client.get("/nothing"), await client.get("/")]
+        answers += [await client.get("/v1/documents/b.example/timestamp", headers=home.reads("a.example"))]
+        answers += [await client.post("/v1/status", content=home.asked("status", {}, "nobody"))]
+        answers += [await client.post("/v1/requests", content=home.asked("join", {"domain": "a.example"}, "nobody"))]
+        assert {(each.status_code, each.content) for each in answers} == {(404, answers[0].content)}
+        assert (await client.get("/v1/health")).json() == {"status": "ok"}
+
+
+async def test_over_xmpp_only_the_domain_and_its_agent_read(home: Commons) -> None:
+    async with members(home, "b.example"):
+        await home.enrols("a.example", component="agent.a.example")
+        for jid in ("agent.a.example", "a.example", "b.example"):
+            assert await Xmpp(COMPONENT, jid, at(home, jid)).fetch("community/timestamp", limit=MANY) == home.timestamp()
+        for jid in ("ann@a.example", "other.a.example", "agent.b.example", "c.example"):
+            with pytest.raises(StanzaRefused) as refused:
+                await at(home, jid).ask(COMPONENT, "get", asks("community/timestamp"))
+            assert (refused.value.condition, refused.value.text) == ("service-unavailable", "")
+        with pytest.raises(StanzaRefused) as refused:
+            await at(home, "a.example").ask(COMPONENT, "get", asks("b.example/timestamp"))
+        assert refused.value.condition == "item-not-found"
+
+
+def asks(name: str) -> Element:
+    return Element(f"{{{CLEARINGHOUSE}}}document", name=name, offset="0")
+
+
+async def test_too_large_and_too_many_are_refused(home: Commons) -> None:
+    async with members(home, "a.example") as client:
+        assert (await client.post("/v1/requests", content=bytes(MAX_ASKED_BYTES + 1))).status_code == 413
+        assert (await client.post("/v1/requests", content=b"{}")).status_code == 400
+        statuses = {(await client.get("/v1/health")).status_code for _ in range(400)}
+        assert statuses == {200, 429}
+
+
+# -- the fleet -----------------------------------------------------------------------------------------
+
+
+async def test_agents_report_and_the_fleet_says_who_is_stale(home: Commons) -> None:
+    async with members(home, "a.example", "b.example", "c.example") as client:
+        told = {"version": "0.1", "view": "community", "table": str(home.version()), "standing": "fresh", "server": "prosody", "age": "3"}
+        assert (await client.post("/v1/status", content=home.asked("status", told, "a.example"))).status_code == 200
+        late = told | {"standing": "expired", "error": "the disk is full"}
+        envelope = write_envelope(home.asked("status", late, "b.example"))
+        await at(home, "agent.b.example").ask(COMPONENT, "set", envelope)
+        assert (
+            await client.post("/v1/status", content=home.asked("status", told | {"domain": "c.example"}, "a.example"))
+        ).status_code == 404
+        found = {each["domain"]: each for each in home.house.fleet_book.listed(home.now)}
+        assert [name for name, each in found.items() if each["stale"]] == ["b.example", "c.example"]
+        assert (found["a.example"]["server"], found["b.example"]["error"]) == ("prosody", "the disk is full")
+        assert found["c.example"]["why"] == ["has never reported"]
+        home.sleep(minutes=11)
+        assert "has not reported for 660 seconds" in home.house.fleet_book.listed(home.now)[0]["why"]
+    async with home.open():
+        assert home.house.fleet_book.agents["a.example"].report["age"] == "3"
+
+
+async def test_an_older_report_takes_the_place_of_none(home: Commons) -> None:
+    async with members(home, "a.example") as client:
+        old = home.asked("status", {"table": "1"}, "a.example")
+        home.sleep(seconds=1)
+        await client.post("/v1/status", content=home.asked("status", {"table": "2"}, "a.example"))
+        assert (await client.post("/v1/status", content=old)).status_code == 400
+        assert home.house.fleet_book.agents["a.example"].report == {"table": "2"}
+
+
+# -- the relay -----------------------------------------------------------------------------------------
+
+
+async def test_a_request_is_passed_on_and_its_answer_comes_back(home: Commons) -> None:
+    async with members(home, "a.example", "b.example") as client:
+        envelope = home.asked("whitelist", {"domain": "a.example"}, "ann", to="b.example")
+        held = await client.post("/v1/requests", content=envelope)
+        assert held.status_code == 202
+        [waiting] = (await client.get("/v1/inbox?wait=5", headers=home.reads("b.example", "b.example"))).json()["requests"]
+        assert base64.b64decode(waiting["envelope"]) == envelope
+        url = f"/v1/answers/{held.json()['id']}"
+        assert (await client.get(url, headers=home.reads("ann"))).status_code == 204
+        for name in ("a.example", "nobody"):
+            assert (await client.get(url, headers=home.reads(name))).status_code == 404
+        assert (await client.post(f"/v1/outbox?id={waiting['id']}", content=b"{}", headers=home.reads("a.example"))).status_code == 404
+        answer = json.dumps({"outcome": "granted"}).encode()
+        done = await client.post(f"/v1/outbox?id={waiting['id']}", content=answer, headers=home.reads("b.example"))
+        assert done.status_code == 204
+        assert (await client.get(url, headers=home.reads("ann"))).content == answer
+        assert (await client.get("/v1/inbox", headers=home.reads("b.example"))).json() == {"requests": []}
+
+
+async def test_a_request_may_be_passed_on_over_xmpp_at_both_ends(home: Commons) -> None:
+    async with members(home, "a.example", "b.example"):
+        envelope = home.asked("whitelist", {"domain": "a.example"}, "a.example", to="b.example")
+        asking = asyncio.create_task(at(home, "a.example").ask(COMPONENT, "set", write_envelope(envelope)))
+        target = at(home, "b.example")
+        await until(lambda: bool(home.house.relay._held))
+        inbox = (await target.ask(COMPONENT, "get", Element(INBOX)))[0]
+        assert base64.b64decode(inbox[0].text or "") == envelope
+        outbox = Element(OUTBOX, id=inbox[0].get("id", ""))
+        outbox.text = base64.b64encode(b"yes").decode()
+        await target.ask(COMPONENT, "set", outbox)
+        answer = (await asking)[0]
+        assert (answer.get("state"), base64.b64decode(answer.text or "")) == ("answered", b"yes")
+        with pytest.raises(StanzaRefused):
+            await at(home, "c.example").ask(COMPONENT, "get", Element(INBOX))
+
+
+async def test_the_relay_is_bounded_and_forgets(home: Commons) -> None:
+    async with members(home, "a.example", "b.example") as client:
+        statuses = [
+            (await client.post("/v1/requests", content=home.asked("whitelist", {}, "ann", to="b.example"))).status_code for _ in range(33)
+        ]
+        assert statuses == [202] * 32 + [503]
+        assert (await client.post("/v1/requests", content=home.asked("whitelist", {}, "ann", to="z.example"))).status_code == 202
+        assert len((await client.get("/v1/inbox", headers=home.reads("b.example"))).json()["requests"]) == 16
+        home.sleep(minutes=5)
+        assert (await client.get("/v1/inbox", headers=home.reads("b.example"))).json() == {"requests": []}
+        assert not home.house.relay._held
