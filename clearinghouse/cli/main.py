@@ -25,6 +25,7 @@ from clearinghouse.cli import (
     init,
     inspecting,
     keys,
+    levels,
     logs,
     members,
     people,
@@ -47,7 +48,7 @@ _MODULES = (
     *(keys, signing, checking, inspecting, asking, writing, scenario, conformance),
     *(importing, shadow, doctor),
     *(whitelist,),
-    *(roots, tables, members),
+    *(roots, tables, members, levels),
 )
 """Each has ``register(app)``; a further module with commands is one more name here."""
 
