@@ -36,7 +36,7 @@ def policy(epoch: int, audience: str, online: str) -> tuple[str, ...]:
     return (
         _licensed("root", f'operation == "publish-root" && {community}'),
         _licensed(online, f'operation == "publish-revocations" && {bound}'),
-        _licensed(online, f'operation == "publish-member" && {bound} && member ~= "^[a-z0-9.-]+[.]example$"'),
+        _licensed(online, f'operation == "publish-member" && {bound} && member ~= "^[a-z0-9.-]+[.](example|fed)$"'),
         *(_licensed(online, f'operation == "{name}" && {bound} && {ours}') for name in ("publish-table", "publish-timestamp")),
     )
 

@@ -1,0 +1,218 @@
+"""The paper's requests at real servers: what is signed there opens the server exactly so far, for its time, and by itself no longer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from clearinghouse.agent.answers import Answer
+from clearinghouse.agent.life import Outside, running
+from clearinghouse.agent.parts import Agent
+from clearinghouse.demo.correspondents import Correspondent, correspondent
+from clearinghouse.demo.neighbours import Neighbours
+from clearinghouse.demo.prosody import Prosody
+from clearinghouse.demo.servers import Server
+from tests.servers.federation.conftest import MAKES, lasting
+from tests.servers.federation.posts import DOMAIN, GUARDED, Post, passes, refused
+from tests.servers.federation.sites import AWAY, PASSWORD, agent
+from tests.targets import seal_wish
+from tests.world import key, signed
+
+pytestmark = pytest.mark.servers
+
+PARTNER = {"App_domain": "XMPP", "domain": "b.fed", "Server_IP_Address": "127.0.0.1"}
+"""From where a server on loopback calls."""
+LOOPBACK = 'Server_IP_Address ~= "^127[.][0-9.]+$"'
+"""The partner's server listens at another address than it calls from, which no other server does."""
+HOST = f'operation == "whitelist" && App_domain == "XMPP" && domain == "b.fed" && {LOOPBACK}'
+MESSAGES = 'Username == "bob" && PacketType == "message"'
+AUDIT = {
+    "XMPP_TLS_for_s2s": "required",
+    "XMPP_SRTP_for_video": "required",
+    "XMPP_Sanza_byte_size_limit": "25000",
+    "XMPP_Publish_Suscribe_Service": "disabled",
+    "Ingress_IP_Filtering": "enabled",
+    "Third_Party_DOS_Mitigation_OK": "true",
+}
+AUDITED = " && ".join(f'{name} == "{value}"' for name, value in AUDIT.items())
+
+
+def licensed(name: str, conditions: str) -> str:
+    return f'Authorizer: "POLICY"\nLicensees: "{key(name).principal}"\nConditions: {conditions}\n'
+
+
+POLICY = "\n".join(
+    [
+        licensed(
+            "target admin",
+            f'operation == "whitelist" && App_domain == "XMPP" && domain == "b.fed" && {LOOPBACK} -> "allow";',
+        ),
+        licensed(
+            "target server",
+            'operation == "whitelist" && App_domain == "XMPP" && XMPP_TLS_for_s2s == "required" && XMPP_SRTP_for_video == "required"\n'
+            '  && ((XMPP_Sanza_byte_size_limit ~= "^[1-9][0-9]{0,8}$" && @XMPP_Sanza_byte_size_limit < 30000)\n'
+            '   || (XMPP_Multi_User_Chat == "disabled" && Firewall_Packet_Filtering == "enabled")) -> "allow";',
+        ),
+        licensed("target business", 'operation == "whitelist" && role == "c2b" && App_domain == "XMPP" -> "allow";'),
+    ]
+)
+
+
+@dataclass
+class Target:
+    """The target's server with its agent's directory; *bob* and *eve* are at the partner's server, *alice* at the target's."""
+
+    post: Post
+    alice: Correspondent
+    bob: Correspondent
+    eve: Correspondent
+    partner: str
+    agent: Agent | None = None
+    numbers: Iterator[int] = field(default_factory=lambda: iter(range(1_000)))
+
+    @asynccontextmanager
+    async def agent_at_work(self) -> AsyncIterator[Agent]:
+        """Run the agent until the block ends, however it ends: what it told the server stays there."""
+        self.post.hub.publish()
+        self.post.export()
+        async with running(self.post.settings, Outside(allow_demo=True, pause=0.01)) as self.agent:
+            async with asyncio.timeout(20):
+                while self.agent.applier.image is None or not self.agent.authority.informed:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.01)
+            yield self.agent
+
+    async def ask(self, claims: Mapping[str, str], *names: str, credentials: tuple[bytes, ...] = (), seconds: int = 60) -> Answer:
+        """Hand a signed request in."""
+        assert self.agent is not None
+        raw = seal_wish(
+            claims,
+            *(key(name) for name in names),
+            credentials=[each.decode() for each in credentials],
+            seconds=seconds,
+            now=datetime.now(UTC),
+            audience=DOMAIN,
+            nonce=f"request-number-{next(self.numbers):04}",
+        )
+        return await self.agent.requests.answer(raw, via="xmpp:b.fed")
+
+    async def nobody_passes(self) -> None:
+        for each in (self.bob, self.eve):
+            assert "policy-violation" in await refused(each, self.alice)
+
+
+@pytest.fixture(scope="module")
+def street() -> Iterator[Neighbours]:
+    """Names of our own: those of the other tests go on leading to their servers."""
+    with Neighbours() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def partner(street: Neighbours) -> Iterator[Server]:
+    yield from lasting(Prosody, AWAY, street)
+
+
+@pytest.fixture(scope="module", params=list(MAKES))
+def guarded(request: pytest.FixtureRequest, street: Neighbours) -> Iterator[Server]:
+    yield from lasting(MAKES[request.param], GUARDED, street)
+
+
+@pytest.fixture
+async def target(guarded: Server, partner: Server, tmp_path: Path) -> AsyncIterator[Target]:
+    post = Post(tmp_path, guarded)
+    (tmp_path / "policies/whitelist").mkdir()
+    (tmp_path / "policies/whitelist/own.kn").write_text(POLICY)
+    async with AsyncExitStack() as stack:
+        theirs = await stack.enter_async_context(agent(partner))
+        await theirs.rule({}, default="allow")
+        people = [("alice@a.fed", guarded), ("bob@b.fed", partner), ("eve@b.fed", partner)]
+        alice, bob, eve = [await stack.enter_async_context(correspondent(jid, PASSWORD, server)) for jid, server in people]
+        yield Target(post, alice, bob, eve, partner.address)
+
+
+async def test_section_3_the_white_list(target: Target) -> None:
+    """III.B the administrator alone; III.C a partner's administrator; III.D one user, his messages, in person."""
+    async with target.agent_at_work() as at_work:
+        await target.nobody_passes()
+        assert not (await target.ask({**PARTNER, "Server_IP_Address": "192.0.2.1"}, "target admin")).granted
+        by_admin = await target.ask(PARTNER, "target admin")
+        assert by_admin.granted
+        await passes(target.bob, target.alice)
+        await passes(target.eve, target.alice)
+        await target.post.asks("end-grant", by_admin.id)
+        await target.nobody_passes()
+        alice = signed("target admin", "alice", HOST)
+        by_alice = await target.ask(PARTNER, "alice", credentials=(alice,))
+        assert by_alice.granted
+        await passes(target.eve, target.alice)
+        await target.post.asks("end-grant", by_alice.id)
+        bob = signed("alice", "bob", f'{HOST} && _ACTION_AUTHORIZERS == "{key("bob").principal}" && date <= "20991231" && {MESSAGES}')
+        claims = {**PARTNER, "Username": "bob", "PacketType": "message"}
+        for address in ("127.0.0.1", target.partner):  # over the second one refusals go back
+            assert (await target.ask({**claims, "Server_IP_Address": address}, "bob", credentials=(alice, bob))).granted
+        await passes(target.bob, target.alice)
+        assert "policy-violation" in await refused(target.eve, target.alice)
+        assert not (await target.ask(claims, "bob", "mallory", credentials=(alice, bob))).granted
+        assert len(at_work.grants.live(datetime.now(UTC))) == 2
+
+
+async def test_section_4_threat_mitigation(target: Target) -> None:
+    """The consultant's audit carries it, and nothing better than what was audited."""
+    trusts = signed("target server", "consultant", 'operation == "whitelist" && App_domain == "XMPP"')
+    audit = signed(
+        "consultant", "alice", f'{HOST} && {AUDITED} && XMPP_Multi_User_Chat == "" && Firewall_Packet_Filtering == "" && date <= "20991231"'
+    )
+    chain = (trusts, audit, signed("alice", "bob", HOST))
+    async with target.agent_at_work():
+        await target.nobody_passes()
+        better = {**PARTNER, **AUDIT, "XMPP_Sanza_byte_size_limit": "20000"}
+        assert not (await target.ask(better, "bob", credentials=chain)).granted
+        assert not (await target.ask({**PARTNER, **AUDIT}, "bob")).granted
+        await target.nobody_passes()
+        assert (await target.ask({**PARTNER, **AUDIT}, "bob", credentials=chain)).granted
+        await passes(target.bob, target.alice)
+
+
+async def test_section_5_business_roles(target: Target) -> None:
+    """A customer's user passes through a chain of five; as a business partner he does not."""
+    chain = (
+        signed("target business", "director"),
+        signed("director", "customer", 'operation == "whitelist" && role == "c2b" && domain == "b.fed"'),
+        signed("customer", "alice", 'operation == "whitelist" && Server_IP_Address == "127.0.0.1"'),
+        signed("alice", "bob", 'App_domain == "XMPP" && Server_IP_Address == "127.0.0.1"'),
+    )
+    async with target.agent_at_work():
+        assert not (await target.ask({**PARTNER, "role": "b2b"}, "bob", credentials=chain)).granted
+        await target.nobody_passes()
+        assert (await target.ask({**PARTNER, "role": "c2b"}, "bob", credentials=chain)).granted
+        await passes(target.bob, target.alice)
+
+
+async def test_a_grant_ends_though_the_agent_is_dead_and_does_not_come_back_with_it(target: Target) -> None:
+    async with target.agent_at_work():
+        assert (await target.ask({**PARTNER, "Username": "bob"} | {"PacketType": "message"}, "target admin", seconds=60)).code == "refused"
+        assert (await target.ask(PARTNER, "target admin", seconds=4)).granted
+        await passes(target.bob, target.alice)
+    await passes(target.bob, target.alice)
+    async with asyncio.timeout(20):
+        while not await was_refused(target.bob, target.alice):
+            pass
+    async with target.agent_at_work() as again:
+        await target.nobody_passes()
+        assert again.grants.active() == ()
+
+
+async def was_refused(sender: Correspondent, reader: Correspondent) -> bool:
+    """Write, and say whether it came back; a message that arrives is read."""
+    try:
+        async with asyncio.timeout(0.5):
+            await passes(sender, reader)
+    except TimeoutError:
+        return True
+    return False
