@@ -17,16 +17,22 @@ from clearinghouse.clearing.cases import Case, CaseState, Grant
 from clearinghouse.clearing.envelope import Replayed
 from clearinghouse.clearing.request import Place
 from clearinghouse.errors import StoreUnavailable
+from clearinghouse.federation.registry import AgentStatus, Draft, Kept, KeptMember, Source
 from clearinghouse.storage.changes import (
     CaseMoved,
     Change,
     CredentialAdded,
     CredentialWithdrawn,
     Decided,
+    DraftClosed,
+    Drafted,
     EndCarriedOut,
     EnvelopeSeen,
     GrantEnded,
+    MemberSet,
     Noted,
+    Published,
+    Reported,
     Revoked,
     Settled,
 )
@@ -41,6 +47,8 @@ from tests.world import BROKER, INCIDENTS, NOON
 DECISIONS = Decisions()
 PENDING, GRANTED = DECISIONS.pending(), DECISIONS.granted()
 IDS = st.integers(0, 3).map(lambda number: f"{number:x}" * 4)
+UNUSED = st.uuids().map(lambda each: each.hex)
+"""Ids of drafts are random, so that none comes twice."""
 TIMES = st.integers(-2, 500).map(lambda days: NOON + days * DAY)
 
 
@@ -75,6 +83,17 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda name, at: CredentialWithdrawn(name, "ann", at), IDS, TIMES),
     st.builds(lambda at: Noted(Event(at, "started", {"a": 1})), TIMES),
     st.builds(lambda name, until: EnvelopeSeen(name, "ab" * 32, until), IDS, TIMES),
+    st.builds(lambda name, at, gone: MemberSet(KeptMember(name, 7, b"\xff{}", at, "op", gone), "add"), IDS, TIMES, st.booleans()),
+    st.builds(lambda name, domain, at: Drafted(Draft(name, domain, b"{}", Source.JOIN, "op", at, at, "why")), UNUSED, IDS, TIMES),
+    st.builds(lambda name, at: DraftClosed(name, "op", "dropped", at), UNUSED, TIMES),
+    st.builds(
+        lambda names, gone, at, told: Published(at, {each: each.encode() for each in names}, tuple(gone), {"head": "ab"} if told else {}),
+        st.lists(IDS, unique=True),
+        st.lists(IDS, unique=True),
+        TIMES,
+        st.booleans(),
+    ),
+    st.builds(lambda name, at: Reported(AgentStatus(name, at, {"table": "7"})), IDS, TIMES),
 )
 
 
@@ -112,8 +131,15 @@ async def seen(store: Store) -> list[object]:
         [list(await found) for found in (store.cases(9), store.grants(9, ended=True), store.grants(2, ended=False))],
         [list(await found) for found in (store.decisions(9), store.owed(), store.events(99))],
         [await found for found in (store.case("0"), store.grant("1"), store.decision("2"), store.ruled(place))],
+        _federal(await store.federation()),
         *(store.highest_time, store.log_size, store.log_root, list(await store.entries(0, 999))),
     ]
+
+
+def _federal(kept: Kept) -> list[object]:
+    """Return what is kept of a federation, in an order of its own: nobody asks in which it came."""
+    lists = (kept.members, kept.drafts, kept.agents)
+    return [sorted(each, key=lambda one: one.domain) for each in lists] + [dict(kept.documents)]  # type: ignore[attr-defined]  # all have one
 
 
 async def compare(path: Path, acts: Sequence[tuple[Change, ...] | Erase]) -> None:
