@@ -28,6 +28,7 @@ from clearinghouse.federation.members import Endpoint, Member, listed, seal_memb
 from clearinghouse.federation.tables import Head, content_of, seal_head
 from clearinghouse.federation.tables import written as written_head
 from clearinghouse.keynote.keys import from_seed
+from tests.docs.pages import ROOT, blocks
 from tests.unit.doctor.test_checks import AGENT
 
 NOW = datetime.now(UTC)
@@ -142,6 +143,17 @@ def test_names_of_certificates_are_those_that_xmpp_knows(tmp_path: Path) -> None
     assert [each.names for each in read_certificates(tmp_path / "b.pem")] == [()]
     assert list(read_certificates(private(tmp_path / "c.pem", "no certificate"))) == []
     assert list(read_certificates(tmp_path / "none.pem")) == []
+
+
+CONFIGURATIONS = [("federate-with-prosody.md", "lua", "prosody"), ("federate-with-ejabberd.md", "yaml", "ejabberd")]
+
+
+@pytest.mark.parametrize("page, language, kind", CONFIGURATIONS)
+def test_the_complete_configurations_of_our_pages_are_safe(page: str, language: str, kind: str, tmp_path: Path) -> None:
+    first = next(blocks(ROOT / "docs/how-to" / page, language))
+    path = private(tmp_path / kind, first.text)
+    elsewhere = {"D112", "D501"}  # the module and certificates are on the reader's machine
+    assert ids(gathered(Asked(**{kind: path}), NOW)) - elsewhere == set()  # type: ignore[arg-type]
 
 
 # -- an agent -----------------------------------------------------------------------------------------
