@@ -44,12 +44,15 @@ Modules add what only they can raise below one of these::
                         federation.refusals DocumentRefused and, below it, each attack on published documents by its name;
                                             EndlessData, which is a TooLarge
                         federation          BadName; CeremonyIncomplete, NothingToSign, HandWritten, WrongCeremony
+                        federation          CannotEnforce: a white-list request that no server could be told
+                        agent               NoSuchGrant, NoSuchCase, LocallyDenied
                         signer.rules        SignerRefused
                         grid                StanzaRefused, CommandRefused
                         enforcers           NothingPending, TopicExists
                         enforcers.levels    SerialTaken, BadModuleAnswer: a server module that does not go along
     Unavailable         clearing            ClockBehind, Overtaken, RateLimited
                         runtime             NotNow, Crossed, NoDesk, NoReceipts, NotSignedYet
+                        agent               StaleRecords, TooManyGrants, NobodyDecides, AgentUnreachable
                         signer.rules        SignerUnavailable
                         doors.control       NotRunning, Busy
                         doors.xmpp          TooManyQuestions, TooManyTalks
