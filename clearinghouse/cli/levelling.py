@@ -92,8 +92,9 @@ class Where:
         held = _loader(known).load(folders.read(folders.look()), Holdings())
         problems = tuple(Located(each.error, f"{each.file}:{each.line}" if each.line else each.file) for each in held.problems)
         if not held.policies.get("federate"):
-            if problems:
-                raise problems[0]
+            for problem in problems:
+                if problem.where.startswith("federate/") or not folders.policies.is_dir():
+                    raise problem
             mend = f"put one into `{clean(str(folders.policies / 'federate'))}`"
             raise BadSettings("there is no policy for levels", mend=mend)
         return Believed(held, problems, self._scale(known), reading.instant(self.now))
