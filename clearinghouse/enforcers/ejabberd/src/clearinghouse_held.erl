@@ -11,7 +11,8 @@
 -include("clearinghouse.hrl").
 
 -define(HOLD_MS, 30000).          % people take a longer silence for a loss
--define(MAX_HELD, 1000).          % stanzas in all: a few MB
+-define(MAX_STANZA, 16384).       % bytes of one that waits; what people write is much shorter
+-define(MAX_HELD, 1000).          % stanzas in all: 16 MB
 -define(MAX_HELD_PER_PAIR, 32).   % so that one domain leaves room for others
 -define(MAX_CASES, 200).          % and as many events, at most, in the time that a case lasts
 -define(MAX_CASES_PER_USER, 16).
@@ -65,6 +66,7 @@ worth(Pkt) ->
         andalso not maps:is_key(clearinghouse, xmpp:get_meta(Pkt))
         andalso ejabberd_router:is_my_host(Server)
         andalso ejabberd_router:is_my_route(agent())
+        andalso erlang:external_size(Pkt) =< ?MAX_STANZA
         andalso clearinghouse_image:asks(clearinghouse_stanza:ascii(Server)).
 
 agent() -> clearinghouse_image:setting(agent).

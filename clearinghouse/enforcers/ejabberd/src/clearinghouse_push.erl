@@ -3,7 +3,7 @@
 %% Whatever is not of the protocol ends in an exception before anything has changed.
 -module(clearinghouse_push).
 
--export([begun/1, filled/2, changed/2, ended/2, again/3, dropped/1]).
+-export([begun/1, filled/2, changed/2, ended/2, over/2, again/3, dropped/1]).
 
 -include("clearinghouse.hrl").
 
@@ -59,11 +59,15 @@ touched(#image{expires = Expires}, Domains) ->
 
 %% What has ended is over for good, also if the clock goes back, and also after a restart.
 ended(#image{grants = Grants, expires = Expires} = Image, Now) ->
-    [ets:delete_object(Grants, Entry) || {_, _, #grant{until = Until}} = Entry <- ets:tab2list(Grants), Until =< Now],
+    [ets:delete_object(Grants, Entry) || Entry <- over(Grants, Now)],
     case Expires > 0 andalso Expires =< Now of
         true -> Image#image{expires = 1};
         false -> Image
     end.
+
+%% The grants that have ended.
+over(Grants, Now) ->
+    ets:select(Grants, [{{'_', '_', #grant{until = '$1', _ = '_'}}, [{'=<', '$1', Now}], ['$_']}]).
 
 again(Image, Rows, Grants) ->
     New = fresh(Image),

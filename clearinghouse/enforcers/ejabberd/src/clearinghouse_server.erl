@@ -24,7 +24,7 @@ push(IQ, Json) -> gen_server:cast(?MODULE, {push, IQ, Json}).
 
 status(IQ) -> gen_server:cast(?MODULE, {status, IQ}).
 
-%% Forget the streams of this process when it ends.
+%% Forget the streams and refusals of this process when it ends.
 watch(Pid) -> gen_server:cast(?MODULE, {watch, Pid}).
 
 %% The agent's session came up: say what we have.
@@ -60,6 +60,7 @@ handle_cast({component, Domain}, State) ->
 
 handle_info({'DOWN', _, process, Pid, _}, State) ->
     ets:delete(?STREAMS, Pid),
+    ets:match_delete(?REFUSERS, {'_', Pid, '_'}),
     {noreply, State};
 handle_info({spare, Image}, State) ->
     clearinghouse_push:dropped(Image),
@@ -214,8 +215,7 @@ rewritten(Name, State) ->
 %% What has ended is over for good, also if the clock goes back, and also after a restart.
 swept({Name, #image{grants = Grants, expires = Expires} = Image}, State) ->
     Now = os:system_time(second),
-    Ended = [Entry || {_, _, #grant{until = Until}} = Entry <- ets:tab2list(Grants), Until =< Now],
-    case Ended =/= [] orelse (Expires > 1 andalso Expires =< Now) of
+    case clearinghouse_push:over(Grants, Now) =/= [] orelse (Expires > 1 andalso Expires =< Now) of
         true ->
             ets:insert(?IMAGES, {Name, clearinghouse_push:ended(Image, Now)}),
             clearinghouse_streams:cut(all),

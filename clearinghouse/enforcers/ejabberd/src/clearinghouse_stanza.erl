@@ -24,12 +24,18 @@ bare(#jid{luser = User} = Jid) -> <<User/binary, "@", (domain(Jid))/binary>>.
 ascii(Server) ->
     Ascii = case << <<C>> || <<C>> <= Server, C > 127 >> of
                 <<>> -> Server;
-                _ -> list_to_binary(idna:utf8_to_ascii(Server))
+                _ -> encoded(Server)
             end,
     Lower = string:lowercase(Ascii),
     case byte_size(Lower) > 1 andalso binary:last(Lower) of
         $. -> binary:part(Lower, 0, byte_size(Lower) - 1);
         _ -> Lower
+    end.
+
+%% A name that DNS cannot have leads nowhere, and is in no table.
+encoded(Server) ->
+    try list_to_binary(idna:utf8_to_ascii(Server))
+    catch _:_ -> Server
     end.
 
 kind(#message{type = groupchat}) -> groupchat;

@@ -80,15 +80,13 @@ cut_in(State) ->
 %% ---------------------------------------------------------------- outgoing
 
 %% The peer believes us.  Only now its address is known, and what waits may have been allowed for another one.
-connected(#{server := Local, remote_server := Remote, ip := Ip, queue := Queue} = State) ->
+connected(#{server := Local, remote_server := Remote, ip := Ip} = State) ->
     Address = clearinghouse_image:address(Ip),
     ets:delete(?REFUSERS, pair(State)),
-    Refused = [{Pkt, Verdict} || Pkt <- p1_queue:to_list(Queue), {deny, _, _} = Verdict <- [verdict(Pkt, Address)]],
-    [clearinghouse_held:refused(Pkt, self, Reason, Decision) || {Pkt, {deny, Reason, Decision}} <- Refused],
-    Left = [Pkt || Pkt <- p1_queue:to_list(Queue), not lists:keymember(Pkt, 1, Refused)],
-    Next = State#{queue => lists:foldl(fun p1_queue:in/2, p1_queue:clear(Queue), Left)},
+    #{queue := Left} = Next = sifted(State, Address),
+    Empty = p1_queue:is_empty(Left),
     case stream(Local, Remote, out, Address) of
-        {deny, Reason, _} when Left =:= [] ->
+        {deny, Reason, _} when Empty ->
             end_out(Next, Reason);
         _ ->
             Auth = case State of #{stream_authenticated := true} -> <<"external">>; _ -> <<"dialback">> end,
@@ -96,6 +94,15 @@ connected(#{server := Local, remote_server := Remote, ip := Ip, queue := Queue} 
                          secure = maps:get(stream_encrypted, State, false), address = Address}),
             Next
     end.
+
+%% Give back what may no longer go.
+sifted(#{queue := Queue} = State, Address) ->
+    State#{queue => lists:foldl(fun(Pkt, Left) ->
+        case verdict(Pkt, Address) of
+            {deny, Reason, Decision} -> clearinghouse_held:refused(Pkt, self, Reason, Decision), Left;
+            _ -> p1_queue:in(Pkt, Left)
+        end
+    end, p1_queue:clear(Queue), p1_queue:to_list(Queue))}.
 
 verdict(Pkt, Address) ->
     case xmpp:is_stanza(Pkt) andalso not marked(Pkt) of
@@ -119,6 +126,7 @@ judged_route(State, Pkt) ->
 closed(#{on_route := queue} = State, {stream, {in, #stream_error{reason = 'policy-violation', text = Text}}}) ->
     Said = xmpp:get_text(Text),
     ets:insert(?REFUSERS, {pair(State), self(), Said}),
+    clearinghouse_server:watch(self()),
     {stop, xmpp_stream_out:set_timeout(emptied(State#{on_route => bounce}, peer, Said), ?REFUSED_MS)};
 closed(#{on_route := queue, clearinghouse_ended := true} = State, {stream, {out, #stream_error{text = Text}}}) ->
     ejabberd_s2s_out:stop_async(self()),
@@ -165,6 +173,7 @@ cut_out(#{server := Local, remote_server := Remote} = State) when not is_map_key
     case stream(Local, Remote, out, maps:get(ip, State, unknown)) of
         {deny, Reason, _} ->
             end_out(State, Reason);
+        _ when map_get(on_route, State) =:= queue -> sifted(State, unknown);
         _ -> State
     end;
 cut_out(State) ->
@@ -183,7 +192,8 @@ pair(#{server := Local, remote_server := Remote}) -> {Local, Remote}.
 %% it, but not for those that are busy.  Whoever calls has just changed what they may.
 cut(Domains) ->
     Cuts = [{make_ref(), ejabberd_s2s_in, cut_in, Pid} || Pid <- lost(in, Domains)]
-        ++ [{make_ref(), ejabberd_s2s_out, cut_out, Pid} || Pid <- lists:usort(lost(out, Domains) ++ lost_before(Domains))],
+        ++ [{make_ref(), ejabberd_s2s_out, cut_out, Pid} || Pid <- lost(out, Domains)],
+    [ejabberd_s2s_out:update_state(Pid, {?MODULE, cut_out, [self(), none]}) || Pid <- under_way(Domains)],
     [Kind:update_state(Pid, {?MODULE, Cut, [self(), Ref]}) || {Ref, Kind, Cut, Pid} <- Cuts],
     Patience = erlang:start_timer(?CUT_MS, self(), cut),
     lists:foreach(fun({Ref, _, _, _}) -> receive {Ref, cut} -> ok; {timeout, Patience, cut} -> self() ! {timeout, Patience, cut} end end, Cuts),
@@ -192,11 +202,10 @@ cut(Domains) ->
 
 lost(Direction, Domains) -> lists:usort([S#stream.pid || S <- entries(Direction), is_among(S#stream.remote, Domains), is_lost(S)]).
 
-%% Those that are still under way.
-lost_before(Domains) ->
-    [Pid || {Local, Remote} = Pair <- ejabberd_s2s:dirty_get_connections(), is_among(Remote, Domains),
-            is_lost(#stream{local = Local, remote = Remote, direction = out, address = unknown}),
-            Pid <- ejabberd_s2s:get_connections_pids(Pair)].
+%% What has no stream yet waits for one, and is judged again.  Such a process may be busy with connecting.
+under_way(Domains) ->
+    [Pid || {_, Remote} = Pair <- ejabberd_s2s:dirty_get_connections(), is_among(Remote, Domains),
+            Pid <- ejabberd_s2s:get_connections_pids(Pair), not ets:member(?STREAMS, Pid)].
 
 is_among(_, all) -> true;
 is_among(Remote, Domains) -> is_map_key(clearinghouse_stanza:ascii(Remote), Domains).
