@@ -159,7 +159,10 @@ def _payloads(carrier: Carrier, draft: str, source: str | None) -> Iterator[Memb
             yield from (read_payload(line.strip()) for line in raw.splitlines() if line.strip())
             return
     for each in drafts:
-        if str(each["id"]).startswith(draft):
+        named = draft and str(each["id"]).startswith(draft)
+        if named and not each["accepted"]:
+            raise BadSettings(f"draft {clean(str(each['id']))} waits for a person", mend="look at it, and accept it first: `member accept`")
+        if each["accepted"] and (named or not draft):
             yield read_payload(encoding.decode(str(each["payload"]), Encoding.BASE64))
 
 

@@ -178,7 +178,7 @@ def show(domain: Domain, config: Config = DEFAULT_CONFIG, json: Json = False) ->
 
 def sign(  # noqa: PLR0917 - each option is a parameter
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The registrar's key.")],
-    draft: Annotated[str, typer.Argument(metavar="DRAFT", help="One draft; without it, all that wait.")] = "",
+    draft: Annotated[str, typer.Argument(metavar="DRAFT", help="One draft; without it, all that were accepted.")] = "",
     source: Annotated[
         str | None, typer.Option("--from", metavar="FILE", help="Where no service runs: what `member list --json` or `import` wrote.")
     ] = None,

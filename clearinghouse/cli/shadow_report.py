@@ -20,7 +20,20 @@ from clearinghouse.cli.reading import instant
 from clearinghouse.errors import BadSettings, ClearinghouseError
 from clearinghouse.federation.documents import MAX_CONTENT_BYTES, parted
 from clearinghouse.federation.image import EVERYTHING, Image, LevelClass
-from clearinghouse.federation.shadow import EVERYBODY_ELSE, LOSING, Fate, Pair, Report, Seen, Today, compare, image_of, seen_of, today_of
+from clearinghouse.federation.shadow import (
+    EVERYBODY_ELSE,
+    LOSING,
+    Fate,
+    Pair,
+    Report,
+    Seen,
+    Today,
+    compare,
+    image_of,
+    module_in,
+    seen_of,
+    today_of,
+)
 from clearinghouse.federation.tables import Head, read_content, read_payload
 from clearinghouse.importing.files import read_bytes
 from clearinghouse.importing.records import read_members
@@ -138,7 +151,7 @@ def _seen(status: Path | None, settings: AgentSettings | None) -> tuple[Seen, ..
     path = status or (settings.state / MODULE_STATUS if settings else None)
     if path is None or (status is None and not path.exists()):
         return ()
-    return _read(path, lambda found: seen_of(found.get("module", found).get("seen", ())))
+    return _read(path, lambda found: seen_of(module_in(found).get("seen", ())))
 
 
 def _read(path: Path, made: Callable[[dict[str, Any]], Made]) -> Made:

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from clearinghouse.clearing.people import Changed, Speaker
+
+REGISTRAR: Final = "the registrar's signature: `clearinghouse member sign`"
+"""What a draft waits for that somebody who may has decided about."""
 
 
 class Source(StrEnum):
@@ -51,6 +54,11 @@ class Draft:
     at: datetime
     expires: datetime
     why: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether nothing is missing but the registrar's signature."""
+        return self.why == REGISTRAR
 
 
 @dataclass(frozen=True, slots=True)

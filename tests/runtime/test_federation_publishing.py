@@ -12,9 +12,11 @@ import pytest
 from clearinghouse.clearing.cases import RevocationKind
 from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.errors import StoreUnavailable
+from clearinghouse.federation.ceremonies import Keyholders
 from clearinghouse.federation.documents import table_name
 from clearinghouse.federation.trust import Standing
 from clearinghouse.settings import Settings
+from clearinghouse.storage.changes import Change, Published
 from clearinghouse.storage.memory import MemoryStore
 from clearinghouse.storage.store import Store
 from tests import presses
@@ -129,7 +131,7 @@ async def test_a_view_has_the_rows_that_its_audience_may_see(home: Commons) -> N
 
 
 async def test_several_keys_sign_a_table_where_the_root_wants_several(home: Commons) -> None:
-    several = presses.Keyholders(who("t1", "t2", "t3"), 2)
+    several = Keyholders(who("t1", "t2", "t3"), 2)
     home.write("root/1.json", presses.sealed(presses.made(presses.plan(table=several))))
     home.signers = {"table": ("t1", "t3")}
     async with home.open():
@@ -200,10 +202,10 @@ class Full(MemoryStore):
 
     full = False
 
-    async def write(self, *changes: object) -> None:  # type: ignore[override]  # any change
-        if self.full and any(type(each).__name__ == "Published" for each in changes):
+    async def write(self, *changes: Change) -> None:
+        if self.full and any(isinstance(each, Published) for each in changes):
             raise StoreUnavailable("the disk is full", mend="make room")
-        await super().write(*changes)  # type: ignore[arg-type]  # as above
+        await super().write(*changes)
 
     @asynccontextmanager
     async def opened(self, _: Settings, __: object) -> AsyncIterator[Store]:

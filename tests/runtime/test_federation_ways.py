@@ -132,7 +132,7 @@ async def test_strangers_all_hear_the_same(home: Commons) -> None:
         home.sleep(minutes=6)
         await home.looked()
         fetch = home.asked("fetch", {"audience": "*"}, "a.example", to="other-net")
-        strangers = (
+        strangers: tuple[dict[str, str], ...] = (
             {},
             stale,
             home.reads("nobody"),

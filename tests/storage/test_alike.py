@@ -139,7 +139,7 @@ async def seen(store: Store) -> list[object]:
 def _federal(kept: Kept) -> list[object]:
     """Return what is kept of a federation, in an order of its own: nobody asks in which it came."""
     lists = (kept.members, kept.drafts, kept.agents)
-    return [sorted(each, key=lambda one: one.domain) for each in lists] + [dict(kept.documents)]  # type: ignore[attr-defined]  # all have one
+    return [sorted(each, key=lambda one: one.domain) for each in lists] + [dict(kept.documents)]
 
 
 async def compare(path: Path, acts: Sequence[tuple[Change, ...] | Erase]) -> None:

@@ -45,6 +45,7 @@ def draft_members(draft: Draft) -> Answer:
         "at": draft.at.isoformat(),
         "expires": draft.expires.isoformat(),
         "waits_for": draft.why,
+        "accepted": draft.accepted,
         "payload": encoding.encode(draft.payload, Encoding.BASE64),
         "record": as_members(read_payload(draft.payload)),
     }

@@ -24,7 +24,7 @@ from clearinghouse.errors import MalformedRequest, PeerError, Unavailable
 from clearinghouse.federation.enrolment import Act, Change, Wanted, applied, change_between, read_wanted, wanted_words
 from clearinghouse.federation.entitlement import Entitlement
 from clearinghouse.federation.members import Member, read_member, read_payload, written
-from clearinghouse.federation.registry import Draft, Enrolled, KeptMember, Source
+from clearinghouse.federation.registry import REGISTRAR, Draft, Enrolled, KeptMember, Source
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.ceremony import NoRoot
 from clearinghouse.runtime.federation.levels import OneByOne
@@ -50,13 +50,18 @@ _LEAST: Final = {Act.ADD: Change.ADD, Act.CHANGE: Change.CONTACT, Act.REMOVE: Ch
 """What an act is at the least, before it is known what it changes."""
 
 PERSON: Final = "a person who may `enrol`: `clearinghouse member accept`"
-REGISTRAR: Final = "the registrar's signature: `clearinghouse member sign`"
 
 
 class TooManyDrafts(Unavailable):
     """So many drafts wait for people that no more are kept."""
 
     code: ClassVar[str] = "too-many-drafts"
+
+
+class DraftWaits(PeerError):
+    """A record that somebody has decided about waits for its signature, and nobody's proposal takes its place."""
+
+    code: ClassVar[str] = "draft-waits"
 
 
 class OldRecord(PeerError):
@@ -270,6 +275,9 @@ class Registrar:
         now = self.chance.now()
         if member.domain not in self.roll.drafts and len(self.roll.drafts) >= MAX_DRAFTS:
             raise TooManyDrafts("too many drafts wait", mend="have some of them signed or dropped: `clearinghouse member list`")
+        waiting = self.roll.drafts.get(member.domain)
+        if waiting is not None and waiting.accepted and why != REGISTRAR:  # a letter must not be signed in the place of a decision
+            raise DraftWaits(f"a record of `{member.domain}` waits for the registrar", mend="wait until it is signed or dropped")
         draft = Draft(self.chance.new_id(), member.domain, written(member), source, by, now, now + DRAFT_LIFE, why)
         await self.books.write(Drafted(draft), *also)
         log.info("member_drafted", domain=member.domain, draft=draft.id, waits_for=why)
