@@ -8,7 +8,6 @@ import pytest
 
 from clearinghouse.demo.correspondents import correspondent
 from clearinghouse.demo.neighbours import Neighbours
-from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import Server
 from clearinghouse.enforcers.levels import SerialTaken
 from clearinghouse.federation.image import Grant
@@ -128,46 +127,3 @@ async def test_a_restart_of_the_server_keeps_what_is_in_force(make: Make) -> Non
                     await alice.ping("b.fed")
                 with pytest.raises(SerialTaken):
                     await again.enforcer.push(wanted)
-
-
-async def test_a_file_that_ends_in_the_middle_counts_up_to_there() -> None:
-    with Neighbours() as alone:
-        async with Prosody(HOME, neighbours=alone) as server:
-            await server.register("alice@a.fed", PASSWORD)
-            async with agent(server) as ours:
-                await ours.rule({"b.fed": "all"})
-                before = ours.image
-                await ours.change({"b.fed": "none"})
-            assert before is not None
-            await server.stop()
-            file = server._directory / "data/clearinghouse/a.fed.image"
-            file.write_bytes(file.read_bytes()[:-20])
-            await server.start()
-            async with agent(server) as again:
-                assert (await again.event("started"))["images"] == {"a.fed": before.serial}
-                assert (await again.enforcer.status())["images"]["a.fed"]["kept"] is True
-            await server.stop()
-            lines = file.read_bytes().splitlines(keepends=True)
-            file.write_bytes(b"".join(lines[:-1]))  # without the last one, which puts it into force
-            await server.start()
-            async with agent(server) as again:
-                assert (await again.event("started"))["images"] == {}
-
-
-async def test_what_cannot_be_kept_is_in_force_all_the_same_and_gone_after_a_restart() -> None:
-    with Neighbours() as alone:
-        async with Prosody(HOME, neighbours=alone) as server:
-            await server.register("alice@a.fed", PASSWORD)
-            async with agent(server) as ours:
-                await ours.rule({"b.fed": "all"})
-                folder = server._directory / "data/clearinghouse"
-                folder.rename(folder.with_name("elsewhere"))
-                folder.write_text("no folder")
-                ours.enforcer.forget()
-                await ours.rule({"b.fed": "none"})
-                assert (await ours.enforcer.status())["images"]["a.fed"]["kept"] is False
-                async with correspondent("alice@a.fed", PASSWORD, server) as alice:
-                    assert "not at a level" in await alice.bounced(alice.write("bob@b.fed", "x"))
-            await server.restart()
-            async with agent(server) as again:
-                assert (await again.event("started"))["images"] == {}

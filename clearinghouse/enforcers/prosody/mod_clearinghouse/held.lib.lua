@@ -144,17 +144,21 @@ function held.take_back(answer)
 	return held.hold(sent.asked, sent.stanza, "peer", text, problem:get_child("refused", NS).attr.decision or "");
 end
 
--- Keeps what can wait of the queue of a stream that did not come about, and leaves the rest in it.
-function held.take_queue(session, by, text, decision)
+-- Keeps what can wait of the queue of a stream that the other side refused, and leaves the rest in it.
+function held.take_queue(session, text)
 	local left = {};
-	for _, item in ipairs(session.sendq or {}) do
-		local stanza = type(item[1]) == "string" and xml.parse(item[1]) or item[1];
-		local kind = stanza and stanza.name == "message" and stanza.attr.type == "groupchat" and "groupchat" or stanza and stanza.name;
-		local asked = kind and stanza.attr.from and stanza.attr.to and rules.asked(stanza.attr.from, stanza.attr.to, "outbound", kind);
-		if not (asked and held.hold(asked, stanza, by, text, decision)) then left[#left+1] = item; end
+	for _, item in ipairs(session.sendq) do
+		local asked, stanza = held.read(item[1]);
+		if not (asked and held.hold(asked, stanza, "peer", text, "")) then left[#left+1] = item; end
 	end
 	session.sendq = left;
-	return left;
+end
+
+-- What is asked about a stanza in a queue, which is there as text, and the stanza; nil for what is none.
+function held.read(line)
+	local stanza = type(line) == "string" and xml.parse(line);
+	if not stanza or not stanza.attr.from or not stanza.attr.to then return; end
+	return rules.asked(stanza.attr.from, stanza.attr.to, "outbound", rules.kind(stanza)), stanza;
 end
 
 return held;

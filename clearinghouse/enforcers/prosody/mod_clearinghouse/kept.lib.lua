@@ -111,13 +111,14 @@ end
 -- Brings back what was in force; a line that was cut off by the end of the server, and what follows it, is left out.
 function kept.load()
 	if lfs.attributes(folder, "mode") ~= "directory" then return; end
-	is_loading = true;
 	local sizes = {};
 	for file in lfs.dir(folder) do
 		local name = file:match("^(.*)%.image$");
-		if name then sizes[name] = replay(folder.."/"..file); end
+		is_loading = true;
+		local ok, size = pcall(replay, name and folder.."/"..file or "/dev/null");
+		is_loading = false;
+		if name and ok then sizes[name] = size; end
 	end
-	is_loading = false;
 	for name, image in pairs(rules.images) do
 		if sizes[name] then go_on_with(image, sizes[name]); else write_anew(image); end
 		module:log("info", "The image %s is in force again, serial %d", name, image.serial);

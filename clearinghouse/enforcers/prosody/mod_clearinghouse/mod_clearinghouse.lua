@@ -20,24 +20,22 @@ local st = require "util.stanza";
 -- Not local: the other files of this module share its environment.
 VERSION, NS = "1", "urn:x-clearinghouse:server:1";
 agent = jid_prep(module:get_option_string("clearinghouse_agent", "")) or "";
-rules = module:require "rules"; -- what passes
-seen = module:require "seen"; -- what was asked, counted
-answers = module:require "answers"; -- what is said to others
-held = module:require "held"; -- what waits for the agent
-streams = module:require "streams"; -- connections
-kept = module:require "kept"; -- on disk
-pushes = module:require "pushes"; -- what the agent changes
-status = module:require "status"; -- how things stand
+
+-- A part that cannot be loaded must not leave the server open: then nothing passes at all.
+local is_loaded, problem = pcall(function ()
+	rules = module:require "rules"; -- what passes
+	seen = module:require "seen"; -- what was asked, counted
+	answers = module:require "answers"; -- what is said to others
+	held = module:require "held"; -- what waits for the agent
+	streams = module:require "streams"; -- connections
+	kept = module:require "kept"; -- on disk
+	pushes = module:require "pushes"; -- what the agent changes
+	status = module:require "status"; -- how things stand
+end);
 
 if agent == "" then module:log("error", "clearinghouse_agent is not set: nothing is believed, and nothing passes"); end
 
 local KINDS = { message = true; presence = true; iq = true };
-
-local function kind_of(stanza)
-	if stanza.attr.type == "error" or stanza.name == "iq" and stanza.attr.type == "result" then return "answer"; end
-	if stanza.attr.type == "groupchat" and stanza.name == "message" then return "groupchat"; end
-	return stanza.name;
-end
 
 ---- Stanzas
 
@@ -45,7 +43,8 @@ local function inbound(event)
 	local origin, stanza = event.origin, event.stanza;
 	-- Answers that the server makes itself (of a queue that could not be sent) have a dummy for a stream.
 	if origin.type ~= "s2sin" and origin.type ~= "s2sout" or origin.dummy then return; end
-	local kind = kind_of(stanza);
+	if not is_loaded then return true; end
+	local kind = rules.kind(stanza);
 	local asked = rules.asked(stanza.attr.to, stanza.attr.from, "inbound", kind, origin.ip);
 	local allowed, enforced = rules.verdict(asked);
 	if kind ~= "answer" then seen.count(asked, allowed); end
@@ -57,8 +56,9 @@ end
 
 local function outbound(event)
 	local stanza = event.stanza;
+	if not is_loaded then return true; end
 	-- What is no stanza belongs to a stream that was judged as such (db:verify, stream management).
-	local kind = KINDS[stanza.name] and not stanza.attr.xmlns and kind_of(stanza) or "answer";
+	local kind = KINDS[stanza.name] and not stanza.attr.xmlns and rules.kind(stanza) or "answer";
 	local asked = rules.asked(stanza.attr.from or event.from_host, stanza.attr.to or event.to_host, "outbound", kind);
 	-- Where it goes is said by the event, whatever stands in the stanza.
 	asked.host, asked.remote = rules.domain(event.from_host), rules.domain(event.to_host);
@@ -98,6 +98,7 @@ local function guard(host)
 		for _, place in ipairs { "bare", "full", "host" } do here:hook(name.."/"..place, inbound, 1000); end
 	end
 	here:hook("route/remote", outbound, 1000);
+	if not is_loaded then return; end
 	here:hook("iq-set/host/"..NS..":push", believed(pushes.take), 1000);
 	here:hook("iq-get/host/"..NS..":status", believed(status.answer), 1000);
 	streams.guard(here);
@@ -107,4 +108,6 @@ end
 for host in pairs(prosody.hosts) do guard(host); end
 module:hook("host-activated", guard);
 
-kept.load();
+if not is_loaded then error(problem, 0); end
+local is_read, trouble = pcall(kept.load);
+if not is_read then module:log("error", "What was in force cannot be read, so that nothing passes: %s", trouble); end

@@ -27,6 +27,13 @@ end
 
 for name in module:get_option_set("clearinghouse_exempt", {}) do exempt[rules.domain(name)] = true; end
 
+-- Under which name a stanza is judged; "answer" passes where anything does.
+function rules.kind(stanza)
+	if stanza.attr.type == "error" or stanza.name == "iq" and stanza.attr.type == "result" then return "answer"; end
+	if stanza.attr.type == "groupchat" and stanza.name == "message" then return "groupchat"; end
+	return stanza.name;
+end
+
 -- What is asked about a stanza: all that a verdict may depend on.
 function rules.asked(here, there, direction, kind, address)
 	local asked = { direction = direction; kind = kind; address = address };

@@ -25,18 +25,28 @@ local function refused(host, remote, direction, address)
 	if not allowed and enforced then return rules.why(asked); end
 end
 
-local function bounce_queue(session, text, decision)
-	for _, item in ipairs(held.take_queue(session, "self", text, decision)) do
-		local reply = item[2]; -- an answer to the stanza, made when it was queued
-		if reply and not reply.attr.xmlns and (reply.name == "message" or reply.name == "presence" or reply.name == "iq") then
-			answers.send(answers.as_refusal(reply, text, decision), session.from_host);
+-- Takes out of a queue what may not pass any more, and tells its senders, or lets it wait.
+local function sift(session)
+	local left = {};
+	for _, item in ipairs(session.sendq) do
+		local asked, stanza = held.read(item[1]);
+		local allowed, enforced = true, true;
+		if asked then
+			asked.address = session.ip;
+			allowed, enforced = rules.verdict(asked);
+		end
+		if allowed or not enforced then
+			left[#left+1] = item;
+		elseif asked.kind ~= "answer" then
+			local text, decision = rules.why(asked);
+			if not held.hold(asked, stanza, "self", text, decision) then answers.refuse(stanza, text, decision); end
 		end
 	end
-	session.sendq = nil;
+	session.sendq = left[1] and left or nil;
 end
 
-local function close(session, text, decision)
-	if session.direction == "outgoing" then bounce_queue(session, text, decision); end
+local function close(session, text)
+	if session.sendq then sift(session); end
 	-- One that is not connected yet cannot be closed; it is judged again when it is.
 	if session.conn then session:close({ condition = "policy-violation"; text = text }); end
 end
@@ -54,7 +64,7 @@ local function offered(event) -- incoming, before a proof of the name is asked f
 	local session = event.origin;
 	if session.direction ~= "incoming" or not session.secure or not session.from_host then return; end
 	local text, decision = refused(session.to_host, session.from_host, "inbound", session.ip);
-	if text then close(session, to_a_stranger(session, session.from_host, text, decision), decision); return true; end
+	if text then close(session, to_a_stranger(session, session.from_host, text, decision)); return true; end
 end
 
 local function authenticated(event) -- either direction, any proof; also the second domain on a stream
@@ -62,8 +72,8 @@ local function authenticated(event) -- either direction, any proof; also the sec
 	if session.destroyed then return false; end -- withdrawn while it was proven
 	local host = session.direction == "incoming" and session.to_host or session.from_host;
 	local direction = session.direction == "incoming" and "inbound" or "outbound";
-	local text, decision = refused(host, event.host, direction, session.ip);
-	if text then close(session, text, decision); return false; end
+	local text = refused(host, event.host, direction, session.ip);
+	if text then close(session, text); return false; end
 end
 
 local function claimed(event) -- incoming dialback: nobody is asked about a domain that is refused anyway
@@ -72,7 +82,7 @@ local function claimed(event) -- incoming dialback: nobody is asked about a doma
 	local text, decision = refused(stanza.attr.to, stanza.attr.from, "inbound", session.ip);
 	if not text then return; end
 	text = to_a_stranger(session, stanza.attr.from, text, decision);
-	if session.type == "s2sin_unauthed" then close(session, text, decision); return true; end
+	if session.type == "s2sin_unauthed" then close(session, text); return true; end
 	-- Others use this stream: only this domain is told (XEP-0220, section 2.4.2).
 	local answer = st.stanza("db:result", { from = stanza.attr.to; to = stanza.attr.from; type = "error" });
 	answer:tag("error", { type = "cancel" }):tag("policy-violation", { xmlns = "urn:ietf:params:xml:ns:xmpp-stanzas" }):up();
@@ -86,7 +96,7 @@ local function created(event) -- outgoing: what the other side refuses may wait,
 	local bounce = session.bounce_sendq;
 	function session.bounce_sendq(dying, reason)
 		local text = type(reason) == "string" and reason:match("^policy%-violation%s*(.*)$");
-		if text and dying.sendq then held.take_queue(dying, "peer", text:match("^%((.*)%)$") or text, ""); end
+		if text and dying.sendq then held.take_queue(dying, text:match("^%((.*)%)$") or text); end
 		return bounce(dying, reason);
 	end
 end
@@ -106,7 +116,7 @@ end
 
 -- Why an incoming stream whose domains have all lost everything is cut; nil where one of them has not.
 local function has_lost_all(session, touched)
-	local why, decision;
+	local why;
 	local is_touched = not touched;
 	for remote, state in pairs(session.hosts) do
 		is_touched = is_touched or state.authed and touched[rules.domain(remote)];
@@ -116,9 +126,9 @@ local function has_lost_all(session, touched)
 		local asked = rules.asked_of_stream(session.to_host, remote, "inbound", session.ip);
 		local allowed, enforced = rules.verdict(asked);
 		if state.authed and (allowed or not enforced) then return; end
-		if state.authed then why, decision = rules.why(asked); end
+		if state.authed then why = rules.why(asked); end
 	end
-	return why, decision;
+	return why;
 end
 
 -- Cuts every stream that has lost everything; with *touched*, only those of these domains are looked at.
@@ -127,14 +137,14 @@ function streams.sweep(touched)
 		local session, host, remote = found[1], found[2], found[3];
 		local asked = rules.asked_of_stream(host, remote, "outbound", session.ip);
 		local allowed, enforced = rules.verdict(asked);
-		if not allowed and enforced then close(session, rules.why(asked)); end
+		if not allowed and enforced then close(session, (rules.why(asked))); elseif session.sendq then sift(session); end
 	end
 	local lost = {};
 	for session in pairs(prosody.incoming_s2s) do
-		local text, decision = has_lost_all(session, touched);
-		if text then lost[#lost+1] = { session, text, decision }; end
+		local text = has_lost_all(session, touched);
+		if text then lost[#lost+1] = { session, text }; end
 	end
-	for _, found in ipairs(lost) do close(found[1], found[2], found[3]); end
+	for _, found in ipairs(lost) do close(found[1], found[2]); end
 end
 
 local timer;
