@@ -14,7 +14,8 @@ from statistics import median
 
 from clearinghouse.federation.levels import Change, LevelBook
 from clearinghouse.keynote import Admitted
-from tests.benchmarks.federation import Federation, Peers, Turned, queried
+from tests.benchmarks.biscuit import Peers
+from tests.benchmarks.federation import Federation, Turned, queried
 from tests.benchmarks.measure import Effort, Side, WrongAnswer, race
 from tests.benchmarks.report import Cell, Goal, Section
 

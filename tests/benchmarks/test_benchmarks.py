@@ -6,6 +6,7 @@ import pytest
 
 from clearinghouse.keynote import Limits, Proof, admit
 from tests.benchmarks.community import DEPTHS, FACTS, VALUES, Chain, members
+from tests.benchmarks.federation import Federation, Turned, queried
 from tests.benchmarks.hostile import answered, base, explained
 from tests.benchmarks.hostile_inputs import INPUTS
 from tests.benchmarks.measure import Effort, Side, WrongAnswer, race
@@ -48,6 +49,23 @@ def test_every_link_of_a_chain_counts(depth: int) -> None:
     for name in FACTS:
         wrong = FACTS | {name: "6000" if name == "port" else "1"}
         assert assertions.query(authorizers=chain.requesters, action=wrong, values=VALUES).value == "deny"
+
+
+@pytest.mark.parametrize("audits, levels", [(False, {"level-1"}), (True, {"level-2", "level-3"})])
+def test_every_member_of_the_federation_has_the_level_that_a_query_gives(audits: bool, levels: set[str]) -> None:  # noqa: FBT001 - as it is measured
+    federation = Federation(300, audits=audits)
+    rows = federation.book().rows()
+    assert [rows[each.domain] for each in federation.members[:100]] == queried(federation, 100)()
+    assert (len(rows), set(rows.values())) == (300, levels)
+    assert len(Federation(300, narrowed=True).book().rows()) == 300
+
+
+def test_the_same_hundred_credentials_change_each_time() -> None:
+    federation = Federation(300)
+    book = federation.book()
+    book.rows()
+    turned = Turned(federation, book)
+    assert [turned.change() for _ in range(3)] == [50, 50, 50]
 
 
 def test_every_hostile_request_is_within_the_limits_and_answered() -> None:
