@@ -137,8 +137,9 @@ def unlisted(raw: bytes, most: int = MAX_MEMBERS_BYTES) -> tuple[bytes, ...]:
     check_size(raw, most, "the list of members")
     try:
         found = json.loads(raw)
-        records = tuple(canonical(each) for each in found) if isinstance(found, list) else None
-    except (ValueError, RecursionError, TypeError, AttributeError):
+        whole = isinstance(found, list) and all(isinstance(each, dict) for each in found)
+        records = tuple(map(canonical, found)) if whole else None
+    except (ValueError, RecursionError):
         records = None
     if records is None or listed(records) != raw:
         raise MalformedDocument("the list of members is not in its one form", mend="fetch it again")
