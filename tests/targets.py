@@ -26,7 +26,7 @@ from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.storage.folders import Folders
 from clearinghouse.storage.memory import MemoryStore
 from clearinghouse.storage.store import Store
-from tests.world import NOON
+from tests.world import NOON, key
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = "target.example"
@@ -137,6 +137,11 @@ class Target:
         """Return the envelope that `ask` would hand in."""
         rest = {"now": self.now, "nonce": f"nonce-{next(self._numbers):012d}", **more}
         return seal_wish(claims, *(demonstration_key(each) for each in names), **rest)  # type: ignore[arg-type]  # as given
+
+    def sealed_by(self, names: str, claims: Mapping[str, str], **more: object) -> bytes:
+        """Return an envelope signed with the keys that `tests.world` knows by *names*, joined with `+`."""
+        rest = {"now": self.now, "nonce": f"nonce-{next(self._numbers):012d}", **more}
+        return seal_wish(claims, *(key(each) for each in names.split("+")), **rest)  # type: ignore[arg-type]  # as given
 
     def live(self) -> tuple[image.Grant, ...]:
         """Return what the server module has to know now."""

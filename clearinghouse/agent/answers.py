@@ -57,11 +57,11 @@ class Answer:
 
 def answer_of(decision: Decision, *, explained: bool, target: str) -> Answer:
     """Return the answer that *decision* is; *explained* says whether who asked may know the reason."""
-    identity, outcome, value = decision.id, decision.outcome, decision.value
+    identity, outcome = decision.id, decision.outcome
     if outcome is Outcome.REFUSED and not explained:
-        return Answer(identity, outcome, "deny", REFUSED, reason=f"{target} does not grant this")
+        return Answer(identity, outcome.value, "deny", REFUSED, reason=f"{target} does not grant this")
     text = decision.reason.text if explained else _PLAIN[outcome].format(target=target)
-    return Answer(identity, outcome, value, decision.reason.code, decision.ends, text[:MAX_REASON_CHARACTERS])
+    return Answer(identity, outcome.value, decision.value, decision.reason.code, decision.ends, text[:MAX_REASON_CHARACTERS])
 
 
 _PLAIN: Final = {

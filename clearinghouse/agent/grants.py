@@ -96,6 +96,7 @@ class Grants:
     authority: Authority
     cases: Cases
     heard: list[Callable[[], None]] = field(default_factory=list)
+    most_each: int = MAX_EACH
     _held: dict[str, Held] = field(default_factory=dict)
     _seen: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -151,7 +152,7 @@ class Grants:
     def check_room(self, remote: str) -> None:
         """Raise `TooManyGrants` where no further one may be given."""
         counts = Counter(each.rule.remote for each in self._held.values())
-        if counts.total() >= image.MAX_GRANTS or counts[remote] >= MAX_EACH:
+        if counts.total() >= image.MAX_GRANTS or counts[remote] >= self.most_each:
             raise TooManyGrants("there are as many grants as there may be", mend="wait until some have ended, or have them ended")
 
     # -- what changes
