@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -116,7 +116,7 @@ def _of_table(wanted: Wanted, path: Path, settings: AgentSettings | None, now: d
     try:
         head_bytes, content = parted(read_bytes(path).rstrip(b"\n"), MAX_CONTENT_BYTES)
         head = read_payload(opened(head_bytes, payload_type=TABLE).payload)
-        rows = read_content(content, head.levels)
+        rows: Mapping[str, str] = read_content(content, head.levels)
     except ClearinghouseError as error:
         raise Located(error, str(path)) from None
     classes: dict[str, LevelClass] = {}
@@ -131,7 +131,7 @@ def _of_table(wanted: Wanted, path: Path, settings: AgentSettings | None, now: d
     return Image(hosts[0], 1, hosts, classes, rows, expires=expires, decision=f"table {head.epoch}.{head.version}")
 
 
-def _from_level(rows: dict[str, str], head: Head, minimum: str) -> tuple[dict[str, str], dict[str, LevelClass]]:
+def _from_level(rows: Mapping[str, str], head: Head, minimum: str) -> tuple[Mapping[str, str], dict[str, LevelClass]]:
     if minimum not in head.levels:
         raise BadSettings(f"`{clean(minimum)}` is no level of this table", mend=f"its levels are {', '.join(head.levels)}")
     first = head.levels.index(minimum)

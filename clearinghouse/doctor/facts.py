@@ -45,9 +45,9 @@ class Lifetime:
 class Facts:
     """Everything that is known; ``None`` and empty is *not known*, and then not judged.
 
-    *live* is the last status of the server's module, taken at *live_at*; *status* the agent's own.  *asked* says that
-    an agent was named, so that it is a finding where nothing is known of its module.  *doors* are the names and addresses of a
-    clearinghouse's listener, *addresses* our own.
+    *live* is the last status of the server's module, taken at *live_at*; *status* the agent's own; *images* were made
+    at *images_at*.  *asked* says that an agent was named, so that it is a finding where nothing is known of its module.
+    *doors* are the names and addresses of a clearinghouse's listener, *addresses* our own.
     """
 
     now: datetime
@@ -63,6 +63,7 @@ class Facts:
     live_at: datetime | None = None
     status: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     images: tuple[Image, ...] = ()
+    images_at: datetime | None = None
     dns: tuple[Record, ...] = ()
     doors: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
@@ -76,6 +77,11 @@ class Facts:
         """What the module says of its server."""
         facts = self.live.get("facts")
         return facts if isinstance(facts, Mapping) else EMPTY
+
+    @property
+    def is_older(self) -> bool:
+        """Whether the module has not been asked since the last image was pushed, so that nothing follows from a difference."""
+        return self.live_at is not None and self.images_at is not None and self.live_at <= self.images_at
 
     def is_live(self, server: str) -> bool:
         """Whether the module of that kind of server has spoken."""

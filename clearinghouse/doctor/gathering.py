@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ from clearinghouse.federation import roots, tables
 from clearinghouse.federation.image import Image
 from clearinghouse.federation.keeping import HEAD_FILE, MEMBERS_FILE, ROOTS
 from clearinghouse.federation.members import Member, read_member, unlisted
-from clearinghouse.federation.shadow import image_of
+from clearinghouse.federation.shadow import image_of, module_in
 from clearinghouse.importing.ejabberd import EjabberdConfig, Setting, read_ejabberd
 from clearinghouse.importing.entries import Unread
 from clearinghouse.importing.files import read_bytes, text_of
@@ -68,8 +68,7 @@ def gathered(asked: Asked, now: datetime) -> Facts:
     clearinghouse = read_settings(asked.clearinghouse) if asked.clearinghouse else None
     status = _status(asked.status) if asked.status or agent is None else _running(agent)
     state = _State.of(agent)
-    live = _mapping(status.get("module")) if "module" in status and not isinstance(status.get("module"), str) else status
-    live = live if live.get("facts") or live.get("streams") else state.live
+    live = state.live or module_in(status)
     dns = tuple(records(text_of(read_bytes(asked.dns)))) if asked.dns else ()
     doors, addresses = _doors(asked, agent), _addresses(asked, agent, dns)
     return Facts(
@@ -83,9 +82,10 @@ def gathered(asked: Asked, now: datetime) -> Facts:
         clearinghouse=clearinghouse,
         asked=agent is not None or asked.status is not None,
         live=live,
-        live_at=_instant(status.get("at") or live.get("at")),
+        live_at=_instant(live.get("at")),
         status=status if "standing" in status else EMPTY,
         images=state.images,
+        images_at=state.images_at,
         dns=dns,
         doors=doors,
         addresses=addresses,
@@ -110,6 +110,7 @@ class _State:
 
     live: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     images: tuple[Image, ...] = ()
+    images_at: datetime | None = None
     members: tuple[Member, ...] = ()
     lifetimes: tuple[Lifetime, ...] = ()
 
@@ -121,11 +122,18 @@ class _State:
         try:
             kept = directory.kept(FOLDER)
             live = directory.read_json(_MODULE_STATUS) or EMPTY
-            names = sorted(path.name for path in (agent.state / _IMAGES).glob("*.json"))
-            images = [_image(directory.read_json(f"{_IMAGES}/{name}")) for name in names]
+            paths = sorted((agent.state / _IMAGES).glob("*.json"))
+            images = [_image(directory.read_json(f"{_IMAGES}/{path.name}")) for path in paths]
+            made = max((path.stat().st_mtime for path in paths), default=0.0)
         except (ClearinghouseError, OSError):  # D402 says why
             return cls()
-        return cls(live, tuple(each for each in images if each), tuple(_listed(kept.get(MEMBERS_FILE))), tuple(_lifetimes(kept)))
+        return cls(
+            live,
+            tuple(each for each in images if each),
+            datetime.fromtimestamp(made, UTC) if made else None,
+            tuple(_listed(kept.get(MEMBERS_FILE))),
+            tuple(_lifetimes(kept)),
+        )
 
 
 def _image(found: Mapping[str, Any] | None) -> Image | None:

@@ -64,8 +64,8 @@ def streams_against_policy(facts: Facts) -> Iterator[Seen]:
     for stream in _rows(facts.live.get("streams")):
         local, remote = str(stream.get("local", "")), str(stream.get("remote", ""))
         image = images.get(local)
-        if image is not None and image.mask(remote, now=now) == NOTHING:
-            shadow = image.mode == "shadow"
+        shadow = image is not None and image.mode == "shadow"
+        if image is not None and (shadow or not facts.is_older) and image.mask(remote, now=now) == NOTHING:
             what = f"a stream of `{remote}` is open, which policy {'would refuse' if shadow else 'refuses'}"
             yield Seen(local, what, Severity.WARNING if shadow else None)
 
@@ -96,7 +96,7 @@ def ungoverned_hosts(facts: Facts) -> Iterator[Seen]:
 def shadow_mode(facts: Facts) -> Iterator[Seen]:
     """Look at the mode of each image."""
     images = facts.live.get("images")
-    told = images if isinstance(images, Mapping) else {image.name: {"mode": image.mode} for image in facts.images}
+    told = images if isinstance(images, Mapping) and not facts.is_older else {image.name: {"mode": image.mode} for image in facts.images}
     for name, image in told.items():
         if isinstance(image, Mapping) and image.get("mode") == "shadow":
             yield Seen(str(name), "is in shadow mode")
@@ -142,7 +142,7 @@ def stream_by_dialback(facts: Facts) -> Iterator[Seen]:
 def image_behind(facts: Facts) -> Iterator[Seen]:
     """Compare the serial of each image with what the module has."""
     told = facts.live.get("images")
-    for image in facts.images if isinstance(told, Mapping) else ():
+    for image in facts.images if isinstance(told, Mapping) and not facts.is_older else ():
         found = told.get(image.name) if isinstance(told, Mapping) else None
         yield from _compared(image, found if isinstance(found, Mapping) else {})
 

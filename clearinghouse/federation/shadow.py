@@ -265,6 +265,12 @@ def image_of(found: Mapping[str, Any]) -> Image:
         raise ValueError("is no image of an agent") from None
 
 
+def module_in(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a module said: *found* itself, whose ``module`` is a version, or what an agent's status has under that name."""
+    inner = found.get("module", "")
+    return found if isinstance(inner, str) else inner if isinstance(inner, Mapping) else {}
+
+
 def seen_of(found: Iterable[object]) -> tuple[Seen, ...]:
     """Return the counts in the ``seen`` of a module's status; raises ``ValueError``."""
     return tuple(map(_seen, found))

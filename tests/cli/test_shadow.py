@@ -96,7 +96,7 @@ def test_of_the_agents_state_with_what_was_counted(run: Command, files: Path) ->
     (files / "state/images").mkdir(parents=True)
     (files / "state/images/a.example.json").write_text(json.dumps(image()))
     row = {"local": "a.example", "remote": "c.example", "direction": "in", "kind": "message", "allowed": False, "count": 12}
-    (files / "state/module-status.json").write_text(json.dumps({"seen": [row]}))
+    (files / "state/module-status.json").write_text(json.dumps({"module": "1", "seen": [row]}))
     done = run("shadow", "report", "--today", "today/a.example.json", "--all", "--json")
     assert fates(done.json) == WANTED | {"d.example": "opened"}
     assert (done.json["pairs"][0]["seen"], done.json["pairs"][0]["refused"]) == (12, 12)

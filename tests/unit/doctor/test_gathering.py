@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from clearinghouse.agent.following import FOLDER
 from clearinghouse.agent.keeping import StateDirectory
+from clearinghouse.clearing.wire import stamp
 from clearinghouse.demo.certificates import Authority
 from clearinghouse.doctor.catalogue import findings
 from clearinghouse.doctor.certificates import read_certificates
@@ -181,7 +183,9 @@ def agent(tmp_path: Path) -> Path:
     state.write_json("images/a.example.json", {**image, "classes": {}, "rows": {}, "grants": []})
     stream = {"local": "a.example", "remote": "b.example", "secure": True}
     told = {"module": "0", "server": "prosody", "streams": [stream], "images": {}, "facts": {"hosts": ["a.example"]}}
-    state.write_json("module-status.json", {**told, "at": "2026-11-20T12:00:00.000000Z"})
+    state.write_json("module-status.json", {**told, "at": stamp(NOW - timedelta(minutes=20))})
+    long_ago = (NOW - timedelta(hours=1)).timestamp()
+    os.utime(tmp_path / "state/images/a.example.json", (long_ago, long_ago))
     return private(tmp_path / "agent.toml", AGENT)
 
 
@@ -190,6 +194,11 @@ def test_what_an_agent_has_written_down_is_judged(agent: Path) -> None:
     assert [member.domain for member in known.members] == ["b.example"]
     assert [each.name for each in known.lifetimes] == ["table 1.3"]
     assert ids(known) == {"D301", "D302", "D303", "D308", "D406", "D602", "D701"}
+
+
+def test_of_an_image_that_is_newer_than_what_the_module_said_nothing_follows(agent: Path) -> None:
+    (agent.parent / "state/images/a.example.json").touch()
+    assert not {"D303", "D308"} & ids(gathered(Asked(agent=agent), NOW))
 
 
 def test_a_state_that_others_reach_is_a_finding_and_not_read(agent: Path) -> None:
