@@ -81,12 +81,16 @@ hooks(Host) ->
 %% Everything that this server routes; what leaves it is judged here, before a connection is opened for it.
 filter_packet(drop) -> drop;
 filter_packet(Pkt) ->
-    try ejabberd_router:is_my_route((xmpp:get_to(Pkt))#jid.lserver) orelse xmpp:get_meta(Pkt, clearinghouse, none) =:= refusal of
+    try ejabberd_router:is_my_route((xmpp:get_to(Pkt))#jid.lserver) of
         true -> Pkt;
-        false -> leaving(Pkt)
+        false -> outward(xmpp:get_meta(Pkt, clearinghouse, none), Pkt)
     catch
         _:Why -> failed(leaving, Why), {stop, drop}
     end.
+
+%% Our own refusals always go out.
+outward(refusal, Pkt) -> to_peer(Pkt);
+outward(_, Pkt) -> leaving(Pkt).
 
 leaving(Pkt) ->
     {Policy, Verdict} = clearinghouse_image:stanza(out, Pkt, unknown),
@@ -97,11 +101,14 @@ leaving(Pkt) ->
         {deny, Reason, Decision} -> clearinghouse_held:refused(Pkt, self, Reason, Decision), {stop, drop}
     end.
 
-%% A peer that has just refused our stream would not be asked again for a while; its answer is known.
+%% A peer that has just refused our stream would not be asked again for a while; its answer is known.  But it has
+%% asked us something since, if this is an answer.
 to_peer(Pkt) ->
-    case clearinghouse_streams:refuser({(xmpp:get_from(Pkt))#jid.lserver, (xmpp:get_to(Pkt))#jid.lserver}) of
-        {refused, Said} -> clearinghouse_held:refused(Pkt, peer, Said, <<>>), {stop, drop};
-        none -> Pkt
+    Pair = {(xmpp:get_from(Pkt))#jid.lserver, (xmpp:get_to(Pkt))#jid.lserver},
+    case {clearinghouse_streams:refuser(Pair), clearinghouse_stanza:is_answer(Pkt)} of
+        {none, _} -> Pkt;
+        {_, true} -> clearinghouse_streams:retry(Pair), Pkt;
+        {{refused, Said}, false} -> clearinghouse_held:refused(Pkt, peer, Said, <<>>), {stop, drop}
     end.
 
 to_some_addresses(Pkt) ->
