@@ -70,6 +70,7 @@ from clearinghouse.federation.state import (
 )
 from clearinghouse.federation.tables import Head, Table
 from clearinghouse.federation.timestamps import Timestamp
+from clearinghouse.keynote.principals import is_key
 
 SKEW: Final = timedelta(seconds=30)
 """What a publisher's clock may be ahead of ours; documents live for minutes at least, and hosts with NTP are within 0.1 s."""
@@ -90,7 +91,7 @@ def pinned(raw: bytes, pin: str, audience: str, community: str, now: datetime) -
         raise _other_community(root.community, community)
     rights = Entitlement.of(root)
     _check_roots(rights, envelope, now, NotApprovedByNewRoots)
-    return State(audience, (raw,), rights, now)
+    return State(audience, (raw,), rights, root.issued)  # our own clock, which may be years ahead, proves nothing yet
 
 
 def next_root(state: State, raw: bytes, now: datetime) -> State:
@@ -208,7 +209,15 @@ def next_revocations(state: State, raw: bytes, now: datetime) -> State:
     _check_named(found.version, digest(envelope.payload), (named.revocations, named.revocations_digest), RevocationsRollback)
     if found.expires <= now:
         raise RevocationsExpired(f"the revocation set expired at {stamp(found.expires)}", mend=_again("revocation set"))
+    if state.revoked is not None and (undone := _for_good(state.revoked.revocations) - _for_good(found)):
+        raise RevocationsRollback(f"the revocation set leaves out {len(undone)} that were revoked for good", mend=_again("revocation set"))
     return _revoked(state, found, envelope, raw, now)
+
+
+def _for_good(revocations: RevocationSet) -> set[tuple[str, str]]:
+    """Return what stays revoked as long as the epoch lasts: credentials and keys; names of users may be lifted (rule R15)."""
+    lists = {"credentials": revocations.credentials, "principals": revocations.principals, "below": revocations.below}
+    return {(kind, each) for kind, names in lists.items() for each in names if kind == "credentials" or is_key(each)}
 
 
 def _revoked(state: State, found: RevocationSet, envelope: Envelope, raw: bytes, now: datetime) -> State:

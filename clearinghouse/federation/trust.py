@@ -153,7 +153,7 @@ class Trusted:
 
     @property
     def seen(self) -> datetime:
-        """The highest time at which a timestamp was believed (rule R17)."""
+        """The highest time at which a timestamp was believed, at first that of the root metadata (rule R17)."""
         return self._state.seen
 
     def standing(self, now: datetime) -> Standing:

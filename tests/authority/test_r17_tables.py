@@ -1,72 +1,89 @@
-"""R16, R17 and R18 for what is published: broken files stop nothing else, a clock behind publishes nothing, nothing counts twice."""
+"""R17 for published tables: one time for one update, ends that are exact, and a clock that was set back closes."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 
-from clearinghouse.clearing.envelope import Replayed
-from clearinghouse.federation.documents import timestamp_name
-from tests import presses
-from tests.commons import Commons, commons
-from tests.presses import who
-from tests.runtime.house import until
-from tests.world import NOON, assertion
+from clearinghouse.clearing.clear import ClockBehind
+from clearinghouse.federation.believing import SKEW
+from clearinghouse.federation.trust import CLOCK_STEP, Standing, Trusted, follow
+from tests.presses import MINUTE, NOW, Press
+
+ROWS = {"a.example": "level-1"}
+INSTANT = timedelta(microseconds=1)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Commons:
-    return commons(tmp_path)
+def press() -> Press:
+    press = Press()
+    press.prints(ROWS)
+    return press
 
 
-async def test_r16_one_broken_file_keeps_no_level_and_no_root_from_counting(home: Commons) -> None:
-    home.write("policies/federate/broken.kn", b'Authorizer: "POLICY"\nLicensee: "hub"\n')
-    home.write("root/2.json", b'{"broken"')
-    home.write("root/3.json", presses.sealed(presses.made(presses.plan(3))))
-    home.write("root/revocations-7.json", b"[]")
-    home.write("root/notes.txt", b"for people")
-    async with home.open():
-        await home.enrols("a.example")
-        await home.settled({"a.example": "level-1"})
-        assert home.trusted().root.generation == 1
-        home.write("root/2.json", presses.sealed(presses.made(presses.plan(2))))
-        home.house.press.wake()
-        await until(lambda: home.house.shelf.get("root/3") is not None)
-        assert home.trusted().root.generation == 3
+def test_r17_a_timestamp_and_a_table_end_at_the_very_instant(press: Press) -> None:
+    trusted = press.followed()
+    stamp_ends, table_ends = press.now + 10 * MINUTE, press.now + timedelta(days=7)
+    found = [trusted.standing(at) for at in (stamp_ends - INSTANT, stamp_ends, table_ends - INSTANT, table_ends)]
+    assert found == [Standing.FRESH, Standing.STALE, Standing.STALE, Standing.EXPIRED]
 
 
-async def test_r16_a_root_of_another_community_is_not_adopted(home: Commons) -> None:
-    home.write("root/1.json", presses.sealed(replace(presses.made(presses.plan()), community="csirt-not")))
-    async with home.open(published=False):
-        await until(lambda: home.problem() == "no-root")
+@pytest.mark.parametrize("late, codes", [(-INSTANT, ()), (timedelta(), ("timestamp-expired",))], ids=["before", "at"])
+def test_r17_what_ends_at_an_instant_is_refused_from_it_on(press: Press, late: timedelta, codes: tuple[str, ...]) -> None:
+    assert tuple(each.code for each in follow(press.trusted(), press.fetch, press.now + 10 * MINUTE + late)) == codes
 
 
-async def test_r17_a_clock_that_was_set_back_publishes_nothing_until_it_is_right(home: Commons) -> None:
-    async with home.open():
-        await home.enrols("a.example")
-        await home.settled({"a.example": "level-1"})
-        home.sleep(hours=1)
-        await until(lambda: home.timestamp_at() == home.now)
-    last, home.now = home.now, NOON
-    async with home.open(published=False) as service:
-        await until(lambda: home.problem() == "clock-behind")
-        home.write("policies/federate/more.kn", assertion("POLICY", "xmpp:a.example", 'from_domain == "a.example"', "level-3"))
-        service.reload.set()
-        await home.looked()
-        assert (home.timestamp_at(), home.rows()) == (last, {"a.example": "level-1"})
-        home.now = last
-        home.sleep(seconds=1)
-        await home.settled({"a.example": "level-3"})
+def test_r17_one_update_has_one_time(press: Press) -> None:
+    """It spans the end of the timestamp: with the time at which it began, all of it counts."""
+    began = press.now + 10 * MINUTE - INSTANT
+    trusted = press.trusted()
+    assert follow(trusted, press.fetch, began) == ()
+    assert trusted.rows == ROWS
+    assert trusted.standing(began + timedelta(seconds=1)) is Standing.STALE
 
 
-async def test_r18_a_request_to_join_is_remembered_across_restarts(home: Commons) -> None:
-    home.write("policies/members/all.kn", assertion("POLICY", who("n.example")[0], 'member == "n.example"'))
-    async with home.open():
-        envelope = home.asked("join", {"domain": "n.example"}, "n.example")
-        await home.house.library.hand_in(envelope)
-    async with home.open():
-        with pytest.raises(Replayed):
-            await home.house.library.hand_in(envelope)
-        assert home.house.shelf.get(timestamp_name("*")) is not None
+@pytest.mark.parametrize("back, standing", [(CLOCK_STEP, Standing.FRESH), (CLOCK_STEP + INSTANT, Standing.EXPIRED)], ids=["a step", "more"])
+def test_r17_a_clock_that_was_set_back_closes(press: Press, back: timedelta, standing: Standing) -> None:
+    trusted = press.followed()
+    assert trusted.standing(press.now - back) is standing
+    if standing is Standing.EXPIRED:
+        with pytest.raises(ClockBehind):
+            trusted.update_timestamp(press.documents["community/timestamp"], press.now - back)
+
+
+def test_r17_the_highest_time_is_kept_across_restarts(press: Press) -> None:
+    again = Trusted.restored(press.followed().kept(), press.pin, audience="*")
+    assert again.seen == press.now
+    assert again.standing(press.now - timedelta(hours=1)) is Standing.EXPIRED
+
+
+def test_r17_a_clock_that_ran_ahead_for_a_while_leaves_no_mark(press: Press) -> None:
+    """Only a timestamp that is believed moves the highest time, so a clock of 2099 cannot close a server for good."""
+    trusted = press.followed()
+    assert [each.code for each in follow(trusted, press.fetch, NOW + timedelta(days=9_000))] == ["root-expired"]
+    assert trusted.seen == press.now
+    assert follow(trusted, press.fetch, press.now) == ()
+    assert trusted.standing(press.now) is Standing.FRESH
+
+
+@pytest.mark.parametrize("ahead, codes", [(SKEW, ()), (SKEW + INSTANT, ("document-not-yet",))], ids=["a little", "more"])
+def test_r17_a_publisher_may_be_ahead_by_what_clocks_differ(press: Press, ahead: timedelta, codes: tuple[str, ...]) -> None:
+    now = press.now - ahead
+    trusted = Trusted.pinned(press.first, press.pin, now, audience="*")
+    assert tuple(each.code for each in follow(trusted, press.fetch, now)) == codes
+
+
+def test_r17_an_hour_of_skew_is_refused_and_mended(press: Press) -> None:
+    trusted = press.trusted()
+    for off, code in ((timedelta(hours=1), "timestamp-expired"), (timedelta(hours=-1), "clock-behind")):
+        assert [each.code for each in follow(trusted, press.fetch, press.now + off)] == [code]
+    assert follow(trusted, press.fetch, press.now) == ()
+    assert trusted.rows == ROWS
+
+
+def test_r17_a_first_start_with_a_clock_that_is_years_ahead_leaves_no_mark(press: Press) -> None:
+    trusted = Trusted.pinned(press.first, press.pin, NOW + timedelta(days=200), audience="*")
+    assert [each.code for each in follow(trusted, press.fetch, NOW + timedelta(days=200))] == ["timestamp-expired"]
+    assert follow(trusted, press.fetch, press.now) == ()
+    assert trusted.standing(press.now) is Standing.FRESH

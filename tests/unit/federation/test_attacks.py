@@ -144,6 +144,30 @@ def test_rollback_of_revocations(net: Net) -> None:
     assert net.trusted.standing(net.press.now) is Standing.STALE, "no new grants while revocations are missing"
 
 
+@pytest.mark.parametrize("kind", ["principals", "credentials", "below"])
+def test_a_later_set_that_undoes_a_revocation(net: Net, kind: str) -> None:
+    """Whoever has the revoker's key cannot bring a stolen key back (rule R15)."""
+    net.press.revokes(*who("lost"), credentials=("ab" * 32,), below=who("lost"))
+    net.press.prints()
+    assert net.update() == ()
+    left = {"credentials": net.press.revoked.credentials, "principals": net.press.revoked.principals, "below": net.press.revoked.below}
+    left[kind] = ()
+    net.press.revoked = replace(net.press.revoked, credentials=left["credentials"], principals=left["principals"], below=left["below"])
+    net.press.revokes()
+    net.press.prints()
+    assert net.update() == ("revocations-rollback",)
+
+
+def test_a_name_may_be_lifted(net: Net) -> None:
+    net.press.revokes("xmpp:ann@a.example")
+    net.press.prints()
+    assert net.update() == ()
+    net.press.revoked = replace(net.press.revoked, principals=who("old-key"))
+    net.press.revokes()
+    net.press.prints()
+    assert net.update() == ()
+
+
 def test_rollback_of_a_member(net: Net) -> None:
     """Whoever has the timestamp key brings a registrar's old record back."""
     assert net.update() == ()
