@@ -140,6 +140,17 @@ async def test_several_keys_sign_a_table_where_the_root_wants_several(home: Comm
         assert home.trusted(pin=presses.pin_of(presses.made(presses.plan(table=several)))).rows == {"a.example": "level-1"}
 
 
+async def test_a_table_that_too_few_have_signed_is_not_published(home: Commons) -> None:
+    home.write("root/1.json", presses.sealed(presses.made(presses.plan(table=Keyholders(who("t1", "t2", "t3"), 2)))))
+    home.signers = {"table": ("t1",)}
+    async with home.open(published=False):
+        await until(lambda: home.problem() == "too-few-signers")
+        assert home.house.shelf.timestamp(EVERYTHING) is None
+    home.signers = {"table": ("t1", "t2")}
+    async with home.open():
+        assert home.version() > 0
+
+
 async def test_a_new_root_is_adopted_and_a_new_epoch_begins_anew(home: Commons) -> None:
     async with home.open():
         await home.enrols("a.example")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +30,9 @@ MAX_CONNECTIONS: Final = 2_500
 MAX_HEAD_BYTES: Final = 65_536
 """Bytes of a request's head; the envelope that says who reads has 1 kB, with RSA keys 3 kB."""
 
+BACKLOG: Final = 512
+"""Connections that wait to be taken: agents of a whole community come back together when we do."""
+
 CLOSING_SECONDS: Final = 2
 """How long answers may still take when we stop."""
 
@@ -48,14 +52,15 @@ async def http_door(settings: Http | None, library: Library | None) -> AsyncIter
         yield None
         return
     server = _Server(_config(settings, library))
-    serving = asyncio.create_task(server.serve(), name="http")
-    try:
-        port = await _port(server, serving, settings)
-        log.info("http_open", host=settings.host, port=port, tls=settings.certificate_file is not None)
-        yield HttpDoor(settings.host, port)
-    finally:
-        server.should_exit = True
-        await asyncio.wait([serving])
+    with closing(await _bound(settings)) as bound:
+        serving = asyncio.create_task(server.serve(sockets=[bound]), name="http")
+        try:
+            port = int(bound.getsockname()[1])
+            log.info("http_open", host=settings.host, port=port, tls=settings.certificate_file is not None)
+            yield HttpDoor(settings.host, port)
+        finally:
+            server.should_exit = True
+            await asyncio.wait([serving])
 
 
 def _config(settings: Http, library: Library) -> uvicorn.Config:
@@ -63,8 +68,6 @@ def _config(settings: Http, library: Library) -> uvicorn.Config:
         _check_certificate(settings)
     return uvicorn.Config(
         Door(library).app(),
-        host=settings.host,
-        port=settings.port,
         http=_Impatient,
         ws="none",
         lifespan="off",
@@ -112,9 +115,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _port(server: uvicorn.Server, serving: asyncio.Task[None], settings: Http) -> int:
-    while not server.started:
-        if serving.done():
-            raise BadSettings(f"`{settings.host}`, port {settings.port} cannot be listened on", mend="choose another in [http]")
-        await asyncio.sleep(0.01)
-    return int(server.servers[0].sockets[0].getsockname()[1])
+async def _bound(settings: Http) -> socket.socket:
+    """Return a socket that takes connections from now on; uvicorn would end the whole process where it cannot have one."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        family, _, _, _, address = found[0]
+        return socket.create_server(address, family=family, backlog=BACKLOG)
+    except OSError as error:
+        fact = f"`{settings.host}`, port {settings.port} cannot be listened on ({error.strerror})"
+        raise BadSettings(fact, mend="choose another in [http]") from None

@@ -6,17 +6,20 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
 import structlog
 
 from clearinghouse.clearing.dsse import REVOCATIONS, ROOT, opened
+from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.errors import BadSettings, ClearinghouseError, OperatorError, UnsafeFile
 from clearinghouse.federation import revocations, roots
-from clearinghouse.federation.documents import MAX_REVOCATIONS_BYTES, MAX_ROOT_BYTES
+from clearinghouse.federation.documents import MAX_REVOCATIONS_BYTES, MAX_ROOT_BYTES, digest
 from clearinghouse.federation.revocations import RevocationSet
 from clearinghouse.federation.roots import Root
+from clearinghouse.federation.trust import Trusted
 from clearinghouse.settings.ownership import foreign
 
 log = structlog.get_logger(__name__)
@@ -58,17 +61,53 @@ class Found:
         return self.roots[-1][0]
 
 
-def found_in(directory: Path, community: str) -> Found:
-    """Return what *directory* has for *community*; what is broken is named and left out, and ends the line of roots there."""
+@dataclass(slots=True)
+class Ceremony:
+    """Reads *directory* for *community*, again when anything in it has changed."""
+
+    directory: Path
+    community: str
+    _look: tuple[tuple[str, int, int], ...] = ()
+    _found: Found = field(default_factory=Found)
+
+    def found(self, now: datetime) -> Found:
+        """Return what is there; what is broken is named and left out, and ends the line of roots there."""
+        look = _look_at(self.directory)
+        if look != self._look:
+            self._look, self._found = look, self._read(look, now)
+        return self._found
+
+    def _read(self, look: tuple[tuple[str, int, int], ...], now: datetime) -> Found:
+        names = [name for name, _, _ in look]
+        line = _believed([*_line(self.directory, names, self.community)], now)
+        sets = sorted(_numbered(names, _REVOCATIONS), reverse=True)
+        read = (_read(self.directory / name, number, _revocation_set, self.community) for number, name in sets)
+        return Found(tuple(line), next((each for each in read if each is not None), None))
+
+
+def _look_at(directory: Path) -> tuple[tuple[str, int, int], ...]:
     try:
         with os.scandir(directory) as entries:
-            names = sorted(entry.name for entry, _ in zip(entries, range(MAX_FILES), strict=False))
+            found = [(entry.name, entry.stat()) for entry, _ in zip(entries, range(MAX_FILES), strict=False)]
     except OSError:
-        return Found()
-    line = [*_line(directory, names, community)]
-    sets = sorted(_numbered(names, _REVOCATIONS), reverse=True)
-    by_hand = next((each for number, name in sets if (each := _read(directory / name, number, _revocation_set, community))), None)
-    return Found(tuple(line), by_hand)
+        return ()
+    return tuple(sorted((name, status.st_mtime_ns, status.st_size) for name, status in found))
+
+
+def _believed(line: list[tuple[Root, bytes]], now: datetime) -> Iterator[tuple[Root, bytes]]:
+    """Yield the roots that an agent would believe one after the other: what it refuses must not be what we publish under."""
+    trusted: Trusted | None = None
+    for root, sealed in line:
+        try:
+            if trusted is None:
+                pin = digest(roots.written(root))
+                trusted = Trusted.pinned(sealed, pin, now, audience=EVERYTHING, community=root.community)
+            else:
+                trusted.update_root(sealed, now)
+        except ClearinghouseError as error:
+            log.error("root_not_believed", generation=root.generation, reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
+            return
+        yield root, sealed
 
 
 def _line(directory: Path, names: list[str], community: str) -> Iterator[tuple[Root, bytes]]:

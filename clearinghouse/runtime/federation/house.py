@@ -21,6 +21,7 @@ from clearinghouse.federation.registry import Draft, Enrolled, Kept
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation import levels
 from clearinghouse.runtime.federation.announcing import Announcer
+from clearinghouse.runtime.federation.ceremony import Ceremony
 from clearinghouse.runtime.federation.exporting import Exporter
 from clearinghouse.runtime.federation.fleet import Fleet
 from clearinghouse.runtime.federation.intake import Intake
@@ -74,7 +75,8 @@ class House:
         roll, shelf, seals = Roll.opened(kept), Shelf.opened(kept.documents), Seals(signers)
         revoked = RevokedSets(settings.community, found.epoch, found.table_lifetime, books, shelf, seals, signs=signers.revoker is not None)
         revoked.restore()
-        press = Press(settings.community, found, levels.Kept(desk), books, roll, shelf, seals, revoked, chance)
+        ceremony = Ceremony(found.root_directory, settings.community)
+        press = Press(settings.community, found, levels.Kept(desk), books, roll, shelf, seals, revoked, ceremony, chance)
         press.restore(settings.levels)
         registrar = Registrar(
             settings.community,

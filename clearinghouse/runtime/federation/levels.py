@@ -40,7 +40,14 @@ class Kept:
     _members: dict[str, Member] = field(default_factory=dict)
 
     def of(self, audience: str, members: Mapping[str, Member], now: datetime) -> Levelled:
-        """See `Levels.of`."""
+        """See `Levels.of`; a book that failed is begun again."""
+        try:
+            return self._of(audience, members, now)
+        except BaseException:
+            self._book = None
+            raise
+
+    def _of(self, audience: str, members: Mapping[str, Member], now: datetime) -> Levelled:
         desk, book = self.desk, self._book
         if book is None:
             scale = Scale(desk.community, desk.levels)

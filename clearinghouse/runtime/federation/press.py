@@ -16,13 +16,14 @@ import structlog
 
 from clearinghouse.clearing.clear import check_clock
 from clearinghouse.clearing.vocabulary import EVERYTHING
-from clearinghouse.errors import BadSettings, ClearinghouseError
+from clearinghouse.clearing.wire import read_object
+from clearinghouse.errors import BadSettings, ClearinghouseError, InternalError
 from clearinghouse.federation import timestamps
 from clearinghouse.federation.documents import digest, members_name, root_name, timestamp_name
 from clearinghouse.federation.entitlement import Entitlement
 from clearinghouse.federation.publishing import Edition, Publisher
 from clearinghouse.runtime.chance import Chance
-from clearinghouse.runtime.federation.ceremony import Found, found_in
+from clearinghouse.runtime.federation.ceremony import Ceremony, Found
 from clearinghouse.runtime.federation.levels import Levelled, Levels
 from clearinghouse.runtime.federation.revoked import RevokedSets
 from clearinghouse.runtime.federation.roll import Roll
@@ -44,7 +45,7 @@ SHORTEST_SLEEP: Final = 0.005
 """Seconds that changes which come together have to be published together."""
 
 RETRY_SECONDS: Final = 2.0
-"""Before what could not be published is tried again; a signer comes back within a second."""
+"""Before what could not be published is tried again, then twice as long each time; a signer comes back within a second."""
 
 
 class WrongEpochHere(BadSettings):
@@ -66,6 +67,7 @@ class Press:
     shelf: Shelf
     seals: Seals
     revoked: RevokedSets
+    ceremony: Ceremony
     chance: Chance
     views: dict[str, View] = field(default_factory=dict)
     problem: ClearinghouseError | None = None
@@ -74,6 +76,7 @@ class Press:
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: bool = True
     _entitled: Entitlement | None = None
+    _failures: int = 0
 
     def restore(self, scale: tuple[str, ...]) -> None:
         """Begin where the shelf says that publishing ended; *scale* are all levels, weakest first."""
@@ -104,12 +107,14 @@ class Press:
         """Publish; return in how many seconds something is due again."""
         try:
             await self.publish()
-        except ClearinghouseError as error:
+        except Exception as failure:  # noqa: BLE001 - what keeps one table from being made must not end the service
+            error = _as_ours(failure)
             if self.problem is None or self.problem.message != error.message:
                 log.error("not_published", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
             self.problem, self._changed = error, True
-            return RETRY_SECONDS
-        self.problem = None
+            self._failures += 1
+            return float(min(LONGEST_SLEEP, RETRY_SECONDS * 2 ** min(self._failures - 1, 5)))
+        self.problem, self._failures = None, 0
         now = self.chance.now()
         return max(SHORTEST_SLEEP, min(LONGEST_SLEEP, (self.next_due(now) - now).total_seconds()))
 
@@ -126,7 +131,7 @@ class Press:
         """Publish what has changed, or is due; raises `NoRoot`, `ClockBehind`, and what signers and store raise."""
         now = self.chance.now()
         check_clock(self.books.store.highest_time, now)
-        self._found = found_in(self.settings.root_directory, self.community)
+        self._found = self.ceremony.found(now)
         self._check_epoch()
         await self._adopt_roots(now)
         changed, self._changed = self._changed, False
@@ -139,7 +144,7 @@ class Press:
 
     def entitlement(self) -> Entitlement | None:
         """Return who may sign what by the newest root metadata in the directory; ``None`` where there is none."""
-        found = found_in(self.settings.root_directory, self.community)
+        found = self.ceremony.found(self.chance.now())
         if not found.roots:
             return None
         root = found.root
@@ -159,9 +164,12 @@ class Press:
             return
         stamp = self._timestamp(publisher, records, now)
         try:
-            documents = {} if edition is None else edition.documents(await self.seals.table(edition.payload))
+            documents = (
+                {} if edition is None else edition.documents(self._entitled_to("table", view, await self.seals.table(edition.payload), now))
+            )
             documents[members_name(view.audience, stamp.members_digest)] = records
-            documents[timestamp_name(view.audience)] = await self.seals.timestamp(timestamps.written(stamp))
+            sealed = await self.seals.timestamp(timestamps.written(stamp))
+            documents[timestamp_name(view.audience)] = self._entitled_to("timestamp", view, sealed, now)
             dropped = outdated(view.audience, self.shelf.documents, stamp.version, stamp.members_digest)
             await self.books.write(Published(now, self._new(documents), dropped, _told(edition)))
         except ClearinghouseError as error:
@@ -172,6 +180,14 @@ class Press:
         self.shelf.put(documents, dropped, view.audience)
         if edition is not None:
             log.info("table_published", audience=view.audience, version=stamp.version, count=len(found.rows))
+
+    def _entitled_to(self, what: str, view: View, sealed: bytes, now: datetime) -> bytes:
+        """Return *sealed* if agents would take it from who signed it; raises `DocumentRefused`: a signer may be away (k-of-n)."""
+        entitlement = self.entitlement()
+        if entitlement is not None:
+            signers = tuple(str(each["keyid"]) for each in read_object(sealed)["signatures"])
+            entitlement.check(f"publish-{what}", signers, now=now, audience=view.audience)
+        return sealed
 
     def _edition(self, view: View, found: Levelled, now: datetime) -> tuple[Edition | None, Publisher]:
         publisher, expires = view.publisher, now + self.settings.table_lifetime
@@ -207,6 +223,14 @@ class Press:
             await self.books.write(Published(now, {name: sealed}), Noted(Event(now, "root-adopted", told)))
             self.shelf.put({name: sealed}, (), "")
             self._changed = True
+
+
+def _as_ours(failure: Exception) -> ClearinghouseError:
+    """Return an error of our tree; of a mistake of ours, the trace goes to the log."""
+    if isinstance(failure, ClearinghouseError):
+        return failure
+    log.error("press_failed", exc_info=failure)
+    return InternalError(f"making the table failed ({type(failure).__name__})", mend="report the trace that the log has of it")
 
 
 def _as_it_is(view: View) -> Levelled:
