@@ -14,7 +14,7 @@ from typing import Any, Final
 from clearinghouse.clearing.cases import Approval, Case, Grant, Revocation
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.request import Request
-from clearinghouse.clearing.vocabulary import OPERATIONS, Kind
+from clearinghouse.clearing.vocabulary import EVERYTHING, OPERATIONS, PACKET_RULE, Kind
 from clearinghouse.clearing.wire import stamp
 from clearinghouse.keynote.octets import from_octets
 
@@ -23,6 +23,9 @@ HIDDEN: Final = "***"
 
 JIDS: Final = "jid"
 """The name that masks the localparts of JIDs wherever they stand, in principals and in attributes."""
+
+WHITELIST: Final = "whitelist"
+"""The operation whose grants open a server, and no topic."""
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -138,8 +141,11 @@ def act_record(act: str, *, by: str, mask: Mask, **told: Any) -> dict[str, Any]:
 
 
 def _about(request: Request, mask: Mask) -> dict[str, str]:
-    """Return who wants what where."""
-    told = {name: request.observed.get(name, "") for name in ("broker", "jid", "topic")}
+    """Return who wants what where; of a white-list request, what it opens."""
+    if request.operation == WHITELIST:
+        told = {name: request.claims.get(name, EVERYTHING) for name in (*OPERATIONS[WHITELIST].effect, *PACKET_RULE)}
+    else:
+        told = {name: request.observed.get(name, "") for name in ("broker", "jid", "topic")}
     return {"operation": request.operation, **mask.attributes(request.operation, told)}
 
 
