@@ -13,20 +13,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import compress
 from typing import Any, Final
 
 from clearinghouse.clearing.facts import gather
 from clearinghouse.clearing.soundness import Reason
+from clearinghouse.clearing.vocabulary import Door, shown
 from clearinghouse.federation.deltas import Delta
 from clearinghouse.federation.ground import Ground
-from clearinghouse.federation.judging import PATIENCE, judge, request_about
+from clearinghouse.federation.judging import FEDERATE, PATIENCE, judge, request_about
 from clearinghouse.keynote import Admitted, Budget, Limits
+from clearinghouse.keynote.chain import rested_on
 from clearinghouse.keynote.clock import ClockUse, clock_attributes, next_change
 from clearinghouse.keynote.compliance import ascend
 from clearinghouse.keynote.context import ACTION_AUTHORIZERS, Context, context_of
+from clearinghouse.keynote.evaluation import evaluated
 from clearinghouse.keynote.sweeps import sweep_of
 from clearinghouse.keynote.uses import clock_of, uses_of
 
@@ -59,11 +62,15 @@ class Reach:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What an outcome leads to; ``name`` is empty for the lowest level, ``plain`` false where each member must be asked about."""
+    """What an outcome leads to; ``name`` is empty for the lowest level, ``plain`` false where each member must be asked about.
+
+    ``flaw`` says why it is the lowest where more could be proven, and not soundly.
+    """
 
     reach: Reach
     name: str
     plain: bool
+    flaw: Reason | None = None
 
 
 Outcome = tuple[Any, ...]
@@ -71,7 +78,7 @@ Outcome = tuple[Any, ...]
 
 
 class Outcomes(dict[Outcome, Found]):
-    """What outcomes lead to, each found when it is first met; ``plain`` says that each of them is."""
+    """What outcomes lead to, each found when it is first met; ``plain`` says that each of them is, and none has a flaw."""
 
     def __init__(self, find: Callable[[Outcome], Found]) -> None:
         """Find by *find*."""
@@ -84,7 +91,7 @@ class Outcomes(dict[Outcome, Found]):
         if len(self) >= MAX_OUTCOMES:
             self.clear()
         found = self[outcome] = self._find(outcome)
-        self.plain = self.plain and found.plain
+        self.plain = self.plain and found.plain and found.flaw is None
         return found
 
 
@@ -165,6 +172,8 @@ class View:
                 reach_of[domain] = found.reach
                 if found.name:
                     rows[domain] = found.name
+                elif found.flaw is not None:
+                    self.flaws[domain] = found.flaw
             else:
                 left.append(domain)
         return left
@@ -175,10 +184,26 @@ class View:
         for author, level in zip(outcome[::2], outcome[1::2], strict=True):
             if level > reached.get(author, 0):
                 reached[author] = level
-        settled, level = ascend(self._ground.shelf.held, self._context, reached)
-        reach = self._reach(frozenset((*settled, *reached)))
-        plain = not reach.personal and not self._fires(reach.live, self._context) and len(settled) <= self._limits.chain
-        return Found(reach, self._names[level], plain)
+        held, through, unsound = self._ground.shelf.held, frozenset(reached), dict[bytes, Reason]()
+        while True:
+            settled, level = ascend(replace(held, withdrawn=frozenset(unsound)) if unsound else held, self._context, reached)
+            through = through.union(settled)
+            reach = self._reach(through)
+            if reach.personal or len(through) > self._limits.chain:
+                return Found(reach, "", plain=False)
+            more = {each.id: flaw for each in reach.live if each.id not in unsound and (flaw := self._flaw(each)) is not None}
+            if not more:
+                return Found(reach, self._names[level], plain=True, flaw=None if level else next(iter(unsound.values()), None))
+            unsound |= more
+
+    def _flaw(self, assertion: Admitted) -> Reason | None:
+        """Return why a proof through *assertion*, which reads nothing of who asks, would not be sound (rules R7 and R11)."""
+        found = evaluated(self._context, assertion)
+        unknown = [name for name in rested_on(found) if name not in self._ground.known and not name.startswith("_")]
+        if found.level == 0 or not unknown:
+            return None
+        text = f"assertion {assertion.name[:8]} reads `{shown(unknown[0])}`, which the {Door.TABLE} door does not set for `{FEDERATE}`"
+        return Reason("fact-missing", text)
 
     def _reach(self, principals: frozenset[str]) -> Reach:
         """Return what is said by those who trust *principals*, looked at once."""

@@ -68,6 +68,12 @@ def links(context: Context, settled: Settled, evaluate: Callable[[Admitted], Rea
         waiting += used
 
 
+def rested_on(reached: Reached) -> Mapping[str, str]:
+    """Return the attributes on which an assertion's value rests: those that its clause read, and that name its principals."""
+    best = _best(reached.outcomes)
+    return readable({**reached.named, **(best.reads if best else {})})
+
+
 def _link(context: Context, reached: Reached, used: tuple[str, ...]) -> Link:
     carrier, best = reached.assertion, _best(reached.outcomes)
     return Link(
@@ -78,7 +84,7 @@ def _link(context: Context, reached: Reached, used: tuple[str, ...]) -> Link:
         licensees=tuple(map(from_octets, used)),
         value=from_octets(context.scale.names[reached.level]),
         clause=best.path if best else (),
-        reads=readable({**reached.named, **(best.reads if best else {})}),
+        reads=rested_on(reached),
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.federation.deltas import Delta
-from clearinghouse.federation.judging import FEDERATE, judge, request_about
+from clearinghouse.federation.judging import FEDERATE, Judged, judge, request_about
 from clearinghouse.federation.levels import Change, LevelBook, Scale
 from clearinghouse.keynote import Admitted, admit
 from tests.properties import strategies as kn
@@ -111,16 +111,23 @@ class World:
         policies = {FEDERATE: self.held.values()}
         return Snapshot.of(policies, (), withdrawn=self.withdrawn, revoked=self.revoked, below=self.below)
 
+    def judged(self, audience: str, now: datetime | None = None) -> dict[str, Judged]:
+        snapshot, now = self.snapshot(), now or self.now
+        return {
+            domain: judge(request_about(domain, each.keys, audience), snapshot, SCALE, now=now) for domain, each in self.members.items()
+        }
+
     def rows(self, audience: str, now: datetime | None = None) -> dict[str, str]:
-        snapshot, levels = self.snapshot(), {}
-        for member in self.members.values():
-            levels[member.domain] = judge(request_about(member.domain, member.keys, audience), snapshot, SCALE, now=now or self.now).level
-        return {domain: level for domain, level in levels.items() if level != "deny"}
+        return {domain: each.level for domain, each in self.judged(audience, now).items() if each.level != "deny"}
+
+    def flaws(self, audience: str) -> dict[str, str]:
+        return {domain: each.reason.code for domain, each in self.judged(audience).items() if each.reason}
 
 
 def check(book: LevelBook, world: World) -> None:
     for audience in AUDIENCES:
         assert book.rows(audience) == world.rows(audience)
+        assert {domain: flaw.code for domain, flaw in book.flaws(audience).items()} == world.flaws(audience)
     until = book.stable_until
     for instant in INSTANTS:
         if world.now < instant and (until is None or instant < until):
