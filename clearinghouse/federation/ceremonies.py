@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import comb
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -20,7 +21,7 @@ from clearinghouse.errors import ClearinghouseError, MalformedAssertion, PeerErr
 from clearinghouse.federation.documents import MAX_ROOT_BYTES, check_size
 from clearinghouse.federation.entitlement import Entitlement
 from clearinghouse.federation.payloads import community_of, digest_of, epoch_of, number_of, reading, texts_of
-from clearinghouse.federation.roots import Root, read_payload, written
+from clearinghouse.federation.roots import MAX_CREDENTIALS, Root, read_payload, written
 from clearinghouse.keynote import parse, syntax
 from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.keynote.octets import from_octets, to_octets
@@ -293,13 +294,13 @@ def roles_of(root: Root) -> dict[str, Keyholders]:
     for text in root.credentials:
         role = _role_of(text)
         if role is not None and role not in found:
-            found[role] = _holders(parse(text.encode("utf-8")))
+            found[role] = _holders(_tree(text))
     return found
 
 
 def roots_of(root: Root) -> Keyholders:
     """Return who the roots are by the first policy of *root*."""
-    return _holders(parse(root.policy[0].encode("utf-8")))
+    return _holders(_tree(root.policy[0]))
 
 
 def plan_of(root: Root) -> Plan:
@@ -326,6 +327,12 @@ def _is_ours(plan: Plan, text: str) -> bool:
     return credential_text(plan, _authorizer(text), role, serial[1], last) == _unsigned(text)
 
 
+@lru_cache(maxsize=MAX_CREDENTIALS)
+def _tree(text: str) -> syntax.Assertion:
+    """Return the tree of an assertion of root metadata; each is looked at from several sides."""
+    return parse(text.encode("utf-8"))
+
+
 def _role_of(text: str) -> str | None:
     found = _OPERATION.search(text)
     return next((role for role, operation in ROLES.items() if found and operation == found[1]), None)
@@ -347,12 +354,12 @@ def _named(name: syntax.Text, names: dict[str, str]) -> str:
 
 
 def _authorizer(text: str) -> str:
-    tree = parse(text.encode("utf-8"))
+    tree = _tree(text)
     return _named(tree.authorizer, dict(tree.constants))
 
 
 def _is_signed(text: str) -> bool:
-    return parse(text.encode("utf-8")).signature is not None
+    return _tree(text).signature is not None
 
 
 def _unsigned(text: str) -> str:
