@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz [--seconds N] [--seed N] [--without-atheris]``: exit status 1 and the input in hex where the parser breaks."""
+"""``python -m tests.fuzz [--seconds N] [--seed N] [--without-atheris] [--documents]``: status 1 and the input in hex of what breaks it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.fuzz import documents_target
 from tests.fuzz.mutation import TOKENS, search
 from tests.fuzz.parser_target import check
 from tests.properties.vectors import texts
@@ -17,6 +18,10 @@ from tests.properties.vectors import texts
 def main() -> int:
     """Fuzz, and say how it went."""
     options = _options()
+    if options.documents:
+        tried, broken = search(documents_target.check, documents_target.documents(), options.seconds, options.seed)
+        print(f"{tried} damaged documents, seed {options.seed}, without coverage")
+        return _report([broken] if broken is not None else [])
     if options.without_atheris or find_spec("atheris") is None:
         tried, broken = search(check, texts(), options.seconds, options.seed)
         print(f"{tried} mutated texts, seed {options.seed}, without coverage")
@@ -32,6 +37,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=600, help="how long (600)")
     parser.add_argument("--seed", type=int, default=1, help="another seed tries other texts (1)")
     parser.add_argument("--without-atheris", action="store_true", help="mutate without coverage, also where atheris is installed")
+    parser.add_argument("--documents", action="store_true", help="damage published documents instead of assertions")
     return parser.parse_args()
 
 
@@ -62,7 +68,7 @@ def _entry(token: bytes) -> str:
 
 def _report(broken: list[bytes]) -> int:
     for text in broken:
-        print(f"the parser breaks; the input in hex: {text.hex()}")
+        print(f"it breaks; the input in hex: {text.hex()}")
     return 1 if broken else 0
 
 
