@@ -20,6 +20,9 @@ LONGEST_RETRY_SECONDS: Final = 10
 DEFAULT_RETRY_SECONDS: Final = 300
 """What ejabberd 23.01 takes without a word."""
 
+OF_THE_SYSTEM: Final = ("", "/etc/ssl/certs/ca-certificates.crt")
+"""Where Debian keeps every authority that is known; ejabberd 23.01 takes it without a word."""
+
 _LENGTH: Final = re.compile(r"([0-9]{1,12})\s*(ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)?")
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400}
 _EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - what ejabberd takes without a word is what is looked for
@@ -97,8 +100,8 @@ def any_authority(facts: Facts) -> Iterator[Seen]:
     for config, host in _hosts(facts):
         if not (config.option("s2s_cafile", host) or config.option("ca_file", host)):
             yield Seen(_where(config, None), f"`{host}` believes every authority of the operating system")
-    if facts.is_live("ejabberd") and facts.told.get("ca_file") in {"", "/etc/ssl/certs/ca-certificates.crt"}:
-        yield Seen("the running server", "believes every authority of the operating system")
+    if facts.is_live("ejabberd") and facts.told.get("ca_file") in OF_THE_SYSTEM:  # which somebody may have chosen
+        yield Seen("the running server", "believes every authority of the operating system", Severity.NOTE)
 
 
 @check(
@@ -205,6 +208,36 @@ def ungoverned_open(facts: Facts) -> Iterator[Seen]:
         found = module.get("ungoverned") if module else None
         if found is not None and found.node.text == "allow":
             yield Seen(str(found.place), f"`{host}` admits everybody while no image names it")
+
+
+@check(
+    "D211",
+    "ejabberd-api-for-everybody-here",
+    Severity.WARNING,
+    "whoever runs a program on this machine may use every command of the API, those that change who is admitted included",
+    "let `api_permissions` name single commands, and demand a token (`oauth`) instead of a loopback address",
+)
+def api_for_everybody(facts: Facts) -> Iterator[Seen]:
+    """Look for permissions that ask for a loopback address only and allow everything, while the API is served."""
+    config = facts.ejabberd
+    served = [each for each in config.listeners() if "mod_http_api" in _texts_in(each.get("request_handlers"))] if config else []
+    for name, rule in config.joined("api_permissions") if config and served else ():
+        who, what, through = (_texts_in(rule.get(part)) for part in ("who", "what", "from"))
+        by_address = "loopback" in who or any(is_loopback(text.partition("/")[0]) for text in who) or "all" in who
+        if by_address and "*" in what and (not through or "mod_http_api" in through):
+            yield Seen(str(rule.place), f"`{name}` lets every local program do everything")
+
+
+def _texts_in(setting: Setting | None) -> set[str]:
+    """Return every text below a setting; a part that stands in several places is looked at once."""
+    waiting = [setting.node] if setting else []
+    seen = set[int]()
+    for node in waiting:  # which grows meanwhile
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        waiting += node.value if isinstance(node.value, list) else [value for _, value in node.pairs()]
+    return {node.text for node in waiting if node.text}
 
 
 def _hosts(facts: Facts) -> Iterator[tuple[EjabberdConfig, str]]:

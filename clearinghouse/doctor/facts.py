@@ -30,6 +30,7 @@ class FileMode:
     kind: str
     mode: int
     uid: int
+    gid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

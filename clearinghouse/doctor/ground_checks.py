@@ -20,7 +20,8 @@ WARNED_BEFORE: Final = ((timedelta(days=1), Severity.DANGER), (timedelta(days=7)
 LONGEST_KEEPING: Final = timedelta(days=2)
 """How long an expired table may count on before that is worth a word."""
 
-_PRIVATE: Final = {"secret", "key", "state"}
+_CLOSED: Final = {"secret", "key", "store"}
+"""Kinds of files that nobody else may reach; of a configuration with a secret the server's group may read."""
 
 
 @check(
@@ -45,8 +46,8 @@ def configuration_not_read(facts: Facts) -> Iterator[Seen]:
 def secret_open(facts: Facts) -> Iterator[Seen]:
     """Look at secrets, keys, and configurations of servers, which hold the component's secret."""
     for file in facts.files:
-        others = 0o077 if file.kind in {"secret", "key"} else stat.S_IROTH | stat.S_IWOTH
-        if file.kind in {"secret", "key", "configuration"} and file.mode & others:
+        others = 0o077 if file.kind in _CLOSED else stat.S_IROTH | stat.S_IWOTH
+        if file.kind in {*_CLOSED, "configuration"} and file.mode & others:
             yield Seen(str(file.path), f"this {file.kind} can be reached by others (mode {file.mode:04o})")
 
 
@@ -74,9 +75,11 @@ def state_open(facts: Facts) -> Iterator[Seen]:
 def settings_open(facts: Facts) -> Iterator[Seen]:
     """Look at settings and folders of policies."""
     for file in facts.files:
-        if file.kind == "settings" and file.mode & (stat.S_IWOTH | stat.S_IWGRP):
+        if file.kind != "settings":
+            continue
+        if file.mode & stat.S_IWOTH or (file.mode & stat.S_IWGRP and file.gid != os.getegid()):
             yield Seen(str(file.path), f"can be written by others (mode {file.mode:04o})")
-        if file.kind == "settings" and file.uid not in {0, os.geteuid()}:
+        if os.geteuid() and file.uid not in {0, os.geteuid()}:  # root cannot tell as whom the service runs
             yield Seen(str(file.path), f"belongs to user {file.uid}", Severity.WARNING)
 
 
@@ -120,6 +123,33 @@ def nobody_admitted(facts: Facts) -> Iterator[Seen]:
     """Look for any rule that admits; `gathering` has looked for policies."""
     if facts.admits is False:
         yield Seen("[admit]", "is empty, and there are no policies of that group")
+
+
+@check(
+    "D407",
+    "registrar-online",
+    Severity.WARNING,
+    "the registrar's key is on the machine of the clearinghouse: who takes the machine can make members",
+    "keep it offline, and sign drafts with `clearinghouse member sign`",
+)
+def registrar_online(facts: Facts) -> Iterator[Seen]:
+    """Look for the registrar's key file."""
+    if facts.clearinghouse is not None and facts.clearinghouse.registrar.key_file is not None:
+        yield Seen("[registrar] key_file", f"is `{facts.clearinghouse.registrar.key_file}`")
+
+
+@check(
+    "D408",
+    "keys-together",
+    Severity.NOTE,
+    "the keys for tables and for timestamps are read by the same service: who takes it can publish any table as the newest",
+    "give one of them a `socket`, of another user or another machine: `clearinghouse desk --role`",
+)
+def keys_together(facts: Facts) -> Iterator[Seen]:
+    """Look where both keys are."""
+    hub = facts.clearinghouse
+    if hub is not None and hub.timestamp_signer.key_file is not None and any(each.key_file for each in hub.table_signer):
+        yield Seen("[timestamp_signer] key_file", "is beside that of [[table_signer]]")
 
 
 @check(

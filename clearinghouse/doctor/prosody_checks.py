@@ -217,6 +217,22 @@ def module_files(facts: Facts) -> Iterator[Seen]:
         yield Seen(place, fault, None if "not there" in fault else Severity.WARNING)
 
 
+@check(
+    "D113",
+    "prosody-any-authority",
+    Severity.WARNING,
+    "no `cafile` or `capath` in `ssl` names your authority: every authority that the operating system trusts can say who a member is",
+    "set `ssl = { cafile = ... }` to the certificates of the authority that your community uses",
+)
+def any_authority(facts: Facts) -> Iterator[Seen]:
+    """Look at `ssl` of each host; without a word Prosody takes the operating system's folder."""
+    for config, host in _federating(facts):
+        found = config.plain(host.name, "ssl")
+        fields = found.fields if isinstance(found, Table) else {}
+        if not fields.keys() & {"cafile", "capath"}:
+            yield Seen(_where(config, host, "ssl"), f"`{host.name}` believes every authority of the operating system")
+
+
 def is_loopback(text: str) -> bool:
     """Tell whether an interface or host is this machine's loopback."""
     try:

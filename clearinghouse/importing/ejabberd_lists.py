@@ -31,7 +31,7 @@ class _Access:
         self._host = host
         self._found = found
         self._places = [place]
-        self._unclear = False
+        self._unclear = bool(config.unread)  # an included file may hold anything
         self._inside: list[str] = []
 
     def lists(self) -> Lists:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,8 @@ def from_prosody(path: Path) -> Found:
     for host in config.hosts:
         if host.name != agent:  # the agent speaks with its own server
             _of_host(config, host, found)
+    if config.unread:  # which may be anything, a list too
+        found.lists = [replace(each, unclear=True) for each in found.lists]
     _without_effect(config, found)
     _left_out(config, found)
     return found

@@ -26,15 +26,15 @@ def test_findings_are_told_the_worst_first_with_their_mend(run: Command, desk: P
     lines = done.out.splitlines()
     assert lines[0] == "danger D101 prosody-unproven-peers"
     assert "prosody.cfg.lua:2: `a.example` believes servers without a valid certificate" in done.out
-    assert lines[-1] == "4 dangers, 1 warning, 1 note in the configuration of Prosody"
+    assert lines[-1] == "4 dangers, 2 warnings, 1 note in the configuration of Prosody"
 
 
 def test_json_has_the_same(run: Command, desk: Path) -> None:
     (desk / "prosody.cfg.lua").write_text(BAD)
     told = run("doctor", "--prosody", "prosody.cfg.lua", "--json").json
-    assert told["summary"] == {"danger": 4, "warning": 1, "note": 1}
+    assert told["summary"] == {"danger": 4, "warning": 2, "note": 1}
     assert told["inspected"] == ["the configuration of Prosody"]
-    assert [each["id"] for each in told["findings"]] == ["D101", "D104", "D109", "D112", "D102", "D108"]
+    assert [each["id"] for each in told["findings"]] == ["D101", "D104", "D109", "D112", "D102", "D113", "D108"]
     assert set(told["findings"][0]) == {"id", "name", "severity", "where", "finding", "mend"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ NAMES = {
     "prosody": "prosody.cfg.lua",
     "ejabberd": "ejabberd.yml",
     "agent": "agent.toml",
+    "clearinghouse": "clearinghouse.toml",
     "status": "status.json",
     "live": "status.json",
     "dns": "zone",
@@ -86,8 +88,14 @@ def test_each_example(example: Example, tmp_path: Path) -> None:
     assert found_by(example.id, facts(example.kind, example.good, tmp_path)) == []
 
 
-def file(kind: str, mode: int, uid: int = 0) -> Facts:
-    return Facts(NOW, files=(FileMode(Path("/x"), kind, mode, uid),))
+def file(kind: str, mode: int, gid: int = os.getegid()) -> Facts:
+    return Facts(NOW, files=(FileMode(Path("/x"), kind, mode, os.geteuid(), gid),))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root cannot tell as whom the service runs")
+def test_settings_of_somebody_else_are_a_warning() -> None:
+    (found,) = findings(Facts(NOW, files=(FileMode(Path("/x"), "settings", 0o600, 12_345, 0),)), [ALL["D403"]])
+    assert (found.severity, found.what) == (Severity.WARNING, "belongs to user 12345")
 
 
 def certificate(*names: str, days: float = 365) -> Facts:
@@ -108,8 +116,9 @@ CASES = [
     Case("D401", file("key", 0o604), file("key", 0o400), "this key"),
     Case("D401", file("configuration", 0o644), file("configuration", 0o640), "this configuration"),
     Case("D402", file("state", 0o750), file("state", 0o700), "(mode 0750)"),
-    Case("D403", file("settings", 0o664), file("settings", 0o644), "can be written by others"),
-    Case("D403", file("settings", 0o600, uid=12_345), file("settings", 0o600), "belongs to user 12345", Severity.WARNING),
+    Case("D401", file("store", 0o660), file("store", 0o600), "this store"),
+    Case("D403", file("settings", 0o646), file("settings", 0o644), "can be written by others"),
+    Case("D403", file("settings", 0o664, gid=-1), file("settings", 0o664), "can be written by others"),
     Case("D501", certificate("a.example"), certificate("a.example", "rooms.a.example"), "they name a.example"),
     Case("D501", certificate("*.example"), certificate("*.a.example"), "is named by no certificate"),
     Case("D502", certificate("rooms.a.example", days=29), certificate("rooms.a.example", days=31), "ends in 29 days", Severity.NOTE),

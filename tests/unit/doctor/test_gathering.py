@@ -27,6 +27,7 @@ from clearinghouse.errors import BadSettings, ClearinghouseError
 from clearinghouse.federation.documents import digest
 from clearinghouse.federation.keeping import HEAD_FILE, MEMBERS_FILE
 from clearinghouse.federation.members import Endpoint, Member, listed, seal_member, written
+from clearinghouse.federation.roots import Root, seal_root
 from clearinghouse.federation.tables import Head, content_of, seal_head
 from clearinghouse.federation.tables import written as written_head
 from clearinghouse.keynote.keys import from_seed
@@ -58,6 +59,7 @@ SAFE_PROSODY = """
 plugin_paths = { "modules" }
 modules_enabled = { "clearinghouse", "tls" }
 s2s_secure_auth = true
+ssl = { cafile = "authority.pem" }
 network_settings = { nagle = false }
 clearinghouse_agent = "agent.a.example"
 VirtualHost "a.example"
@@ -201,12 +203,28 @@ def test_of_an_image_that_is_newer_than_what_the_module_said_nothing_follows(age
     assert not {"D303", "D308"} & ids(gathered(Asked(agent=agent), NOW))
 
 
-def test_a_state_that_others_reach_is_a_finding_and_not_read(agent: Path) -> None:
+def test_a_state_that_others_reach_is_a_finding(agent: Path) -> None:
     (agent.parent / "state").chmod(0o755)
-    (agent.parent / "state/images/a.example.json").chmod(0o644)
-    known = gathered(Asked(agent=agent), NOW)
-    assert known.images == ()
-    assert {"D402", "D301"} <= ids(known)
+    assert where(gathered(Asked(agent=agent), NOW), "D402") == [f"{agent.parent}/state: can be reached by others (mode 0755)"]
+
+
+def test_what_is_no_file_in_the_state_is_not_read(agent: Path) -> None:
+    image = agent.parent / "state/images/a.example.json"
+    image.rename(agent.parent / "elsewhere.json")
+    image.symlink_to(agent.parent / "elsewhere.json")
+    os.mkfifo(agent.parent / "state/images/b.example.json")
+    assert gathered(Asked(agent=agent), NOW).images == ()
+
+
+def test_root_metadata_of_a_clearinghouse_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    policy = (f'Authorizer: "POLICY"\nLicensees: "{KEY.principal}"\nConditions: operation == "publish-root" -> "allow";\n',)
+    for generation, days in ((1, 300), (2, 20)):
+        root = Root("net", generation, 1, NOW - timedelta(days=345), NOW + timedelta(days=days), policy)
+        (tmp_path / f"root/{generation}.json").write_bytes(seal_root(root, [KEY]) + b"\n")
+    signers = '[timestamp_signer]\nkey_file = "stamp.key"\n[[table_signer]]\nkey_file = "table.key"\n'
+    settings = private(tmp_path / "clearinghouse.toml", f'community = "net"\n{signers}[federation]\nroot_directory = "root"\n')
+    assert where(gathered(Asked(clearinghouse=settings), NOW), "D701") == ["root metadata 2: ends in 20 days"]
 
 
 def test_spoilt_images_are_left_out(agent: Path) -> None:

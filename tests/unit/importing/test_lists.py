@@ -133,6 +133,14 @@ VirtualHost(name)
     ]
 
 
+@pytest.mark.parametrize("more, unclear", [("", False), ("if x then y = 1 end\n", True), ('Include "none.lua"\n', True)])
+def test_what_was_not_read_may_have_been_a_list(write: Write, more: str, unclear: bool) -> None:  # noqa: FBT001 - of a case
+    found = imported(write("a.lua", f'{more}VirtualHost "a.example"\n'))
+    assert today(found, "a.example").unclear is unclear
+    found = imported(write("a.yml", "hosts: [a.example]\n" + ("include_config_file: none.yml\n" if unclear else "")))
+    assert today(found, "a.example").unclear is unclear
+
+
 def test_firewall_scripts_are_read_where_a_rule_is_about_domains(write: Write) -> None:
     write("denied.txt", "d.example\nuser@e.example\n\n")
     script = write(
