@@ -29,6 +29,7 @@ Modules add what only they can raise below one of these::
     OperatorError       enforcers           ForeignTopic: a node that belongs to somebody else
                         ledger.book         NothingSigned: a log without a checkpoint
                         federation.image    BadImage: what no server module could enforce
+                        runtime.federation  NoRoot, NoRevocations: what nothing can be published without
                         importing           BadList: a file that is not of the format as which it is read
     BadSettings         cli.output          Unwritable: nobody takes the answer
     HolderError         clearing            HandedInApproval, NoApproval, NoDeskText: not what the desk signs, or not here
@@ -40,20 +41,22 @@ Modules add what only they can raise below one of these::
                         clearing.envelope   WrongAudience, StaleEnvelope, EnvelopeNotYet, LivesTooLong, Replayed
                         runtime             Denied, Expired (why people's requests are refused), CannotLift, InFolder
                                             NoSuchTopic, BroaderEffect (why platforms' requests are refused)
+                        runtime.federation  OldRecord, OldReport, DraftWaits: what came too late
                         ledger              BadEntry, BadCheckpoint, BadReceipt
                         federation.refusals DocumentRefused and, below it, each attack on published documents by its name;
                                             EndlessData, which is a TooLarge
                         federation          BadName; CeremonyIncomplete, NothingToSign, HandWritten, WrongCeremony
                         federation          CannotEnforce: a white-list request that no server could be told
                         agent               NoSuchGrant, NoSuchCase, LocallyDenied
-                        signer.rules        SignerRefused
+                        signer.roles        SignerRefused
                         grid                StanzaRefused, CommandRefused
                         enforcers           NothingPending, TopicExists
                         enforcers.levels    SerialTaken, BadModuleAnswer: a server module that does not go along
     Unavailable         clearing            ClockBehind, Overtaken, RateLimited
                         runtime             NotNow, Crossed, NoDesk, NoReceipts, NotSignedYet
+                        runtime.federation  TooManyDrafts, RelayFull
                         agent               StaleRecords, TooManyGrants, NobodyDecides, AgentUnreachable
-                        signer.rules        SignerUnavailable
+                        signer.roles        SignerUnavailable
                         doors.control       NotRunning, Busy
                         doors.xmpp          TooManyQuestions, TooManyTalks
     ClearinghouseError  doors.control       Told: an error of the service, with the code and exit status that it has there

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, canonicalize, fromstring, tostring
 
 import pytest
 
-from clearinghouse.doors.xmpp import crowd, depth, session, talks
+from clearinghouse.doors.xmpp import crowd, depth, documents, session, talks
 from clearinghouse.grid import commands, forms, requests
 from clearinghouse.grid.commands import Command
 from clearinghouse.grid.namespaces import CLEARINGHOUSE, IODEF
@@ -47,6 +47,12 @@ def test_request_and_decision() -> None:
 def test_envelope() -> None:
     assert STANZAS["e1set"][0].tag == ENVELOPE
     assert read_envelope(STANZAS["e1set"][0]) == b'{"payload":"'
+
+
+def test_documents() -> None:
+    name, offset = documents.read_document(STANZAS["t1get"][0])
+    assert same(documents.write_document(name, b'{"payload":"', offset), STANZAS["t1result"][0])
+    assert f"{documents.PIECE_BYTES:,} bytes" in PAGE
 
 
 def test_page_of_topics() -> None:
