@@ -28,7 +28,7 @@ def forged(serial: int = 1 << 40) -> Element:
     return payload
 
 
-async def test_nobody_but_the_agents_own_session_may_push_or_look(between: Site) -> None:
+async def test_r12_nobody_but_the_agents_own_session_may_push_or_look(between: Site) -> None:
     await between.home.rule({"b.fed": "all", "agent.b.fed": "all"})
     for stranger in (between.alice, between.bob):  # a user here, and one of another server
         for kind, payload in (("set", forged()), ("get", Element(STATUS))):
@@ -39,7 +39,7 @@ async def test_nobody_but_the_agents_own_session_may_push_or_look(between: Site)
     assert (await between.home.enforcer.status())["images"]["a.fed"]["serial"] < 1 << 40
 
 
-async def test_another_component_of_the_same_server_may_not_push(between: Site) -> None:
+async def test_r12_another_component_of_the_same_server_may_not_push(between: Site) -> None:
     server = between.home.server
     session = Session(Account("other.a.fed", SECRET, server.address, COMPONENT_PORT), lambda stanza: other.receive(stanza))  # noqa: PLW0108 - it is made below
     other = Exchange("other.a.fed", {}, session.write, lambda _: None)
