@@ -32,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGET = "target.example"
 HOST = {"App_domain": "XMPP", "domain": "partner.example", "Server_IP_Address": "192.168.40.55"}
 """What the paper's requests are about."""
-FREELY = Paces(Rate(10_000, 10_000), Rate(10_000, 10_000))
+_OFTEN = Rate(10_000, 10_000)
+FREELY = Paces(_OFTEN, _OFTEN, _OFTEN)
 
 
 def seal_wish(

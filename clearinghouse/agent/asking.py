@@ -16,6 +16,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from clearinghouse.clearing.vocabulary import EVERYTHING, Kind, domain_of, is_canonical
 from clearinghouse.federation.packet_rules import KINDS
 
+GRANTED_PAUSE: Final = timedelta(seconds=10)
+"""After a grant, until the same is asked again because it is refused nonetheless: it was withdrawn.  Doubled each time."""
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 """After a refusal, until the same is asked again: doubled from the first to the longest."""
@@ -105,7 +107,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Known:
-    """The last outcome of one matter; ``again`` is when it may be asked anew, ``tries`` how often it was refused nonetheless."""
+    """The last outcome of one matter; ``again`` is when it may be asked anew, ``tries`` how often it was sent again until then."""
 
     outcome: Outcome
     again: datetime
@@ -224,31 +226,31 @@ class Asking:
     def _remembered(self, matter: Matter, held: str, now: datetime) -> Step | None:
         """Return what an earlier answer says: granted, so it is sent again; or refused lately, so nobody is asked."""
         known = self._known.get(matter.same)
-        if known is None:
+        if known is None or now >= known.again:
             return None
-        if known.outcome.granted is not None:
-            if now >= known.outcome.granted or known.tries >= len(SETTLING):
-                return self._given_up(matter, known, held, now)
-            known.tries += 1
-            return Release(held, SETTLING[known.tries - 1])
-        return Refuse(held, known.outcome.reason) if now < known.again else None
-
-    def _given_up(self, matter: Matter, known: _Known, held: str, now: datetime) -> Step | None:
-        """Ask anew once a grant has ended; where it is refused in spite of one, tell the user and wait."""
-        if now >= known.again:
-            del self._known[matter.same]
+        if known.outcome.granted is None:
+            return Refuse(held, known.outcome.reason)
+        if now >= known.outcome.granted:
             return None
-        return Refuse(held, f"{matter.pair.remote} has granted this and refuses it nonetheless")
+        if known.tries >= len(SETTLING):
+            return Refuse(held, f"{matter.pair.remote} has granted this and refuses it nonetheless")
+        known.tries += 1
+        return Release(held, SETTLING[known.tries - 1])
 
     def _remember(self, matter: Matter, outcome: Outcome, now: datetime) -> None:
-        before = self._known.pop(matter.same, None)
-        pause = FIRST_PAUSE if before is None or before.outcome.granted is not None else min(2 * before.pause, LONGEST_PAUSE)
-        again = now + (PENDING_PAUSE if outcome.soon else pause)
-        if outcome.granted is not None:
-            again = min(outcome.granted, now + FIRST_PAUSE)
-        self._known[matter.same] = _Known(outcome, again, pause)
+        pause = _pause(self._known.pop(matter.same, None), outcome, now)
+        self._known[matter.same] = _Known(outcome, now + (PENDING_PAUSE if outcome.soon else pause), pause)
         if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
+
+
+def _pause(before: _Known | None, outcome: Outcome, now: datetime) -> timedelta:
+    """Return how long the same is not asked: longer each time that the answer did not help."""
+    first = FIRST_PAUSE if outcome.granted is None else GRANTED_PAUSE
+    if before is None or (before.outcome.granted is None) != (outcome.granted is None):
+        return first
+    ended = before.outcome.granted is not None and now >= before.outcome.granted
+    return first if ended else min(2 * before.pause, LONGEST_PAUSE)
 
 
 def _step_of(outcome: Outcome, held: str) -> Step:

@@ -20,7 +20,9 @@ from clearinghouse.clearing.decision import Decision, Outcome
 from clearinghouse.clearing.enforcement import Enforcement
 from clearinghouse.clearing.request import Request
 from clearinghouse.clearing.senders import SenderBudgets
+from clearinghouse.clearing.snapshot import licensed
 from clearinghouse.clearing.vocabulary import EVERYTHING
+from clearinghouse.clearing.whitelist import KIND
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.federation.members import Member
 from clearinghouse.federation.revocations import RevocationSet
@@ -92,6 +94,7 @@ class Authority:
     _seen: Look = ()
     _archived: str = ""
     _speakers: Mapping[str, str] = field(default_factory=dict)
+    _named: frozenset[str] = frozenset()
     _said: tuple[RevocationSet | None, Mapping[str, Member]] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -172,6 +175,7 @@ class Authority:
             refused = [str(each) for each in believed.problems][:MAX_NAMED]
             await self.store.note(Event(self.now(), "policy-changed", {"before": before, "after": version, "refused": refused}))
         self.holdings, self.desk.snapshot = holdings, believed.snapshot
+        self._named = frozenset(name for each in holdings.policies.get(KIND, ()) for name in licensed(each))
         if before != version:
             log.info("believed", version=version[:12], left_out=len(believed.problems))
             self._tell()
@@ -201,6 +205,10 @@ class Authority:
     def member_with(self, key: str) -> str | None:
         """Return the domain of the member for which *key* speaks."""
         return self._speakers.get(key)
+
+    def knows(self, key: str) -> bool:
+        """Say whether *key* speaks for a member, or a policy of this site licenses it by name."""
+        return key in self._speakers or key in self._named
 
     def with_records(self, request: Request) -> Request:
         """Return *request* with what the signed records say about the domain that it names (rule R5)."""

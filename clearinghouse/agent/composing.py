@@ -46,13 +46,12 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """Writes the requests of the member *domain*, signed with *key*.
+    """Writes a member's requests, signed with its *key*.
 
     ``claims`` are what stands in every request, such as ``role`` and what was audited; ``held`` are the credentials that
     may be shown to others; ``roots`` are keys that targets trust beside those of their member records.
     """
 
-    domain: str
     key: PrivateKey
     new_nonce: Callable[[], str]
     claims: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +62,7 @@ class Composer:
     def to_peer(self, matter: Matter, target: Member, us: Member | None, now: datetime) -> Letter:
         """Return what *target* is asked: that stanzas of our user may come in."""
         address = {} if us is None else {"Server_IP_Address": address_of(us)}
-        fixed = {"App_domain": XMPP, "domain": self.domain, **address, **self.claims}
+        fixed = {"App_domain": XMPP, "domain": matter.pair.local, **address, **self.claims}
         wishes = [{**fixed, **narrow} for narrow in _narrowings(matter.user, matter.kind)]
         for claims in wishes:
             chain = self.chain(claims, target.keys, now)

@@ -131,7 +131,6 @@ class Correspondence:
     def _composer(self) -> Composer:
         told = self.settings.requests
         return Composer(
-            self.settings.domain,
             self.speaker.key,
             lambda: secrets.token_urlsafe(NONCE_BYTES),
             told.claims,

@@ -40,6 +40,11 @@ SLICE_SECONDS: Final = 0.02
 AGAIN_SECONDS: Final = 5.0
 """Until a grant is looked at again that could not be judged, and the longest that a change of the clock goes unseen."""
 
+KEEPING: Final = timedelta(days=400)
+"""How long it is kept who asked for what: the longest that an audit looks back, as at a clearinghouse."""
+ERASING: Final = timedelta(days=1)
+"""Between looks for what is older than that."""
+
 VALIDITY: Final = Reason("validity", "the time is over for which it was granted")
 SUPERSEDED: Final = Reason("superseded", "the same was granted anew")
 NO_LONGER: Final = "no-longer-granted"
@@ -102,6 +107,7 @@ class Grants:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _looked: bool = False
+    _erased: datetime | None = None
 
     @classmethod
     async def opened(cls, store: Store, authority: Authority, *, desk: PrivateKey | None = None) -> Grants:
@@ -212,9 +218,16 @@ class Grants:
             self._wake.clear()
             try:
                 await self.review(every=every)
+                await self._erase()
             except ClearinghouseError as error:
                 log.error("grants_not_reviewed", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
                 await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _erase(self) -> None:
+        now = self.authority.now()
+        if self._erased is None or now - self._erased >= ERASING:
+            self._erased = now
+            await self.store.erase(now - KEEPING)
 
     async def review(self, *, every: bool = True) -> None:
         """Look at the grants again whose time has come, or at *every* one; end those that do not hold any more."""

@@ -38,7 +38,9 @@ log = structlog.get_logger(__name__)
 EACH: Final = Rate(burst=30, per_second=1)
 """Envelopes of one sender: thirty at once, then one a second; an honest agent asks once for each user who writes."""
 TOGETHER: Final = Rate(burst=300, per_second=60)
-"""Envelopes of all senders; sixty a second are 3 % of a processor, and 10 MB of decisions an hour."""
+"""Envelopes of all senders; to check the signatures of sixty a second takes 3 % of a processor."""
+STRANGERS: Final = Rate(burst=120, per_second=2)
+"""Envelopes of all whose key stands neither in a record nor in a policy, together: they fill 250 MB of disk in a day."""
 MAX_REMEMBERED: Final = 10_000
 """Senders that are remembered; the longest silent is forgotten first."""
 RELAY: Final = "relay"
@@ -65,8 +67,17 @@ class Paces:
 
     each: Rate = EACH
     together: Rate = TOGETHER
+    strangers: Rate = STRANGERS
     _accounts: OrderedDict[str, Account] = field(default_factory=OrderedDict)
     _all: Account | None = None
+    _strangers: Account | None = None
+
+    def take_stranger(self, now: datetime) -> None:
+        """Take one question of somebody whom neither a record nor a policy names; raises `RateLimited`."""
+        self._strangers = self._strangers or Account(self.strangers, now)
+        if self._strangers.left(now) < 1:
+            raise RateLimited("too many requests came from strangers", mend="ask again in a minute, or with a key of a member")
+        self._strangers.charge(1, now)
 
     def take(self, sender: str, now: datetime) -> None:
         """Take one question of *sender*; raises `RateLimited` where there is none left."""
@@ -100,14 +111,16 @@ class Requests:
     async def answer(self, raw: bytes, *, via: str) -> Answer:
         """Answer the envelope *raw*, which came *via* somebody whose door proved that: ``xmpp:b.example``, ``ip:192.0.2.1``.
 
-        1. how often that sender may ask: `RateLimited`; 2. the envelope's form and signatures; 3. audience and life: what
-        `read_asked` raises; 4. `Replayed`; 5. what is asked for can be enforced: `MalformedRequest`, `CannotEnforce`;
-        6. policy decides, on nothing that is stale: `StaleRecords`; 7. the decision is durable before it is answered:
-        `StoreUnavailable`.
+        1. how often that sender may ask: `RateLimited`; 2. the envelope's form and signatures, and how often strangers may
+        ask; 3. audience and life: what `read_asked` raises; 4. `Replayed`; 5. what is asked for can be enforced:
+        `MalformedRequest`, `CannotEnforce`; 6. policy decides, on nothing that is stale: `StaleRecords`; 7. the decision is
+        durable before it is answered: `StoreUnavailable`.
         """
         authority, due = self.authority, asyncio.get_running_loop().time() + REFUSAL_SECONDS
         self.paces.take(via, authority.now())  # 1
         envelope = await asyncio.to_thread(opened, raw, payload_type=REQUEST)  # 2
+        if not any(authority.knows(each) for each in envelope.signers):
+            self.paces.take_stranger(authority.now())
         asked = read_asked(envelope, audience=self.target, now=authority.now())  # 3
         self.grants.check_new(fingerprint(envelope), authority.now())  # 4
         request = request_of(asked, envelope, identity=authority.desk.new_id(), sender=self._sender(envelope, via))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.agent.requests import EACH, MAX_REMEMBERED, Paces
+from clearinghouse.agent.requests import EACH, MAX_REMEMBERED, STRANGERS, Paces
 from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.errors import TooLarge
 from tests.targets import HOST, Records, Target, member, paper
@@ -63,3 +63,15 @@ def test_r21_senders_are_remembered_within_bounds() -> None:
         except RateLimited:
             continue
     assert len(paces._accounts) == MAX_REMEMBERED
+
+
+async def test_r21_strangers_share_a_pace_and_cannot_fill_the_store(target: Target) -> None:
+    """From a thousand addresses, each with a key of its own; a member and whom policy names ask all the same."""
+    asked = [
+        target.requests.answer(target.sealed_by(f"s{number}", HOST), via=f"ip:10.0.{number}.1") for number in range(STRANGERS.burst + 30)
+    ]
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(each) for each in found].count(RateLimited) == 30
+    assert len(await target.store.decisions(1_000)) == STRANGERS.burst
+    assert (await target.ask(HOST, "TargetAdmin", via="ip:10.9.9.9", seconds=60)).granted
+    assert (await target.ask(HOST, "Alice", via="ip:10.9.9.8")).outcome == "refused"

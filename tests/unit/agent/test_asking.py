@@ -10,6 +10,7 @@ import pytest
 from clearinghouse.agent.asking import (
     EACH_USER,
     FIRST_PAUSE,
+    GRANTED_PAUSE,
     IN_ALL,
     LONGEST_PAUSE,
     MAX_REMEMBERED,
@@ -108,7 +109,25 @@ def test_what_is_granted_is_sent_again_and_not_asked_again(asking: Asking) -> No
         assert asking.hear(ANN, f"h{number}", NOON) == (Release(f"h{number}", seconds),)
     [last] = asking.hear(ANN, "h9", NOON)
     assert isinstance(last, Refuse)
-    assert asking.hear(ANN, "h10", NOON + FIRST_PAUSE) == (Ask(ANN),), "it was withdrawn there: once a minute it is asked anew"
+
+
+def test_a_grant_that_does_not_help_is_asked_for_anew_and_more_seldom_each_time(asking: Asking) -> None:
+    """It was withdrawn there, or opens something else than what we send."""
+    now, pause, until = NOON, GRANTED_PAUSE, NOON + timedelta(days=9)
+    for _ in range(12):
+        assert asking.hear(ANN, "h", now) == (Ask(ANN),)
+        asking.answered(ANN, Outcome(granted=until), now)
+        [step] = asking.hear(ANN, "h", now + pause - SECOND)
+        assert isinstance(step, Release)
+        now, pause = now + pause, min(2 * pause, LONGEST_PAUSE)
+
+
+def test_an_answer_of_another_kind_begins_anew(asking: Asking) -> None:
+    asking.hear(ANN, "h", NOON)
+    asking.answered(ANN, NO, NOON)
+    asking.hear(ANN, "h", NOON + FIRST_PAUSE)
+    asking.answered(ANN, Outcome(granted=NOON + timedelta(hours=1)), NOON + FIRST_PAUSE)
+    assert asking.hear(ANN, "h", NOON + FIRST_PAUSE + GRANTED_PAUSE) == (Ask(ANN),)
 
 
 def test_a_grant_that_has_ended_is_asked_for_anew(asking: Asking) -> None:
