@@ -129,8 +129,10 @@ class Follower:
                 return
             try:
                 raw = await self.sources.fetch(name, limit=trusted.limit(name))
-            except NoSuchDocument:
+            except NoSuchDocument as error:
                 trusted.absent(name)
+                if not _may_be_absent(name):
+                    self._refused(error)
                 continue
             except EndlessData as error:
                 trusted.absent(name)
@@ -173,7 +175,8 @@ class Follower:
 
     def _refused(self, error: ClearinghouseError) -> None:
         self.error = error
-        if isinstance(error, Unavailable):
+        if isinstance(error, Unavailable | NoSuchDocument):
+            self.sources.blame()
             log.warning("not_followed", code=error.code, reason=error.message, mend=error.mend)
         else:
             self.sources.blame()
@@ -193,6 +196,11 @@ class Follower:
                 each.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
         self.wake.clear()
+
+
+def _may_be_absent(name: str) -> bool:
+    """Say whether there is a way round *name*, or there need not be such a document yet."""
+    return name.startswith("root/") or name.split("/")[-2:-1] == ["delta"]
 
 
 def _state(trusted: Trusted | None) -> object:

@@ -75,9 +75,10 @@ class Files:
         except OSError as error:
             mend = "put the file itself there, and let us read it"
             raise SourceUnavailable(f"`{path}` cannot be read ({error.strerror})", mend=mend) from None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise SourceUnavailable(f"`{path}` is no file", mend="put the file itself there")
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise SourceUnavailable(f"`{path}` is no file", mend="put the file itself there")
             return _bounded(file.read(limit + 1), limit, name)
 
 
