@@ -34,6 +34,7 @@ pytestmark = pytest.mark.servers
 
 OWN: Hosting = replace(HOME, exempt=(), others=())
 LIAR, LIARS_PORT = "liar.a.fed", 5348
+SILENT_PORT = 5270
 
 PAGE = "federate-with-ejabberd.md"
 INSTALL = ("clearinghouse", "server-module", "ejabberd")
@@ -130,6 +131,28 @@ async def test_a_component_that_may_send_under_any_name_may_not_push(both: Site)
     assert (answer.get("id"), answer.get("type")) == ("honest", "error")
     assert answer.find(".//{urn:ietf:params:xml:ns:xmpp-stanzas}forbidden") is not None
     assert (await both.home.enforcer.status())["images"]["a.fed"]["serial"] == before.serial
+
+
+async def test_what_waits_for_a_connection_is_judged_again(both: Site) -> None:
+    # The other server answers nothing for a while, and meanwhile what was on its way to it may go there no more.
+    callers: list[asyncio.StreamWriter] = []
+    home = both.home.server
+    assert home.neighbours is not None
+    async with await asyncio.start_server(lambda _, writer: callers.append(writer), home.address, SILENT_PORT):
+        home.neighbours.names.put("silent.fed", home.address, SILENT_PORT)
+        await both.home.rule({"silent.fed": "all"})
+        first = both.alice.write("bob@silent.fed", "x")
+        await both.alice.ping("a.fed")  # is answered after that
+        await both.home.change({"silent.fed": "in"})
+        assert await both.alice.bounced(first) == "policy-violation: inbound only (d-1)"
+        await both.home.change({"silent.fed": "out"})
+        second = both.alice.write("bob@silent.fed", "x")
+        await both.alice.ping("a.fed")
+        await both.home.change({"silent.fed": "none"})
+        assert await both.alice.bounced(second) == "policy-violation: not at a level for a.fed (d-1)"
+        for writer in callers:
+            writer.close()
+            await writer.wait_closed()
 
 
 async def test_a_module_that_comes_late_cuts_what_is_there(both: Site) -> None:

@@ -29,17 +29,21 @@ class Patient(Ejabberd):
         return "".join(line for line in lines if not line.startswith("s2s_max_retry_delay"))
 
 
-@pytest.fixture(scope="module", params=[Patient, Prosody])
-def two(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Server]]:
+@pytest.fixture(scope="module")
+def refusing() -> Iterator[Server]:
     with Neighbours() as neighbours:
-        for home in lasting(request.param, HOME, neighbours):
-            for away in lasting(Patient, AWAY, neighbours):
-                yield home, away
+        yield from lasting(Patient, AWAY, neighbours)
+
+
+@pytest.fixture(scope="module", params=[Patient, Prosody])
+def asking(request: pytest.FixtureRequest, refusing: Server) -> Iterator[Server]:
+    assert refusing.neighbours is not None
+    yield from lasting(request.param, HOME, refusing.neighbours)
 
 
 @pytest.fixture
-async def both(two: tuple[Server, Server]) -> AsyncIterator[Site]:
-    async with site(*two) as made:
+async def both(asking: Server, refusing: Server) -> AsyncIterator[Site]:
+    async with site(asking, refusing) as made:
         yield made
 
 

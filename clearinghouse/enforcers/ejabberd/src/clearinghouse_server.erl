@@ -181,7 +181,8 @@ committed(Name, #{filling := Filling} = State) ->
     {{Image, Log}, Left} = maps:take(Name, Filling),
     in_force(Image),
     clearinghouse_streams:cut(all),
-    ?INFO_MSG("The image ~ts is in force: serial ~p, ~p rows, ~p", [Name, Image#image.serial, ets:info(Image#image.rows, size), Image#image.mode]),
+    ?INFO_MSG("The image ~ts is in force: serial ~p, ~p rows, ~p",
+              [Name, Image#image.serial, ets:info(Image#image.rows, size), Image#image.mode]),
     published(Name, Log, State#{filling := Left}).
 
 published(Name, Log, #{logs := Logs, changes := Changes} = State) ->

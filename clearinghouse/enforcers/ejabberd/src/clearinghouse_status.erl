@@ -12,11 +12,13 @@ report(Logs) ->
 images(Logs) ->
     maps:from_list([{Name, #{serial => Image#image.serial, rows => ets:info(Image#image.rows, size),
                              grants => ets:info(Image#image.grants, size), expires => Image#image.expires,
-                             mode => Image#image.mode, kept => maps:get(Name, Logs, none) =/= none}}
+                             mode => Image#image.mode,
+                             kept => maps:get(Name, Logs, none) =/= none}}
                     || {Name, Image} <- ets:tab2list(?IMAGES)]).
 
 seen() ->
-    [#{local => Local, remote => Remote, direction => clearinghouse_stanza:direction(Direction), kind => Kind, allowed => Allowed, count => Count}
+    [#{local => Local, remote => Remote, direction => clearinghouse_stanza:direction(Direction), kind => Kind, allowed => Allowed,
+       count => Count}
      || {{Local, Remote, Direction, Kind, Allowed}, Count} <- ets:tab2list(?SEEN)].
 
 %% What decides whether a stranger can be kept out; which values are safe is not for us to say.

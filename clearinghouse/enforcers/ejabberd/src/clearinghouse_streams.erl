@@ -195,10 +195,14 @@ cut(Domains) ->
         ++ [{make_ref(), ejabberd_s2s_out, cut_out, Pid} || Pid <- lost(out, Domains)],
     [ejabberd_s2s_out:update_state(Pid, {?MODULE, cut_out, [self(), none]}) || Pid <- under_way(Domains)],
     [Kind:update_state(Pid, {?MODULE, Cut, [self(), Ref]}) || {Ref, Kind, Cut, Pid} <- Cuts],
-    Patience = erlang:start_timer(?CUT_MS, self(), cut),
-    lists:foreach(fun({Ref, _, _, _}) -> receive {Ref, cut} -> ok; {timeout, Patience, cut} -> self() ! {timeout, Patience, cut} end end, Cuts),
-    erlang:cancel_timer(Patience),
-    receive {timeout, Patience, cut} -> ok after 0 -> ok end.
+    wait([Ref || {Ref, _, _, _} <- Cuts], erlang:monotonic_time(millisecond) + ?CUT_MS).
+
+wait([], _) -> ok;
+wait([Ref | Refs], Until) ->
+    receive {Ref, cut} -> ok
+    after max(0, Until - erlang:monotonic_time(millisecond)) -> ok
+    end,
+    wait(Refs, Until).
 
 lost(Direction, Domains) -> lists:usort([S#stream.pid || S <- entries(Direction), is_among(S#stream.remote, Domains), is_lost(S)]).
 
@@ -248,8 +252,8 @@ note(Stream) ->
 %% The streams, for the agent, as far as they fit into an answer.
 list() ->
     All = lists:append([lists:sublist(entries(Direction), ?MAX_LISTED) || Direction <- [in, out]]),
-    [#{local => S#stream.local, remote => S#stream.remote, direction => clearinghouse_stanza:direction(S#stream.direction), secure => S#stream.secure,
-       auth => S#stream.auth, address => misc:ip_to_list(S#stream.address)} || S <- All].
+    [#{local => S#stream.local, remote => S#stream.remote, direction => clearinghouse_stanza:direction(S#stream.direction),
+       secure => S#stream.secure, auth => S#stream.auth, address => misc:ip_to_list(S#stream.address)} || S <- All].
 
 %% The verdict that is enforced, counted.
 stream(Local, Remote, Direction, Ip) ->
