@@ -35,6 +35,7 @@ class Command(StrEnum):
     ADD_CREDENTIAL = "add-credential"
     SUBMIT = "submit"
     EXPLAIN = "explain"
+    MEMBER = "member"
 
 
 TITLES: Final[Mapping[Command, str]] = MappingProxyType(
@@ -46,6 +47,7 @@ TITLES: Final[Mapping[Command, str]] = MappingProxyType(
         Command.ADD_CREDENTIAL: "Add a credential",
         Command.SUBMIT: "Hand in what somebody signed",
         Command.EXPLAIN: "Explain a decision",
+        Command.MEMBER: "Propose a member of the federation, or a change of one",
     }
 )
 """What a client shows in its list of commands."""
@@ -80,6 +82,8 @@ class Stage(StrEnum):
     GAINS = "gains"
     SUBMITTING = "submitting"
     EXPLAINING = "explaining"
+    ENROLLING = "enrolling"
+    ENROLMENT = "enrolment"
     DONE = "done"
     CANCELLED = "cancelled"
 
@@ -93,6 +97,7 @@ FIRST: Final[Mapping[Command, Stage]] = MappingProxyType(
         Command.ADD_CREDENTIAL: Stage.ADDING,
         Command.SUBMIT: Stage.SUBMITTING,
         Command.EXPLAIN: Stage.EXPLAINING,
+        Command.MEMBER: Stage.ENROLLING,
     }
 )
 """Where each command starts."""
@@ -116,6 +121,9 @@ NEXT: Final[Mapping[tuple[Stage, Action], Stage]] = MappingProxyType(
         (Stage.GAINS, Action.COMPLETE): Stage.DONE,
         (Stage.SUBMITTING, Action.COMPLETE): Stage.DONE,
         (Stage.EXPLAINING, Action.COMPLETE): Stage.DONE,
+        (Stage.ENROLLING, Action.NEXT): Stage.ENROLMENT,
+        (Stage.ENROLMENT, Action.PREV): Stage.ENROLLING,
+        (Stage.ENROLMENT, Action.COMPLETE): Stage.DONE,
         **{(stage, Action.CANCEL): Stage.CANCELLED for stage in Stage if stage not in {Stage.DONE, Stage.CANCELLED}},
     }
 )

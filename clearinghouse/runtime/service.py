@@ -105,7 +105,8 @@ def _introduced(service: Service) -> None:
     if house is None:
         return
     for each in service.seats:
-        each.link.exchange.counter.library = house.library
+        counter = each.link.exchange.counter
+        counter.library, counter.chat.registry = house.library, house
     seat = next((each for each in service.seats if house.settings.broker in each.brokers), None)
     if seat is not None:
         house.announce_at(seat)

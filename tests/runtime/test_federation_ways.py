@@ -24,7 +24,8 @@ from clearinghouse.federation.reception import MAX_ASKED_BYTES
 from clearinghouse.grid.namespaces import CLEARINGHOUSE
 from clearinghouse.grid.requests import write_envelope
 from clearinghouse.grid.stanzas import StanzaRefused
-from tests.commons import WITH_BROKER, Commons, commons
+from tests.commons import WITH_BROKER, Commons, commons, op
+from tests.presses import who
 from tests.runtime.house import until
 
 MANY = 1 << 27
@@ -261,3 +262,18 @@ async def test_the_relay_is_bounded_and_forgets(home: Commons) -> None:
         home.sleep(minutes=5)
         assert (await client.get("/v1/inbox", headers=home.reads("b.example"))).json() == {"requests": []}
         assert not home.house.relay._held
+
+
+# -- at a chat client ----------------------------------------------------------------------------------
+
+
+async def test_a_person_proposes_a_member_with_an_ordinary_client(home: Commons) -> None:
+    home.text += '[[person]]\nname = "op"\njids = ["op@hub.example"]\n'
+    async with home.open(), home.world.person("op@hub.example") as person:
+        page = await person.start("member")
+        page = await person.fill_in("member", page, "next", act="add", domain="a.example", keys=who("a.example")[0])
+        assert page.text[0] == "a.example in *: deny -> level-1"
+        page = await person.fill_in("member", page, "complete")
+        assert page.status == "completed"
+        [draft] = home.house.drafts(op())
+        assert (draft.domain, draft.source.value, draft.accepted, home.house.roll.present()) == ("a.example", "chat", False, {})

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from clearinghouse.clearing.people import NoSuchThing, Office, Speaker
+from clearinghouse.doors.xmpp.member_steps import MEMBER_ACT, MEMBER_SHOW, MEMBER_TAKE
 from clearinghouse.doors.xmpp.steps import ACT, SHOW, TAKE
 from clearinghouse.doors.xmpp.talks import Talk, Talks
 from clearinghouse.errors import ClearinghouseError, MalformedRequest, TooLarge, Unavailable
+from clearinghouse.federation.registry import Registry
 from clearinghouse.grid import screens
 from clearinghouse.grid.commands import (
     FIRST,
@@ -34,9 +36,10 @@ SESSION_BYTES = 16
 
 @dataclass(slots=True)
 class Chat:
-    """All open commands.  ``clock`` is in seconds and steady."""
+    """All open commands.  ``clock`` is in seconds and steady; ``registry`` is where members are, where there is a federation."""
 
     clock: Callable[[], float]
+    registry: Registry | None = None
     talks: Talks = field(default_factory=Talks)
 
     async def step(self, office: Office, who: Speaker, jid: str, command: Element) -> Element:
@@ -70,9 +73,9 @@ class Chat:
         if action is not Action.PREV:
             talk.inputs |= _read(talk.stage, asked)
         if stage is Stage.DONE:
-            return write_stage(talk.command, talk.id, stage, await _done(office, who, talk))
+            return write_stage(talk.command, talk.id, stage, await self._done(office, who, talk))
         try:
-            screen = await SHOW[stage](office, who, talk.inputs)
+            screen = await self._screen(office, who, stage, talk)
         except Unavailable:
             raise
         except ClearinghouseError as error:
@@ -82,7 +85,7 @@ class Chat:
     async def _show(self, office: Office, who: Speaker, talk: Talk, error: ClearinghouseError | None = None) -> Element:
         """Show the stage at which *talk* is, with the *error* that kept it there."""
         try:
-            screen = await SHOW[talk.stage](office, who, talk.inputs)
+            screen = await self._screen(office, who, talk.stage, talk)
         except Unavailable:
             raise
         except ClearinghouseError as refused:
@@ -90,6 +93,26 @@ class Chat:
         if error is not None:
             screen = Screen(screen.title, screen.instructions, screen.fields, (screens.problem(error), *screen.notes))
         return self._keep(talk, talk.stage, screen)
+
+    async def _screen(self, office: Office, who: Speaker, stage: Stage, talk: Talk) -> Screen:
+        if stage in MEMBER_SHOW:
+            return await MEMBER_SHOW[stage](self._members(), who, talk.inputs)
+        return await SHOW[stage](office, who, talk.inputs)
+
+    async def _done(self, office: Office, who: Speaker, talk: Talk) -> Screen:
+        try:
+            if talk.stage in MEMBER_ACT:
+                return await MEMBER_ACT[talk.stage](self._members(), who, talk.inputs)
+            return await ACT[talk.stage](office, who, talk.inputs)
+        except Unavailable:
+            raise
+        except ClearinghouseError as error:
+            return Screen("", notes=(screens.problem(error),))
+
+    def _members(self) -> Registry:
+        if self.registry is None:
+            raise NoSuchThing("there is no federation here", mend="ask the clearinghouse that publishes your levels")
+        return self.registry
 
     def _keep(self, talk: Talk, stage: Stage, screen: Screen) -> Element:
         if not screen.fields:
@@ -102,15 +125,6 @@ class Chat:
 
 def _read(stage: Stage, asked: CommandAsked) -> dict[str, str]:
     try:
-        return TAKE[stage](asked)
+        return {**TAKE, **MEMBER_TAKE}[stage](asked)
     except (MalformedRequest, TooLarge) as error:
         raise bad_payload(error) from None
-
-
-async def _done(office: Office, who: Speaker, talk: Talk) -> Screen:
-    try:
-        return await ACT[talk.stage](office, who, talk.inputs)
-    except Unavailable:
-        raise
-    except ClearinghouseError as error:
-        return Screen("", notes=(screens.problem(error),))
