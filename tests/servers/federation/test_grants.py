@@ -7,10 +7,11 @@ import random
 import time
 from dataclasses import replace
 from typing import Final
+from xml.etree.ElementTree import Element
 
 import pytest
 
-from clearinghouse.demo.correspondents import Correspondent
+from clearinghouse.demo.correspondents import BODY, Correspondent
 from clearinghouse.federation.image import EVERYTHING, Direction, Grant, mask_of
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.sites import CLASSES, Site, new_body
@@ -57,6 +58,18 @@ async def test_a_grant_names_kinds_and_directions(between: Site) -> None:
     await between.bob.ping("a.fed")
     await between.alice.ping("b.fed")
     await is_refused(between.bob, "alice@a.fed")
+
+
+async def test_what_looks_like_an_answer_needs_a_question(between: Site) -> None:
+    # Clients show the body of an error, too: it must be no way for those to whom the grant is not.
+    await between.home.rule({"b.fed": "none"}, grant(user="bob@b.fed", mask=mask_of(["presence", "iq"], BOTH)))
+    async with between.person("eve@b.fed") as eve:
+        for sender in (eve, between.bob):
+            body = new_body()
+            sender.write("alice@a.fed", body, "error")
+            sender.write(between.alice.boundjid.full, body, "error")
+            await between.bob.ping("a.fed")  # comes after it, on the same stream
+            assert [stanza for stanza in waiting(between.alice) if stanza.findtext(BODY) == body] == []
 
 
 async def test_a_grant_adds_to_a_level(between: Site) -> None:
@@ -144,3 +157,11 @@ async def pings(sender: Correspondent, to: str) -> bool:
         assert refusal.condition == "policy-violation"  # noqa: PT017 - the other outcome is as good
         return False
     return True
+
+
+def waiting(who: Correspondent) -> list[Element]:
+    """Everything that has reached somebody and was not looked at."""
+    found = []
+    while not who.heard.empty():
+        found.append(who.heard.get_nowait())
+    return found

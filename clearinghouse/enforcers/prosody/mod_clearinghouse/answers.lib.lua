@@ -7,6 +7,7 @@ local NS_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas";
 local MAX_COPY = 10000; -- bytes of a refused stanza that are sent back with the refusal
 
 local answers = {};
+answers.own = setmetatable({}, { __mode = "k" }); -- refusals that we made: they go out wherever anything does
 
 -- Sends a stanza in the name of a host of ours.
 function answers.send(stanza, host) module:context(host):send(stanza); end
@@ -30,6 +31,7 @@ end
 -- Tells the sender of *stanza*, who may be at either side, that it does not pass.
 function answers.refuse(stanza, text, decision)
 	local reply = refusal(stanza, text, decision);
+	answers.own[reply] = true;
 	local from, to = jid_host(reply.attr.from), jid_host(reply.attr.to);
 	answers.send(reply, prosody.hosts[to] and to or from);
 end

@@ -158,7 +158,7 @@ end
 function held.read(line)
 	local stanza = type(line) == "string" and xml.parse(line);
 	if not stanza or not stanza.attr.from or not stanza.attr.to then return; end
-	return rules.asked(stanza.attr.from, stanza.attr.to, "outbound", rules.kind(stanza)), stanza;
+	return rules.asked(stanza.attr.from, stanza.attr.to, "outbound", stanza), stanza;
 end
 
 return held;

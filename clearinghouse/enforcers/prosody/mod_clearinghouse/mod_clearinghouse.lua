@@ -44,8 +44,8 @@ local function inbound(event)
 	-- Answers that the server makes itself (of a queue that could not be sent) have a dummy for a stream.
 	if origin.type ~= "s2sin" and origin.type ~= "s2sout" or origin.dummy then return; end
 	if not is_loaded then return true; end
-	local kind = rules.kind(stanza);
-	local asked = rules.asked(stanza.attr.to, stanza.attr.from, "inbound", kind, origin.ip);
+	local asked = rules.asked(stanza.attr.to, stanza.attr.from, "inbound", stanza, origin.ip);
+	local kind = asked.kind;
 	local allowed, enforced = rules.verdict(asked);
 	if kind ~= "answer" then seen.count(asked, allowed); end
 	if allowed and kind == "answer" and held.take_back(stanza) then return true; end
@@ -57,9 +57,10 @@ end
 local function outbound(event)
 	local stanza = event.stanza;
 	if not is_loaded then return true; end
-	-- What is no stanza belongs to a stream that was judged as such (db:verify, stream management).
-	local kind = KINDS[stanza.name] and not stanza.attr.xmlns and rules.kind(stanza) or "answer";
-	local asked = rules.asked(stanza.attr.from or event.from_host, stanza.attr.to or event.to_host, "outbound", kind);
+	local asked = rules.asked(stanza.attr.from or event.from_host, stanza.attr.to or event.to_host, "outbound", stanza);
+	-- What is no stanza belongs to a stream (db:verify, stream management), and so does what we say of a refused stanza.
+	if not KINDS[stanza.name] or stanza.attr.xmlns or answers.own[stanza] then asked.kind, asked.name = "answer", nil; end
+	local kind = asked.kind;
 	-- Where it goes is said by the event, whatever stands in the stanza.
 	asked.host, asked.remote = rules.domain(event.from_host), rules.domain(event.to_host);
 	asked.address = streams.address(event.from_host, event.to_host);

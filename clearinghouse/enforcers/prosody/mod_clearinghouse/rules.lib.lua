@@ -27,7 +27,13 @@ end
 
 for name in module:get_option_set("clearinghouse_exempt", {}) do exempt[rules.domain(name)] = true; end
 
--- Under which name a stanza is judged; "answer" passes where anything does.
+-- What one way must be permitted so that an answer of this name may come back the other.
+local ANSWERED = {
+	inbound = { message = 16 + 128; presence = 32; iq = 64 };
+	outbound = { message = 1 + 8; presence = 2; iq = 4 };
+};
+
+-- Under which name a stanza is judged.
 function rules.kind(stanza)
 	if stanza.attr.type == "error" or stanza.name == "iq" and stanza.attr.type == "result" then return "answer"; end
 	if stanza.attr.type == "groupchat" and stanza.name == "message" then return "groupchat"; end
@@ -35,8 +41,8 @@ function rules.kind(stanza)
 end
 
 -- What is asked about a stanza: all that a verdict may depend on.
-function rules.asked(here, there, direction, kind, address)
-	local asked = { direction = direction; kind = kind; address = address };
+function rules.asked(here, there, direction, stanza, address)
+	local asked = { direction = direction; kind = rules.kind(stanza); name = stanza.name; address = address };
 	asked.here, asked.host = bare(here);
 	asked.user, asked.remote = bare(there);
 	return asked;
@@ -81,7 +87,7 @@ end
 
 local function is_exempt(asked) return exempt[asked.remote] and asked.host == agent; end
 
--- Everything that passes for a pair; answers to what passed one way must come back the other.
+-- Everything that passes for a pair, for anybody.
 local function pair_mask(image, asked, now)
 	return mask(image, { host = asked.host; remote = asked.remote; address = asked.address }, now);
 end
@@ -91,8 +97,8 @@ function rules.verdict(asked)
 	if is_exempt(asked) then return true, true; end
 	local image, now = by_host[asked.host], os.time();
 	if not image then return ungoverned == EVERYTHING, true; end
-	local bit = BITS[asked.direction][asked.kind];
-	local found = bit and mask(image, asked, now) & bit or not bit and pair_mask(image, asked, now);
+	local bits = BITS[asked.direction][asked.kind] or asked.kind == "answer" and ANSWERED[asked.direction][asked.name];
+	local found = bits and mask(image, asked, now) & bits or not bits and pair_mask(image, asked, now);
 	return found ~= NOTHING, not image.shadow;
 end
 
