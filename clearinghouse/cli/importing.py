@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_lines
-from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from clearinghouse.cli import reading
 from clearinghouse.cli.options import Demo, Json, Passphrase
-from clearinghouse.cli.output import DIM, STRONG, Located, as_json, clean, error_json, finish, say, tell_error
-from clearinghouse.errors import BadSettings
-from clearinghouse.federation.members import seal_member
-from clearinghouse.federation.shadow import EVERYBODY_ELSE, Today, today_as_json
-from clearinghouse.importing.entries import EVERYWHERE
-from clearinghouse.importing.gather import Format, gathered
-from clearinghouse.importing.merged import Imported, merged
-from clearinghouse.settings import read_settings
 
 EPILOG: Final = """
 \b
@@ -32,30 +22,27 @@ Exit status: 0 everything was taken; 1 something is left for you, each row is
 named; 2 a file cannot be read.
 """
 
-MEMBERS: Final = "members.jsonl"
-TODAY: Final = "today"
-LEFT_OVER: Final = "left-over.json"
-"""What a folder gets: drafts or records, one a line; whom each local domain admits today; what became neither."""
-
-LINES: Final = ".jsonl"
-"""How the name of an output ends that is a file, with the drafts alone."""
-
-ROWS_SHOWN: Final = 40
-"""Rows that are named for people; ``--json`` and the folder have them all."""
-
 _SETTINGS: Final = Path("clearinghouse.toml")
+
+
+class Written(StrEnum):
+    """How a list may be written; `clearinghouse.importing.gather.Format`, which is loaded when it is needed."""
+
+    AUTO = "auto"
+    PROSODY = "prosody"
+    EJABBERD = "ejabberd"
+    TEXT = "text"
+    CSV = "csv"
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("import", epilog=EPILOG)(import_lists)
+    app.command("import", epilog=EPILOG)(import_)
 
 
-def import_lists(  # noqa: PLR0913, PLR0917 - each option is a parameter
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Configurations of servers, lists of domains, tables with commas.")
-    ],
-    kind: Annotated[Format, typer.Option("--format", help="How they are written.")] = Format.AUTO,
+def import_(  # noqa: PLR0913, PLR0917 - each option is a parameter
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Configurations of servers, lists of domains, CSV tables.")],
+    kind: Annotated[Written, typer.Option("--format", help="How they are written.")] = Written.AUTO,
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="A new folder; or a new file that ends in .jsonl.")] = Path(
         "imported"
     ),
@@ -74,115 +61,8 @@ def import_lists(  # noqa: PLR0913, PLR0917 - each option is a parameter
     no list of domains can hold is named with its file and line. Sign the
     drafts with `member add --from`, or give the registrar's --key.
     """
-    found, problems = gathered(files, kind=kind, local=local or EVERYWHERE)
-    unread = [Located(error, str(path)) for path, error in problems]
-    imported = merged(found, community=community or _community(config, dry_run=dry_run), now=reading.instant(None))
-    lines = list(_lines(imported, key, passphrase_file, allow_demo=allow_demo))
-    made = [] if dry_run or unread else _write(output, lines, imported)
-    ok = not unread and not imported.unread
-    if json:
-        as_json("import", ok=ok, **_members(imported), files=[str(each) for each in made], errors=[error_json(each) for each in unread])
-    else:
-        _tell(imported, made, unread, signed=key is not None)
-    finish(ok=ok, unread=unread)
+    from clearinghouse.cli import import_lists  # noqa: PLC0415 - as in `serve`
 
-
-def _community(config: Path, *, dry_run: bool) -> str:
-    if config != _SETTINGS or config.exists():
-        return read_settings(config).community
-    if dry_run:
-        return "nobody"  # its drafts are not written
-    raise BadSettings("nothing says for which community", mend="give `--community NAME`, or `--config FILE`")
-
-
-def _lines(imported: Imported, key: Path | None, passphrase_file: Path | None, *, allow_demo: bool) -> Iterator[bytes]:
-    """Yield drafts as the registrar signs them, or signed records."""
-    if key is None:
-        yield from imported.drafts
-        return
-    signer = reading.private_key(key, passphrase_file, allow_demo=allow_demo)
-    for member in imported.members:
-        yield seal_member(member, [signer])
-
-
-# -- files --------------------------------------------------------------------------------------------
-
-
-def _write(output: Path, lines: list[bytes], imported: Imported) -> list[Path]:
-    """Write the drafts, and beside them in a folder what else was learnt; overwrite nothing."""
-    content = b"".join(line + b"\n" for line in lines)
-    if output.suffix == LINES:
-        _new(output).write_bytes(content)
-        return [output]
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise BadSettings(f"`{clean(str(output))}` is there already, and not empty", mend="name a new folder with `--output`")
-    (output / TODAY).mkdir(parents=True)
-    made = [output / MEMBERS, *(output / TODAY / f"{_named(each)}.json" for each in imported.today), output / LEFT_OVER]
-    texts = [content, *(_pretty(today_as_json(each)) for each in imported.today), _pretty(_left_over(imported))]
-    for path, text in zip(made, texts, strict=True):
-        path.write_bytes(text)
-    return made
-
-
-def _new(path: Path) -> Path:
-    if path.exists():
-        raise BadSettings(f"`{clean(str(path))}` is there already", mend="name another file with `--output`")
-    return path
-
-
-def _named(today: Today) -> str:
-    """Return a file's name for a local domain, which is in normal form or was written by somebody else."""
-    name = "".join(letter for letter in today.local if letter.isalnum() or letter in "-._").lstrip(".")
-    return "all" if today.local == EVERYBODY_ELSE else name or "unnamed"
-
-
-def _pretty(value: object) -> bytes:
-    return json_lines.dumps(value, indent=1, sort_keys=True).encode() + b"\n"
-
-
-# -- what is said -------------------------------------------------------------------------------------
-
-
-def _members(imported: Imported) -> dict[str, object]:
-    drafts = [
-        {"domain": each.domain, "source": each.source, "places": [str(place) for place in imported.places[each.domain]]}
-        for each in imported.members
-    ]
-    today = [
-        {"local": each.local, "default": {"inbound": each.inbound.default, "outbound": each.outbound.default}, "unclear": each.unclear}
-        for each in imported.today
-    ]
-    return {"import": imported.id, "read": list(imported.files), "members": drafts, "today": today, **_left_over(imported)}
-
-
-def _left_over(imported: Imported) -> dict[str, object]:
-    refused = [{"domain": each.domain, "places": [str(place) for place in each.places], "note": each.note} for each in imported.refusals]
-    return {"refused": refused, "left": [each.as_json() for each in imported.unread]}
-
-
-def _tell(imported: Imported, made: list[Path], unread: list[Located], *, signed: bool) -> None:
-    what = "signed records" if signed else "drafts of members"
-    left = _counted(len(imported.unread), "row")
-    say((f"{len(imported.members)} {what}", STRONG), f", {len(imported.refusals)} refused today, {left} left for you")
-    for today in imported.today:
-        say(f"{_admitting(today)}{', as far as it could be read' if today.unclear else ''}", indent=2)
-    for row in imported.unread[:ROWS_SHOWN]:
-        say(clean(f"{row.place}: {row.text}"), (f" {clean(row.fact)}", DIM), indent=2)
-    if len(imported.unread) > ROWS_SHOWN:
-        say(f"and {len(imported.unread) - ROWS_SHOWN} more; --json names each", indent=2)
-    for problem in unread:
-        tell_error(problem)
-    for path in made:
-        say(clean(str(path)))
-
-
-def _admitting(today: Today) -> str:
-    """Return whom a local domain admits, in words; lists that differ by direction are shown by the one for what comes in."""
-    local = "each of your domains" if today.local == EVERYWHERE else clean(today.local)
-    if today.inbound.default:
-        return f"{local} admits everybody today" + (f" but {_counted(len(today.inbound.deny), 'domain')}" if today.inbound.deny else "")
-    return f"{local} admits {_counted(len(today.inbound.allow), 'domain')} today, and nobody else"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    there = config if config != _SETTINGS or config.exists() else None
+    wanted = import_lists.Wanted(files, kind.value, local, community, there, None if dry_run else output)
+    import_lists.import_lists(wanted, import_lists.Signer(key, passphrase_file, allow_demo), json=json)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from clearinghouse.cli.importing import Written
 from clearinghouse.federation.members import read_member, read_payload
 from clearinghouse.federation.shadow import today_of
+from clearinghouse.importing.gather import Format
 from tests.cli.conftest import HUB, Command
 
 LIST = "b.example # CSIRT of B\nc.example\n*.d.example\n"
@@ -85,3 +87,7 @@ def test_names_cannot_leave_the_folder(run: Command, lists: Path) -> None:
     (lists / "e.yml").write_text("hosts: ['../../evil']\n")
     run("import", "e.yml", "--community", "net", "--output", "out")
     assert [path.name for path in (lists / "out/today").iterdir()] == ["evil.json"]
+
+
+def test_the_formats_are_those_that_are_read() -> None:
+    assert [each.value for each in Written] == [each.value for each in Format]

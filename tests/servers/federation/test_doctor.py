@@ -51,13 +51,13 @@ class OpenEjabberd(Ejabberd):
 NAMES = {"prosody": "prosody.cfg.lua", "ejabberd": "ejabberd.yml"}
 
 
-def configured(server: Server, now: datetime) -> Facts:
-    return gathered(Asked(**{server.name: server._directory / NAMES[server.name]}), now)  # type: ignore[arg-type]
+def configured(server: Server) -> Facts:
+    return gathered(Asked(**{server.name: server._directory / NAMES[server.name]}), datetime.now(UTC))  # type: ignore[arg-type]
 
 
-async def running(who: Agent, now: datetime) -> Facts:
+async def running(who: Agent) -> Facts:
     """What an agent writes down of its server, as the doctor takes it."""
-    told = await who.enforcer.status()
+    told, now = await who.enforcer.status(), datetime.now(UTC)
     images = () if who.image is None else (who.image,)
     return Facts(now, asked=True, live={**told, "at": stamp(now)}, live_at=now, images=images)
 
@@ -81,31 +81,28 @@ SAFE = Hosting(("a.fed",), (), "agent.a.fed", HOME.secret, rooms=("muc.a.fed",))
 
 
 async def test_a_safe_server_has_no_findings(make: Make) -> None:
-    now = datetime.now(UTC)
     async with one(make, SAFE) as (server, who):
         await who.rule({"b.fed": "all"})
-        assert ids(configured(server, now)) - OF_THE_DEMONSTRATION == set()
-        known = await running(who, now)
+        assert ids(configured(server)) - OF_THE_DEMONSTRATION == set()
+        known = await running(who)
         assert ids(known) - OF_THE_DEMONSTRATION == set()
         assert known.live["module"] == packaged(server.name)
 
 
 async def test_every_bad_turn_of_a_prosody_is_found() -> None:
-    now = datetime.now(UTC)
     async with one(OpenProsody, replace(SAFE, dialback=True)) as (server, who):
-        assert {"D101", "D102", "D103", "D104", "D108", "D111"} <= ids(configured(server, now))
+        assert {"D101", "D102", "D103", "D104", "D108", "D111"} <= ids(configured(server))
         await who.rule({"b.fed": "all"}, hosts=("a.fed",))
-        found = ids(await running(who, now))
+        found = ids(await running(who))
         assert {"D101", "D102", "D103", "D104", "D108", "D304"} <= found
-        assert "muc.a.fed" in said(await running(who, now), "D304")
+        assert "muc.a.fed" in said(await running(who), "D304")
 
 
 async def test_every_bad_turn_of_an_ejabberd_is_found() -> None:
-    now = datetime.now(UTC)
     async with one(OpenEjabberd, replace(SAFE, dialback=True)) as (server, who):
-        assert {"D201", "D202", "D203", "D204", "D210"} <= ids(configured(server, now))
+        assert {"D201", "D202", "D203", "D204", "D210"} <= ids(configured(server))
         await who.rule({"b.fed": "all"}, mode="shadow")
-        assert {"D201", "D202", "D203", "D204", "D305"} <= ids(await running(who, now))
+        assert {"D201", "D202", "D203", "D204", "D305"} <= ids(await running(who))
 
 
 async def test_streams_that_policy_would_refuse_are_found_in_shadow_mode(home: Server, away: Server) -> None:
@@ -114,6 +111,6 @@ async def test_streams_that_policy_would_refuse_are_found_in_shadow_mode(home: S
         body = new_body()
         between.alice.write("bob@b.fed", body)
         await between.bob.reads(body)
-        known = await running(between.home, datetime.now(UTC))
+        known = await running(between.home)
     assert "a stream of `b.fed` is open, which policy would refuse" in said(known, "D303")
     assert "a.fed: is in shadow mode" in said(known, "D305")
