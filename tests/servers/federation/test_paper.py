@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import trustme
 
 from clearinghouse.agent.answers import Answer
 from clearinghouse.agent.life import Outside, running
@@ -18,14 +20,29 @@ from clearinghouse.demo.correspondents import Correspondent, correspondent
 from clearinghouse.demo.neighbours import Neighbours
 from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import Server
+from clearinghouse.keynote.keys import write_key_file
 from tests.servers.federation.conftest import MAKES, lasting
 from tests.servers.federation.posts import DOMAIN, GUARDED, Post, passes, refused
 from tests.servers.federation.sites import AWAY, PASSWORD, agent
+from tests.servers.processes import done
 from tests.targets import seal_wish
 from tests.world import key, signed
 
 pytestmark = pytest.mark.servers
 
+PORT = 8443
+SECTIONS = """[admit]
+minimum = "level-2"
+
+[requests]
+listen = "{address}:{port}"
+certificate_file = "cert.pem"
+private_key_file = "tls.key"
+
+[[source]]
+kind = "files"
+directory = "documents"
+"""
 PARTNER = {"App_domain": "XMPP", "domain": "b.fed", "Server_IP_Address": "127.0.0.1"}
 """From where a server on loopback calls."""
 LOOPBACK = 'Server_IP_Address ~= "^127[.][0-9.]+$"'
@@ -125,7 +142,12 @@ def guarded(request: pytest.FixtureRequest, street: Neighbours) -> Iterator[Serv
 
 @pytest.fixture
 async def target(guarded: Server, partner: Server, tmp_path: Path) -> AsyncIterator[Target]:
-    post = Post(tmp_path, guarded)
+    post = Post(tmp_path, guarded, more={"sections": SECTIONS.format(address=guarded.address, port=PORT)})
+    authority = trustme.CA()
+    made = authority.issue_cert(guarded.address)
+    (tmp_path / "cert.pem").write_bytes(b"".join(each.bytes() for each in made.cert_chain_pems))
+    (tmp_path / "tls.key").write_bytes(made.private_key_pem.bytes())
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     (tmp_path / "policies/whitelist").mkdir()
     (tmp_path / "policies/whitelist/own.kn").write_text(POLICY)
     async with AsyncExitStack() as stack:
@@ -194,18 +216,29 @@ async def test_section_5_business_roles(target: Target) -> None:
         await passes(target.bob, target.alice)
 
 
-async def test_a_grant_ends_though_the_agent_is_dead_and_does_not_come_back_with_it(target: Target) -> None:
-    async with target.agent_at_work():
-        assert (await target.ask({**PARTNER, "Username": "bob"} | {"PacketType": "message"}, "target admin", seconds=60)).code == "refused"
-        assert (await target.ask(PARTNER, "target admin", seconds=4)).granted
+async def test_what_was_asked_for_at_the_command_line_ends_though_the_agent_is_killed(target: Target) -> None:
+    """It is granted over HTTPS, counts on while nobody is there, ends by the server's clock, and does not come back."""
+    post, key_file = target.post, target.post.directory / "admin.key"
+    write_key_file(key_file, key("target admin"))
+    ask = ("--to", DOMAIN, "--domain", "b.fed", "--address", "127.0.0.1", "--for", "6 seconds", "--key", str(key_file), "--allow-demo")
+    way = ("--via", f"https://{post.server.address}:{PORT}", "--ca", str(post.directory / "ca.pem"))
+    post.publish({})
+    async with post.running():
+        await post.applies(post.hub.version)
+        status, out, err = await done("clearinghouse", "request", "whitelist", *ask, *way, "--json")
+        assert (status, err) == (0, "")
+        assert json.loads(out)["answer"]["outcome"] == "granted"
         await passes(target.bob, target.alice)
-    await passes(target.bob, target.alice)
+    await passes(target.bob, target.alice)  # it was killed
     async with asyncio.timeout(20):
         while not await was_refused(target.bob, target.alice):
             pass
-    async with target.agent_at_work() as again:
+    async with post.running():
+        await post.applies(post.hub.version)
         await target.nobody_passes()
-        assert again.grants.active() == ()
+        _, told = await post.asks("grants", "--ended")
+        assert [each["id"] for each in told["grants"] if not each["ended"]] == []
+        assert json.loads(out)["answer"]["id"] in {each["id"] for each in told["grants"]}
 
 
 async def was_refused(sender: Correspondent, reader: Correspondent) -> bool:
