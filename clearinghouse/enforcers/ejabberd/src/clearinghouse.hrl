@@ -12,7 +12,7 @@
 -define(STREAMS, clearinghouse_streams).     % #stream{}: bag                                              (public)
 -define(REFUSERS, clearinghouse_refusers).   % {{Local, Remote}, pid of the stream that was refused, Text} (public)
 -define(SEEN, clearinghouse_seen).           % {{Local, Remote, Direction, Kind, Allowed}, Count}          (public)
--define(SENT, clearinghouse_sent).           % {counter, N}, {{slot, N}, Trace}, {Trace, stanza()}        (public)
+-define(SENT, clearinghouse_sent).           % {counter, N}, {{slot, N}, Trace}, {Trace, stanza(), Time}  (public)
 
 %% What an agent pushed for some of our hosts.  Rows and grants are tables of their own, so that the next image
 %% can be filled aside and takes their place in one step.

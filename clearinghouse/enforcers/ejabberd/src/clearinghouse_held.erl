@@ -17,6 +17,7 @@
 -define(MAX_CASES, 200).          % and as many events, at most, in the time that a case lasts
 -define(MAX_CASES_PER_USER, 16).
 -define(MAX_SENT, 1000).          % stanzas that went out, by which a refusal from the other side is believed
+-define(REMEMBER_MS, 60000).      % and twice that at most: an answer is a matter of seconds, and what people write is theirs
 
 -record(held, {key, pair, user, expiry, stanzas = [] :: [{Sent :: stanza(), Back :: stanza()}]}).
 
@@ -37,7 +38,7 @@ remember(Pkt) ->
         {true, _} ->
             Slot = {slot, ets:update_counter(?SENT, counter, 1, {counter, 0}) rem ?MAX_SENT},
             [ets:delete(?SENT, Trace) || {_, Trace} <- ets:lookup(?SENT, Slot)],
-            ets:insert(?SENT, [{Slot, trace(Pkt)}, {trace(Pkt), Pkt}]);
+            ets:insert(?SENT, [{Slot, trace(Pkt)}, {trace(Pkt), Pkt, erlang:monotonic_time(millisecond)}]);
         false ->
             false
     end.
@@ -45,7 +46,7 @@ remember(Pkt) ->
 %% A stanza of ours came back from a peer that has a module like this one; true if we keep it.
 returned(Back) ->
     case ets:take(?SENT, trace(xmpp:set_from_to(Back, xmpp:get_to(Back), xmpp:get_from(Back)))) of
-        [{_, Pkt}] ->
+        [{_, Pkt, _}] ->
             case worth(Pkt) of
                 {true, Name} -> gen_server:cast(?MODULE, {hold, Pkt, Back, peer, text(Back), Name}), true;
                 false -> false
@@ -81,6 +82,7 @@ refuse(Id, Reason) -> gen_server:call(?MODULE, {refuse, Id, Reason}).
 %% By id, and by user, pair and kind; released is what was sent again, until a peer can no longer send it back.
 init([]) ->
     ets:new(?SENT, [named_table, public, {write_concurrency, true}]),
+    erlang:send_after(?REMEMBER_MS, self(), tidy),
     {ok, #{cases => #{}, ids => #{}, released => #{}}}.
 
 handle_call({release, Id}, _, State) ->
@@ -103,6 +105,10 @@ handle_info({expire, Id}, State) ->
     {noreply, Next};
 handle_info({forget, Trace}, #{released := Released} = State) ->
     {noreply, State#{released := maps:remove(Trace, Released)}};
+handle_info(tidy, State) ->
+    erlang:send_after(?REMEMBER_MS, self(), tidy),
+    ets:select_delete(?SENT, [{{'_', '_', '$1'}, [{'<', '$1', erlang:monotonic_time(millisecond) - ?REMEMBER_MS}], [true]}]),
+    {noreply, State};
 handle_info(_, State) ->
     {noreply, State}.
 
