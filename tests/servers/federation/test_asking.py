@@ -65,11 +65,12 @@ class Desk:
         async with running(settings, outside) as agent:
             yield agent
 
-    def publish(self, rows: Mapping[str, str], url: str) -> None:
-        """Publish a table with *rows*, and that the other one's agent is at *url*."""
-        for domain, agent in ((A, ""), (B, url)):
+    def publish(self, rows: Mapping[str, str], *, agent: str = "", component: str = "") -> None:
+        """Publish a table with *rows*, and where the other one's agent is: at an URL, or a JID."""
+        for domain, place in ((A, ("", "")), (B, (agent, component))):
             self.hub.enrol(domain, key(f"agent {domain[0]}").principal)
-            self.hub.members[domain] = replace(self.hub.members[domain], agent=agent, endpoints=(Endpoint("s2s.invalid"),))
+            there = replace(self.hub.members[domain], endpoints=(Endpoint("s2s.invalid"),), agent=place[0], component=place[1])
+            self.hub.members[domain] = there
         self.hub.publish(rows)
 
     def shows(self, agent: Agent) -> bool:
@@ -95,12 +96,12 @@ def street() -> Iterator[Neighbours]:
 
 @pytest.fixture(scope="module")
 def partner(street: Neighbours) -> Iterator[Server]:
-    yield from lasting(Prosody, replace(AWAY, domains=(B,), rooms=()), street)
+    yield from lasting(Prosody, replace(AWAY, domains=(B,), rooms=(), exempt=(f"agent.{A}",)), street)
 
 
 @pytest.fixture(scope="module", params=list(MAKES))
 def guarded(request: pytest.FixtureRequest, street: Neighbours) -> Iterator[Server]:
-    yield from lasting(MAKES[request.param], GUARDED, street)
+    yield from lasting(MAKES[request.param], replace(GUARDED, exempt=(f"agent.{B}",)), street)
 
 
 def desks(place: Path, guarded: Server, partner: Server) -> tuple[Desk, Desk]:
@@ -118,14 +119,16 @@ def desks(place: Path, guarded: Server, partner: Server) -> tuple[Desk, Desk]:
     return ours, theirs
 
 
-@pytest.fixture
-async def people(guarded: Server, partner: Server, tmp_path: Path) -> AsyncIterator[People]:
+@pytest.fixture(params=["https", "xmpp"])
+async def people(request: pytest.FixtureRequest, guarded: Server, partner: Server, tmp_path: Path) -> AsyncIterator[People]:
     """An agent beside each server; our table lets us write to the other one, theirs has nothing for us."""
     ours, theirs = desks(tmp_path, guarded, partner)
     async with AsyncExitStack() as stack:
         b = await stack.enter_async_context(theirs.agent())
+        over_https = request.param == "https"
+        url, jid = f"https://127.0.0.1:{b.correspondence.port}", f"agent.{B}"
         for desk, rows in ((ours, {B: "level-2"}), (theirs, {})):
-            desk.publish(rows, f"https://127.0.0.1:{b.correspondence.port}")
+            desk.publish(rows, agent=url if over_https else "", component="" if over_https else jid)
         b.follower.wake.set()
         a = await stack.enter_async_context(ours.agent(ask="true"))
         await until(lambda: ours.shows(a) and theirs.shows(b))
