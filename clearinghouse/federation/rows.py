@@ -7,7 +7,7 @@ it changes.  Building a dictionary instead would take longer than verifying the 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import ItemsView, Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from itertools import chain, repeat
 from typing import Final
 
@@ -91,6 +91,11 @@ class Rows(Mapping[str, str]):
         """Return the rows, in no order that means anything."""
         return _Items(self)
 
+    @override
+    def values(self) -> ValuesView[str]:
+        """Return the levels, in the order of `items`."""
+        return _Values(self)
+
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Yield each name with its level."""
         listed = chain.from_iterable(zip(names, repeat(level)) for level, names in self._lists.items())
@@ -108,6 +113,16 @@ class _Items(ItemsView[str, str]):
     @override
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return self._mapping.pairs()
+
+
+class _Values(ValuesView[str]):
+    """The levels, in the same way."""
+
+    _mapping: Rows
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return (level for _, level in self._mapping.pairs())
 
 
 def _holds(names: Sequence[str], name: str) -> bool:
