@@ -11,6 +11,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any, Final
 
+from clearinghouse import telemetry
 from clearinghouse.agent.checks import snapshot_of
 from clearinghouse.agent.keeping import StateDirectory
 from clearinghouse.agent.overrides import LONGEST, Overrides, body_of
@@ -25,6 +26,7 @@ from clearinghouse.errors import BadSettings
 from clearinghouse.keynote import encoding
 from clearinghouse.keynote.encoding import Encoding
 from clearinghouse.settings.agent import AgentSettings
+from clearinghouse.settings.model import LogFormat
 from clearinghouse.settings.reading import read_agent_settings
 
 NONCE_BYTES: Final = 16
@@ -171,6 +173,7 @@ def _done(settings: AgentSettings, do: str, here: Callable[[Overrides], dict[str
 @contextmanager
 def _offline(settings: AgentSettings) -> Iterator[Overrides]:
     """Hold the state directory as the agent does; raises `BadSettings` while one is about to start, or to end."""
+    telemetry.configure(as_json=settings.log.format is LogFormat.JSON)  # what happens is told on standard error, as by the agent
     state = StateDirectory.made(settings.state)
     with state.claimed():
         overrides = Overrides(settings.domain, settings.community, state, lambda: datetime.now(UTC), lambda: snapshot_of(settings))

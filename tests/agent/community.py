@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -45,6 +45,13 @@ def _licensed(name: str, test: str) -> str:
     return f'Authorizer: "POLICY"\nLicensees: "{key(name).principal}"\nConditions: {test} -> "allow";\n'
 
 
+class RealClock:
+    """The time of day, for a hub that publishes for real programs."""
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC)
+
+
 @dataclass(slots=True)
 class Clock:
     """A clock that the test sets."""
@@ -65,11 +72,13 @@ class Clock:
 class Hub:
     """A clearinghouse as far as an agent sees it: documents by name, all that ever were published."""
 
-    clock: Clock
+    clock: Callable[[], datetime]
     audience: str = US
     epoch: int = 1
     generation: int = 1
     online: str = "online"
+    table_life: timedelta = TABLE_LIFE
+    timestamp_life: timedelta = TIMESTAMP_LIFE
     documents: dict[str, bytes] = field(default_factory=dict)
     rows: dict[str, str] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
@@ -106,8 +115,8 @@ class Hub:
         """Publish a new version with *rows*, or with the same ones for a longer time, and a timestamp that names it."""
         now = self.clock()
         self.rows = dict(self.rows if rows is None else rows)
-        edition = self.publisher.edition(self.rows, now=now, expires=now + TABLE_LIFE)
-        edition = edition or self.publisher.renewed(now=now, expires=now + TABLE_LIFE)
+        edition = self.publisher.edition(self.rows, now=now, expires=now + self.table_life)
+        edition = edition or self.publisher.renewed(now=now, expires=now + self.table_life)
         self.publisher = self.publisher.after(edition)
         self.documents |= edition.sealed([key(self.online)])
         self.stamp()
@@ -118,7 +127,7 @@ class Hub:
         self.documents[members_name(self.audience, digest(records))] = records
         named = (self.revoked, digest(written_revocations(self._set)))
         timestamp = self.publisher.timestamp(
-            now=now, expires=now + TIMESTAMP_LIFE, root=self.generation, revocations=named, members=records
+            now=now, expires=now + self.timestamp_life, root=self.generation, revocations=named, members=records
         )
         self.documents[timestamp_name(self.audience)] = seal_timestamp(timestamp, [key(self.online)])
 

@@ -121,6 +121,7 @@ async def test_https_waits_for_news_and_sees_how_far_clocks_are_apart(hub: Hub, 
         waiting = asyncio.ensure_future(source.wait(US, newest, 20))
         await asyncio.sleep(0.1)
         assert not waiting.done()
+        assert isinstance(hub.clock, Clock)
         hub.clock.sleep(seconds=1)
         hub.stamp()
         async with asyncio.timeout(5):

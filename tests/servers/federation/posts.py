@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from clearinghouse.doors.control.client import NotRunning, call_at
 from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.settings.agent import AgentSettings
 from clearinghouse.settings.reading import read_agent_settings
-from tests.agent.community import Hub
+from tests.agent.community import Hub, RealClock
 from tests.agent.houses import settings_text
 from tests.servers.federation.sites import SECRET, new_body
 from tests.servers.processes import Program, done, program
@@ -28,20 +27,13 @@ GUARDED = Hosting((DOMAIN,), (), "agent.a.fed", SECRET, rooms=("muc.a.fed",))
 """A server of which only our agent speaks to its module."""
 
 
-class RealClock:
-    """The time of day, for a hub that publishes for real programs."""
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC)
-
-
 @dataclass(slots=True)
 class Post:
     """One agent's directory: settings, secrets, and the exported documents of *hub*."""
 
     directory: Path
     server: Server
-    hub: Hub = field(default_factory=lambda: Hub(RealClock(), DOMAIN))  # type: ignore[arg-type]  # it is only asked for the time
+    hub: Hub = field(default_factory=lambda: Hub(RealClock(), DOMAIN))
     more: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
