@@ -21,6 +21,7 @@ from clearinghouse.demo.servers import API_PORT, Hosting
 from clearinghouse.doors.xmpp.session import Account, Session
 from clearinghouse.enforcers import ejabberd
 from clearinghouse.enforcers.levels import PUSH
+from clearinghouse.errors import MissingPackage
 from clearinghouse.federation.image import Image, change_between
 from clearinghouse.federation.pushes import change_push, pushes, written
 from clearinghouse.grid.stanzas import IQ, StanzaRefused
@@ -238,6 +239,14 @@ async def test_nobody_outside_proves_to_be_one_of_our_own_hosts(mortal: Ejabberd
     async with peer(mortal.address, "a.fed") as other:
         answer = await other.proves(OWN.component)
     assert "policy-violation" in answer
+
+
+def test_without_a_compiler_the_sources_are_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {path.parts[0] for path, _ in ejabberd.files()} == {"sources", ejabberd.MODULE}
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert {path.parts[0] for path, _ in ejabberd.files()} == {"sources"}
+    with pytest.raises(MissingPackage):
+        ejabberd.packaged()
 
 
 def test_the_numbers_on_the_page_are_those_of_the_module() -> None:
