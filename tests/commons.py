@@ -204,9 +204,9 @@ def chat_op() -> Speaker:
     return Speaker("op", ("xmpp:op@hub.example", "xmpp-member:hub.example"), Door.CHAT, "hub.example")
 
 
-def commons(directory: Path) -> Commons:
+def commons(directory: Path, now: datetime = NOON) -> Commons:
     """Members a and b have levels 1 and 2 by their names, d by its key."""
-    made = Commons(directory)
+    made = Commons(directory, now)
     for name in ("policies/federate", "policies/people", "policies/topics", "credentials", "root"):
         (directory / name).mkdir(parents=True, exist_ok=True)
     made.write("policies/people/op.kn", OPERATORS, EXPLAINS)

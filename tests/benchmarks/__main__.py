@@ -14,6 +14,7 @@ from tests.benchmarks.cold import cold
 from tests.benchmarks.decisions import decisions, explained, matching
 from tests.benchmarks.ending import ending
 from tests.benchmarks.enforcing import enforcing
+from tests.benchmarks.fleet import fleet_
 from tests.benchmarks.graphs import graphs
 from tests.benchmarks.hostile import hostile
 from tests.benchmarks.levels import changes, levels
@@ -44,6 +45,7 @@ SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "enforcing": enforcing,
     "storing": storing,
     "tables": tables_,
+    "fleet": fleet_,
 }
 
 

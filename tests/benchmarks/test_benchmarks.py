@@ -7,6 +7,7 @@ import pytest
 from clearinghouse.keynote import Limits, Proof, admit
 from tests.benchmarks.community import DEPTHS, FACTS, VALUES, Chain, members
 from tests.benchmarks.federation import Federation, Turned, queried
+from tests.benchmarks.fleet import measured
 from tests.benchmarks.hostile import answered, base, explained
 from tests.benchmarks.hostile_inputs import INPUTS
 from tests.benchmarks.measure import Effort, Side, WrongAnswer, race
@@ -94,3 +95,7 @@ def test_a_published_table_is_received_whole_and_by_delta() -> None:
     by_delta.update_delta(published.delta, published.press.now)
     assert published.trusted.rows == published.rows
     assert whole.rows == by_delta.rows == published.after
+
+
+async def test_every_agent_of_a_fleet_applies_every_change() -> None:
+    assert len(await measured(rounds=2, count=3, size=5)) == 6
