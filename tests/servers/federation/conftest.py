@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
+import pytest_asyncio
 
 from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.neighbours import Neighbours
@@ -73,7 +74,15 @@ def believing(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Server]]
                 yield home, away
 
 
-@pytest.fixture
-async def between(home: Server, away: Server) -> AsyncIterator[Site]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def met(home: Server, away: Server) -> AsyncIterator[Site]:
+    """Home and away for all tests of a module, since to log in takes longer than most of them."""
     async with site(home, away) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def between(met: Site) -> Site:
+    """What a test finds: nothing open, nothing heard."""
+    await met.begin()
+    return met

@@ -53,14 +53,33 @@ class Agent:
     """The component beside a server, and what it has the server's module enforce."""
 
     server: Server
-    link: Exchange
-    session: Session
-    events: asyncio.Queue[Mapping[str, Any]]
-    enforcer: LevelEnforcer = field(init=False)
+    events: asyncio.Queue[Mapping[str, Any]] = field(default_factory=asyncio.Queue)
     image: Image | None = None
+    link: Exchange = field(init=False)
+    enforcer: LevelEnforcer = field(init=False)
+    _session: Session = field(init=False)
 
     def __post_init__(self) -> None:
+        self.link = Exchange(self.server.hosting.component, {}, self._write, lambda _: None)
         self.enforcer = LevelEnforcer(self.link, self.server.hosting.domains[0])
+
+    async def come(self) -> None:
+        """Open a session."""
+        self._session = Session(Account(self.server.hosting.component, SECRET, self.server.address, COMPONENT_PORT), self._receive)
+        await self._session.open()
+
+    async def leave(self) -> None:
+        """End the session."""
+        self.link.lose()
+        await self._session.close()
+
+    def _write(self, stanza: Element) -> None:
+        self._session.write(stanza)
+
+    def _receive(self, stanza: Element) -> None:
+        if event := event_in(stanza, self.server.hosting.hosts):
+            self.events.put_nowait(event)
+        self.link.receive(stanza)
 
     async def rule(self, rows: Mapping[str, str], *grants: Grant, **more: Any) -> Image:  # noqa: ANN401 - fields of an image
         """Bring an image into force: as a whole the first time, then as a change where that can be."""
@@ -104,21 +123,12 @@ class Agent:
 @asynccontextmanager
 async def agent(server: Server) -> AsyncIterator[Agent]:
     """The agent of *server*, connected for as long as the context lasts."""
-    events: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
-
-    def receive(stanza: Element) -> None:
-        if event := event_in(stanza, server.hosting.hosts):
-            events.put_nowait(event)
-        exchange.receive(stanza)
-
-    session = Session(Account(server.hosting.component, SECRET, server.address, COMPONENT_PORT), receive)
-    exchange = Exchange(server.hosting.component, {}, session.write, lambda _: None)
-    await session.open()
+    made = Agent(server)
+    await made.come()
     try:
-        yield Agent(server, exchange, session, events)
+        yield made
     finally:
-        exchange.lose()
-        await session.close()
+        await made.leave()
 
 
 @dataclass(slots=True)
@@ -143,18 +153,26 @@ class Site:
         async with correspondent(jid, PASSWORD, server) as made:
             yield made
 
+    async def begin(self) -> None:
+        """Have nothing open and nothing heard: away lets everything pass, home nothing."""
+        await self.home.rule({})
+        await self.away.rule({}, default="allow")
+        for host in ("a.fed", "muc.a.fed"):  # a stanza for a stream that is just being closed would be lost
+            await self.away.no_streams(host)
+        for queue in (self.home.events, self.away.events, self.alice.heard, self.bob.heard):
+            while not queue.empty():
+                queue.get_nowait()
+
 
 @asynccontextmanager
 async def site(home: Server, away: Server) -> AsyncIterator[Site]:
-    """Both servers with nothing open between them; away lets everything pass, home nothing."""
+    """Both servers with their agents, and two people who have heard nothing yet."""
     async with (
         agent(home) as ours,
         agent(away) as theirs,
         correspondent("alice@a.fed", PASSWORD, home) as alice,
         correspondent("bob@b.fed", PASSWORD, away) as bob,
     ):
-        await ours.rule({})
-        await theirs.rule({}, default="allow")
-        for host in ("a.fed", "muc.a.fed"):  # a stanza for a stream that is just being closed would be lost
-            await theirs.no_streams(host)
-        yield Site(ours, theirs, alice, bob)
+        made = Site(ours, theirs, alice, bob)
+        await made.begin()
+        yield made

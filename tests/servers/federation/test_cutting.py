@@ -8,14 +8,13 @@ import pytest
 
 from clearinghouse.demo.correspondents import correspondent
 from clearinghouse.demo.neighbours import Neighbours
-from clearinghouse.demo.servers import Server
 from clearinghouse.enforcers.levels import SerialTaken
 from clearinghouse.federation.image import Grant
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.conftest import Make
-from tests.servers.federation.sites import HOME, PASSWORD, Site, agent, new_body, site
+from tests.servers.federation.sites import HOME, PASSWORD, Site, agent, new_body
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def both_ways(between: Site) -> None:
@@ -82,14 +81,14 @@ async def test_a_grant_ends_by_itself_with_its_streams(between: Site) -> None:
     await closed(between)
 
 
-async def test_levels_expire_by_themselves_also_when_the_agent_is_dead(home: Server, away: Server) -> None:
-    async with site(home, away) as between:
-        await between.home.rule({"b.fed": "all"}, expires=int(time.time()) + 2)
-        await both_ways(between)
-        await between.home.session.close()
-        await between.away.no_streams("a.fed")
-        refused = await between.alice.bounced(between.alice.write("bob@b.fed", new_body()))
-        assert refused == "policy-violation: the levels known here have expired (d-1)"
+async def test_levels_expire_by_themselves_also_when_the_agent_is_dead(between: Site) -> None:
+    await between.home.rule({"b.fed": "all"}, expires=int(time.time()) + 2)
+    await both_ways(between)
+    await between.home.leave()
+    await between.away.no_streams("a.fed")
+    refused = await between.alice.bounced(between.alice.write("bob@b.fed", new_body()))
+    assert refused == "policy-violation: the levels known here have expired (d-1)"
+    await between.home.come()
 
 
 async def test_a_grant_outlives_the_levels(between: Site) -> None:

@@ -16,7 +16,7 @@ from clearinghouse.federation.image import EVERYTHING, Direction, Grant, mask_of
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.sites import CLASSES, Site, new_body
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 BOTH: Final[list[Direction]] = ["inbound", "outbound"]
 

@@ -17,7 +17,7 @@ from clearinghouse.federation.image import Grant
 from clearinghouse.grid.stanzas import MESSAGE, StanzaRefused
 from tests.servers.federation.sites import PASSWORD, Site, new_body
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 FOREVER = 1 << 33
 MAX_PER_PAIR = 32
@@ -129,8 +129,9 @@ async def test_the_agents_own_stanzas_never_wait(between: Site) -> None:
 
 async def test_nothing_waits_where_nobody_is_to_be_asked(between: Site) -> None:
     await between.home.rule({"b.fed": "none"}, ask=True)
-    await between.home.session.close()
+    await between.home.leave()
     assert "not at a level" in await between.alice.bounced(between.alice.write("bob@b.fed", new_body()))
+    await between.home.come()
 
 
 async def test_one_pair_has_only_so_much_waiting(between: Site) -> None:

@@ -8,7 +8,7 @@ from clearinghouse.federation.image import LevelClass, mask_of
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.sites import CLASSES, Site, new_body
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_without_a_row_nothing_passes_and_both_users_read_why(between: Site) -> None:

@@ -17,7 +17,7 @@ from clearinghouse.federation.pushes import pushes, written
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.sites import CLASSES, SECRET, Site, new_body, new_serial
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 
 def forged(serial: int = 1 << 40) -> Element:
@@ -154,6 +154,8 @@ async def test_the_agent_is_always_heard_by_its_clearinghouse_but_nobody_else_is
 
 
 async def test_the_agent_hears_at_once_what_is_in_force(between: Site) -> None:
+    await between.home.leave()
+    await between.home.come()
     assert "a.fed" in (await between.home.event("started"))["images"]
 
 
