@@ -40,7 +40,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _name(path: Path) -> str:
-    return shown(str(path), MOST_NAME)
+    return shown(str(path).encode("utf-8", "replace").decode("latin-1"), MOST_NAME)
 
 
 def text_of(data: bytes) -> str:
@@ -56,7 +56,10 @@ class Files:
 
     def open(self, path: Path) -> str | None:
         """Return the text of a file, or ``None`` where it was read already or is one too many."""
-        name = str(path.resolve())
+        try:
+            name = str(path.resolve())
+        except (OSError, ValueError, RuntimeError):  # a NUL byte, a circle of links
+            raise BadSettings(f"`{_name(path)}` is no file's name", mend="name a file") from None
         if name in self.read or len(self.read) > MOST_INCLUDED:
             return None
         text = text_of(read_bytes(path))
@@ -66,7 +69,7 @@ class Files:
 
 def included(pattern: str, beside: Path) -> Iterator[Path]:
     """Yield the files that ``Include`` names: relative to the file that includes, `*` and `?` in the last part."""
-    path = beside.parent / Path(pattern).expanduser()
+    path = beside.parent / pattern
     if not set("*?") & set(path.name):
         yield path
         return

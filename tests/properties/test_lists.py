@@ -10,14 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearinghouse.federation.members import read_payload
-from clearinghouse.federation.names import normal
 from clearinghouse.importing import lua
 from clearinghouse.importing.gather import Format, gathered
 from clearinghouse.importing.merged import merged
 from tests.docs.pages import ROOT, blocks
+from tests.fuzz.lists_target import ENDINGS, check_as
 
-ENDINGS = ("lua", "pfw", "yml", "csv", "txt")
 WORDS = (
     *(
         "VirtualHost",
@@ -56,40 +54,16 @@ texts = st.lists(st.sampled_from(WORDS)).map("".join)
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
-def take(data: bytes, ending: str) -> None:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / f"list.{ending}"
-        path.write_bytes(data)
-        found, _ = gathered([path])
-        imported = merged(found, community="net", now=NOW)
-    for draft in imported.drafts:
-        member = read_payload(draft)
-        assert normal(member.domain) == member.domain
-    known = {normal(entry.domain) for entry in found.entries if _is_name(entry.domain)}
-    named = {member.domain for member in imported.members} | {refusal.domain for refusal in imported.refusals}
-    assert named <= known
-    said = {row.text for row in imported.unread}
-    for entry in found.entries:  # nothing is lost silently
-        assert (normal(entry.domain) in named) if _is_name(entry.domain) else (entry.domain in said)
-
-
-def _is_name(text: str) -> bool:
-    try:
-        return bool(normal(text)) and not text.startswith(".")
-    except Exception:  # noqa: BLE001 - whatever it is, it is no name
-        return False
-
-
 @given(texts, st.sampled_from(ENDINGS))
 @settings(max_examples=150, deadline=None)
 def test_words_of_all_formats_in_any_order(text: str, ending: str) -> None:
-    take(text.encode(), ending)
+    check_as(text.encode(), ending)
 
 
 @given(st.binary(max_size=400), st.sampled_from(ENDINGS))
 @settings(max_examples=100, deadline=None)
 def test_any_bytes(data: bytes, ending: str) -> None:
-    take(data, ending)
+    check_as(data, ending)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -108,7 +82,7 @@ def test_any_bytes(data: bytes, ending: str) -> None:
     ids=["braces", "brackets", "mappings", "dashes", "quotes", "tables", "zeros", "no-utf-8"],
 )
 def test_large_hostile_files(data: bytes, ending: str) -> None:
-    take(data, ending)
+    check_as(data, ending)
 
 
 @given(st.lists(st.from_regex(r"[a-z]{1,8}\.example", fullmatch=True), max_size=20))
