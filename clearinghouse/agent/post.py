@@ -67,7 +67,8 @@ class Wires:
             except (OSError, ssl.SSLError) as error:
                 raise BadSettings(f"`{self.ca}` holds no certificates ({error})", mend="name a PEM file") from None
             # Of the environment nothing is taken: who is asked stands in signed records, or on the command line.
-            self._client = httpx.AsyncClient(verify=context, timeout=httpx.Timeout(SILENT_SECONDS), trust_env=False, follow_redirects=False)
+            timeout = httpx.Timeout(SILENT_SECONDS, read=WHOLE_SECONDS)
+            self._client = httpx.AsyncClient(verify=context, timeout=timeout, trust_env=False, follow_redirects=False)
         return self._client
 
     async def close(self) -> None:
@@ -135,7 +136,7 @@ class ByXmpp:
 
 @dataclass(frozen=True, slots=True)
 class ByRelay:
-    """The clearinghouse at *url*, which passes on requests of members; *sign* gives the header that shows whose we are."""
+    """The clearinghouse at *url*, which passes requests on; *sign* gives the header that shows whose answer is wanted."""
 
     url: str
     wires: Wires
@@ -143,8 +144,7 @@ class ByRelay:
 
     async def ask(self, envelope: bytes) -> Answer:
         """See `Way.ask`."""
-        headers = {"Authorization": self.sign()}
-        status, body = await self.wires.sent("POST", f"{self.url}{PATH}?{_WAIT}", content=envelope, headers=headers)
+        status, body = await self.wires.sent("POST", f"{self.url}{PATH}?{_WAIT}", content=envelope)
         if status != HTTPStatus.ACCEPTED:
             return _answer(status, body)
         try:

@@ -20,10 +20,10 @@ from clearinghouse.demo.servers import Server
 from clearinghouse.federation.members import Endpoint
 from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.settings.reading import parse_agent_settings
-from tests.agent.community import Hub, MemorySource
+from tests.agent.community import Hub, MemorySource, RealClock
 from tests.agent.houses import settings_text, until
 from tests.servers.federation.conftest import MAKES, lasting
-from tests.servers.federation.posts import GUARDED, RealClock, passes
+from tests.servers.federation.posts import GUARDED, passes
 from tests.servers.federation.sites import AWAY, PASSWORD, SECRET, new_body
 from tests.world import key, signed
 
@@ -49,7 +49,7 @@ class Desk:
     hub: Hub = field(init=False)
 
     def __post_init__(self) -> None:
-        self.hub = Hub(RealClock(), self.domain)  # type: ignore[arg-type]  # it is only asked for the time
+        self.hub = Hub(RealClock(), self.domain)
         for folder in ("policies/whitelist", "credentials", "show"):
             (self.directory / folder).mkdir(parents=True)
         write_key_file(self.directory / "agent.key", key(f"agent {self.domain[0]}"))

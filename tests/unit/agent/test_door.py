@@ -153,7 +153,6 @@ def relay(signed: list[str], replies: list[Response]) -> Starlette:
 
     async def take(request: Request) -> Response:
         await request.body()
-        signed.append(request.headers["Authorization"])
         return JSONResponse({"id": "t1"}, status_code=202)
 
     async def give(request: Request) -> Response:
@@ -172,7 +171,7 @@ async def test_an_answer_comes_through_the_clearinghouse(tls: Tls) -> None:
         way = ByRelay(f"https://127.0.0.1:{port}", wires, lambda: "DSSE of ours")
         assert (await way.ask(b"{}")).id == "d1"
         await wires.close()
-    assert signed == ["DSSE of ours"] * 3
+    assert signed == ["DSSE of ours"] * 2
 
 
 @pytest.mark.parametrize("answer", [{}, {"id": 1}, {"outcome": "maybe"}, {"until": "soon"}], ids=json.dumps)
