@@ -276,7 +276,7 @@ def next_table(state: State, raw: bytes, now: datetime) -> State:
     head, envelope, payload_digest = _head(state, sealed, now)
     _check_named(head.version, payload_digest, (named.version, named.head), TableRollback)
     _check_running(head, now)
-    return replace(state, tabled=Tabled(Table(head, payload_digest, _rows(head, content)), sealed, envelope.signers))
+    return replace(state, tabled=Tabled(Table(head, payload_digest, _rows(head, content)), sealed, envelope.signers), underway=None)
 
 
 def _rows(head: Head, content: bytes) -> Rows:
@@ -298,13 +298,13 @@ def check_alone(state: State, raw: bytes, now: datetime) -> None:
 
 
 def next_delta(state: State, raw: bytes, now: datetime) -> State:
-    """Return the state with the table's next version; the last of several must be the one that the timestamp names."""
+    """Return the state with the table's next version, which is believed when it is the one that the timestamp names."""
     named = _named(state, now)
     sealed, content = parted(raw, MAX_DELTA_BYTES)
     head, envelope, payload_digest = _head(state, sealed, now)
-    if state.tabled is None:
+    if state.latest is None:
         raise DeltaOutOfPlace("there is no table that the delta could change", mend="fetch the whole table")
-    before = state.tabled.table
+    before = state.latest.table
     if head.version >= named.version:
         _check_named(head.version, payload_digest, (named.version, named.head), TableRollback)
         _check_running(head, now)
@@ -320,7 +320,8 @@ def next_delta(state: State, raw: bytes, now: datetime) -> State:
         raise DeltaOutOfPlace(f"the delta {error}", mend="fetch the whole table") from None
     if len(rows) != head.count:
         raise ContentMismatch(f"there are {len(rows)} rows after the delta, and the head says {head.count}", mend="fetch the whole table")
-    return replace(state, tabled=Tabled(Table(head, payload_digest, rows), sealed, envelope.signers))
+    made = Tabled(Table(head, payload_digest, rows), sealed, envelope.signers)
+    return replace(state, tabled=made, underway=None) if payload_digest == named.head else replace(state, underway=made)
 
 
 def _head(state: State, sealed: bytes, now: datetime) -> tuple[Head, Envelope, str]:

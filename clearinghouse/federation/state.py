@@ -69,7 +69,11 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that is believed; ``roots`` are the sealed generations from the pinned one on, the last is in force."""
+    """Everything that is believed; ``roots`` are the sealed generations from the pinned one on, the last is in force.
+
+    ``underway`` is where deltas have led so far.  Nobody but the table's key says that there was such a table, so it
+    is not believed before it is the one that the timestamp names: a stolen table key alone must admit nobody.
+    """
 
     audience: str
     roots: tuple[bytes, ...] = field(repr=False)
@@ -79,11 +83,17 @@ class State:
     revoked: Revoked | None = None
     enrolled: Enrolled = Enrolled()
     tabled: Tabled | None = None
+    underway: Tabled | None = None
 
     @property
     def named(self) -> Timestamp | None:
         """The timestamp that is believed."""
         return None if self.stamped is None else self.stamped.timestamp
+
+    @property
+    def latest(self) -> Tabled | None:
+        """The table at which the next delta has to begin."""
+        return self.underway or self.tabled
 
     def has_table(self) -> bool:
         """Say whether the table is the one that the timestamp names."""
@@ -112,7 +122,7 @@ def without_what_is_gone(state: State, *, now: datetime) -> State:
         tabled = None
     kept = {raw: each for raw, each in state.enrolled.records.items() if _still(rights, each, now)}
     enrolled = state.enrolled if len(kept) == len(state.enrolled.records) else enrolled_of("", kept, state.enrolled.serials)
-    return replace(state, stamped=stamped, revoked=revoked, tabled=tabled, enrolled=enrolled)
+    return replace(state, stamped=stamped, revoked=revoked, tabled=tabled, underway=None, enrolled=enrolled)
 
 
 def enrolled_of(digest: str, records: Mapping[bytes, Recorded], serials: Mapping[str, tuple[int, str]]) -> Enrolled:

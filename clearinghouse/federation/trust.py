@@ -31,6 +31,7 @@ from clearinghouse.federation.documents import (
     MAX_HEAD_BYTES,
     MAX_REVOCATIONS_BYTES,
     MAX_ROOT_BYTES,
+    MAX_VERSION,
     delta_name,
     members_name,
     revocations_name,
@@ -197,7 +198,7 @@ class Trusted:
     def _ways(self, named: Timestamp) -> tuple[str, ...]:
         """Return the documents that lead to the table that is named, the best first."""
         whole = table_name(self.audience, named.version)
-        behind = named.version - self.head.version if self.head is not None else 0
+        behind = named.version - self._latest()
         if self._whole or not 1 <= behind <= MAX_DELTAS:
             return (whole,)
         return delta_name(self.audience, named.version - behind + 1), whole
@@ -280,13 +281,16 @@ class Trusted:
         self._whole = False
 
     def update_delta(self, raw: bytes, now: datetime) -> None:
-        """Believe the next version of the table; after a refusal the whole table is wanted."""
-        version = self.head.version + 1 if self.head is not None else 0
+        """Take the next version of the table, and believe it when it is the named one; after a refusal the whole table is wanted."""
         try:
-            self._believe(delta_name(self.audience, version), believing.next_delta, raw, now)
+            self._believe(delta_name(self.audience, self._latest() + 1), believing.next_delta, raw, now)
         except ClearinghouseError:
             self._whole = True
             raise
+
+    def _latest(self) -> int:
+        """Return the version to which deltas have led, where there is none the highest: no delta leads on from it."""
+        return MAX_VERSION if self._state.latest is None else self._state.latest.table.head.version
 
     def _number(self) -> int:
         return self.timestamp.revocations if self.timestamp is not None else 0

@@ -667,6 +667,37 @@ def test_a_delta_that_does_not_fit_though_it_is_signed(net: Net) -> None:
     assert net.update()[0] == "delta-out-of-place"
 
 
+def test_a_stolen_table_key_alone_admits_nobody_on_the_way(net: Net) -> None:
+    """Its thief forges a delta between two versions that honest timestamps name, and holds everything after it back."""
+    evil = b'{"set":{"level-3":["evil.example"]},"unset":[]}'
+    head = replace(net.head("delta"), delta=digest(evil), count=len(OLD) + 1)
+    forged = joined(tables.seal_head(tables.written(head), [key("table")]), evil)
+    net.press.prints(NEW | {"c.example": "level-3"})
+    net.documents["community/delta/2"] = forged
+    honest = {name: net.documents.pop(name) for name in ("community/delta/3", "community/table/3")}
+    assert net.update() == ()
+    assert rows(net) == OLD, "nobody named such a table"
+    assert net.trusted.standing(net.press.now) is Standing.STALE
+    net.documents.update(honest)
+    assert net.update() == ("delta-out-of-place",)
+    assert rows(net) == NEW | {"c.example": "level-3"}
+
+
+def test_deltas_on_the_way_are_believed_at_the_end(net: Net) -> None:
+    net.press.prints(NEW | {"c.example": "level-3"})
+    net.press.prints(OLD | {"c.example": "level-3"})
+    held = net.documents.pop("community/delta/4")
+    net.documents.pop("community/table/4")
+    assert net.update() == ()
+    assert rows(net) == OLD
+    net.documents["community/delta/4"] = held
+    assert net.trusted.wanted() is None
+    net.trusted.begin()
+    assert net.update() == ()
+    assert rows(net) == OLD | {"c.example": "level-3"}
+    assert not {name for name in net.documents if name == "community/table/4"}
+
+
 def test_deltas_come_late_twice_or_never(net: Net) -> None:
     net.press.prints(OLD)
     net.press.prints(NEW | {"c.example": "level-3"})
