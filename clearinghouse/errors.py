@@ -32,6 +32,7 @@ Modules add what only they can raise below one of these::
                         runtime.federation  NoRoot, NoRevocations: what nothing can be published without
                         importing           BadList: a file that is not of the format as which it is read
     BadSettings         cli.output          Unwritable: nobody takes the answer
+                        agent.shorthand     UnknownLevel: a level that the community does not have
     HolderError         clearing            HandedInApproval, NoApproval, NoDeskText: not what the desk signs, or not here
                         runtime.governing   BornRevoked, ByTheDesk: a credential that cannot be added
     MalformedRequest    clearing.facts      FactMissing
@@ -47,7 +48,8 @@ Modules add what only they can raise below one of these::
                                             EndlessData, which is a TooLarge
                         federation          BadName; CeremonyIncomplete, NothingToSign, HandWritten, WrongCeremony
                         federation          CannotEnforce: a white-list request that no server could be told
-                        agent               NoSuchGrant, NoSuchCase, LocallyDenied
+                        agent               NoSuchGrant, NoSuchCase, LocallyDenied, OverrideRefused, NoSuchOverride
+                                            NoSuchDocument, CannotReport (of a source)
                         signer.roles        SignerRefused
                         grid                StanzaRefused, CommandRefused
                         enforcers           NothingPending, TopicExists
@@ -56,6 +58,7 @@ Modules add what only they can raise below one of these::
                         runtime             NotNow, Crossed, NoDesk, NoReceipts, NotSignedYet
                         runtime.federation  TooManyDrafts, RelayFull
                         agent               StaleRecords, TooManyGrants, NobodyDecides, AgentUnreachable
+                                            SourceUnavailable, StateUnavailable
                         signer.roles        SignerUnavailable
                         doors.control       NotRunning, Busy
                         doors.xmpp          TooManyQuestions, TooManyTalks
