@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from clearinghouse.errors import ClearinghouseError
+from clearinghouse.runtime.chance import utc_now
+from clearinghouse.runtime.federation.ceremony import Ceremony
 from clearinghouse.runtime.policy import folders_of, loader_for
-from clearinghouse.settings import Broker, Settings, read_secret
+from clearinghouse.settings import Broker, Federation, Settings, read_secret
 from clearinghouse.signer.client import signing
 from clearinghouse.storage.database import check_ours
 from clearinghouse.storage.holdings import Holdings
@@ -69,6 +71,24 @@ def _cautions(settings: Settings, holdings: Holdings) -> Iterator[str]:
     yield from _about_the_house(settings, holdings)
     yield from _about_people(settings, holdings)
     yield from _about_brokers(settings)
+    if settings.federation is not None:
+        yield from _about_the_federation(settings, settings.federation, holdings)
+
+
+def _about_the_federation(settings: Settings, federation: Federation, holdings: Holdings) -> Iterator[str]:
+    found = Ceremony(federation.root_directory, settings.community).found(utc_now())
+    if not found.roots:
+        yield f"there is no root metadata in `{federation.root_directory}`: nothing would be published"
+    elif found.root.epoch != federation.epoch:
+        yield f"the newest root is of epoch {found.root.epoch}, and [federation] of epoch {federation.epoch}: nothing would be published"
+    if not settings.revoker.there and found.revocations is None:
+        yield "there is no [revoker] and no revocation set in the root directory: nothing would be published"
+    if not holdings.policies.get("federate"):
+        yield "there are no policies in the group `federate`: every domain would have the lowest level"
+    if settings.timestamp_signer.key_file is not None:
+        yield "the key in [timestamp_signer] is on this machine: a thief of it and of the tables' key could publish"
+    if settings.http is None and federation.broker is None and federation.export_directory is None:
+        yield "there is no [http], no `broker` and no `export_directory`: agents have tables over XMPP alone, and are not told of new ones"
 
 
 def _about_people(settings: Settings, holdings: Holdings) -> Iterator[str]:

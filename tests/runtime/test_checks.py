@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.runtime.checks import looked_at
 from clearinghouse.settings.reading import parse_settings
+from tests.commons import commons
 from tests.runtime.house import SETTINGS, TOPIC, House
 from tests.world import assertion, key
 
@@ -115,3 +118,19 @@ def test_a_topic_without_publishers_and_a_broker_without_topics_are_told(house: 
     told = "\n".join(looked_at(house.settings).cautions)
     assert "nobody may publish to `incidents`" in told
     assert "`feeds.hub.example` has no [[topic]]" in told
+
+
+def test_what_would_keep_tables_from_being_published_is_told(tmp_path: Path) -> None:
+    home = commons(tmp_path)
+    for name in ("table", "timestamp", "registrar"):
+        write_key_file(tmp_path / f"{name}.key", key(name))
+    home.text = home.text.replace('[revoker]\nkey_file = "revoker.key"\n', "").replace("[http]\nport = 0\n", "")
+    home.text = home.text.replace("[federation]", "[federation]\nepoch = 2")
+    (tmp_path / "policies/federate/levels.kn").unlink()
+    found = looked_at(home.settings)
+    assert found.good
+    told = "\n".join(found.cautions)
+    for fact in ("is of epoch 1, and", "no revocation set", "group `federate`", "a thief of it", "there is no [http]"):
+        assert fact in told
+    (tmp_path / "root/1.json").unlink()
+    assert "there is no root metadata" in "\n".join(looked_at(home.settings).cautions)

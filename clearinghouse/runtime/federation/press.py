@@ -28,7 +28,7 @@ from clearinghouse.runtime.federation.levels import Levelled, Levels
 from clearinghouse.runtime.federation.revoked import RevokedSets
 from clearinghouse.runtime.federation.roll import Roll
 from clearinghouse.runtime.federation.sealing import Seals
-from clearinghouse.runtime.federation.shelf import Shelf
+from clearinghouse.runtime.federation.shelf import Document, Shelf
 from clearinghouse.runtime.federation.views import View, outdated, visible
 from clearinghouse.runtime.standing.books import Books
 from clearinghouse.settings import Federation
@@ -77,6 +77,7 @@ class Press:
     _changed: bool = True
     _entitled: Entitlement | None = None
     _failures: int = 0
+    _listed: dict[str, tuple[int, frozenset[str], Document | None]] = field(default_factory=dict)
 
     def restore(self, scale: tuple[str, ...]) -> None:
         """Begin where the shelf says that publishing ended; *scale* are all levels, weakest first."""
@@ -155,19 +156,19 @@ class Press:
     async def _publish(self, view: View, found: Levelled, now: datetime, *, forced: bool) -> None:
         """Publish a new table where rows differ or it grows old, and a new timestamp where anything is new or its time is half over."""
         edition, publisher = self._edition(view, found, now)
-        records = visible(view.audience, found.rows, self.roll.members)
+        records = self._records(view.audience, found)
         last = view.timestamp
         due = last is None or now >= last.issued + self.settings.timestamp_period
-        same = last is not None and last.members_digest == digest(records) and not forced
+        same = last is not None and last.members_digest == records.tag and not forced
         if edition is None and same and not due:
             self.views[view.audience] = replace(view, stable_until=found.stable_until)
             return
-        stamp = self._timestamp(publisher, records, now)
+        stamp = self._timestamp(publisher, records.body, now)
         try:
             documents = (
                 {} if edition is None else edition.documents(self._entitled_to("table", view, await self.seals.table(edition.payload), now))
             )
-            documents[members_name(view.audience, stamp.members_digest)] = records
+            documents[members_name(view.audience, stamp.members_digest)] = records.body
             sealed = await self.seals.timestamp(timestamps.written(stamp))
             documents[timestamp_name(view.audience)] = self._entitled_to("timestamp", view, sealed, now)
             dropped = outdated(view.audience, self.shelf.documents, stamp.version, stamp.members_digest)
@@ -180,6 +181,15 @@ class Press:
         self.shelf.put(documents, dropped, view.audience)
         if edition is not None:
             log.info("table_published", audience=view.audience, version=stamp.version, count=len(found.rows))
+
+    def _records(self, audience: str, found: Levelled) -> Document:
+        """Return the list of records for *audience*, made anew only where members have changed, or who has a level in its view."""
+        names = frozenset[str]() if audience == EVERYTHING else frozenset(found.rows)
+        changes, before, kept = self._listed.get(audience, (-1, names, None))
+        if kept is None or changes != self.roll.changes or before != names:
+            kept = Document.of("", visible(audience, found.rows, self.roll.members))
+            self._listed[audience] = (self.roll.changes, names, kept)
+        return kept
 
     def _entitled_to(self, what: str, view: View, sealed: bytes, now: datetime) -> bytes:
         """Return *sealed* if agents would take it from who signed it; raises `DocumentRefused`: a signer may be away (k-of-n)."""

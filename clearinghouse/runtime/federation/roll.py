@@ -29,10 +29,11 @@ class Enlisted:
 class Roll:
     """Members by domain in normal form, so that no two have one name; drafts likewise.
 
-    ``heard`` are told when a record has changed.  Somebody has to let it hear the books (`hear`).
+    ``heard`` are told when a record has changed; ``changes`` counts them.  Somebody has to let it hear the books (`hear`).
     """
 
     heard: list[Callable[[], None]] = field(default_factory=list)
+    changes: int = 0
     _members: dict[str, Enlisted] = field(default_factory=dict)
     _drafts: dict[str, Draft] = field(default_factory=dict)
     _keys: dict[str, set[str]] = field(default_factory=dict)
@@ -100,5 +101,6 @@ class Roll:
         for key in before.member.keys if before is not None else ():
             self._keys.get(key, set()).discard(member.domain)
         self._members[member.domain] = Enlisted(member, kept)
+        self.changes += 1
         for key in () if member.removed else member.keys:
             self._keys.setdefault(key, set()).add(member.domain)
