@@ -70,14 +70,14 @@ def test_any_bytes(data: bytes, ending: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"{" * 200_000,
-        b"[" * 200_000,
-        b"a: " * 50_000,
+        b"{" * 50_000,
+        b"[" * 50_000,
+        b"a: " * 20_000,
         b"-\n" * 10_000,
         b'"' * 100_001,
         b"x = {\n" * 10_000,
-        b"\0" * 100_000,
-        b"\xff" * 100_000,
+        b"\0" * 50_000,
+        b"\xff" * 50_000,
     ],
     ids=["braces", "brackets", "mappings", "dashes", "quotes", "tables", "zeros", "no-utf-8"],
 )
