@@ -25,7 +25,7 @@ from clearinghouse.clearing.vocabulary import OPERATIONS
 from clearinghouse.clearing.whitelist import KIND, Wish
 from clearinghouse.cli import deciding, principals, reading
 from clearinghouse.cli.loading import load
-from clearinghouse.cli.output import ID_SHOWN, OTHER, as_json, clean, mark, say, tell_error
+from clearinghouse.cli.output import ID_SHOWN, OTHER, as_json, clean, mark, say
 from clearinghouse.errors import BadSettings, HolderError
 from clearinghouse.federation.disclosure import needed_chain
 from clearinghouse.federation.names import normal
@@ -105,7 +105,7 @@ def drafted(
     *,
     everything: bool,
 ) -> Draft:
-    """Return the request; raises `HolderError` where the credentials do not lead to who signs."""
+    """Return the request; raises `HolderError` where the credentials do not lead to who signs, and `Located` for a broken one."""
     keys, period = signing.keys(), deciding.period(held)
     wish = Wish(claimed, None if period is None else int(period.total_seconds()))
     found = _read(credentials)
@@ -123,8 +123,8 @@ def drafted(
 
 def _read(credentials: Sequence[str]) -> tuple[Admitted, ...]:
     loaded = load((), credentials, allow_legacy=False)
-    for problem in loaded.problems:
-        tell_error(problem)
+    if loaded.problems:
+        raise loaded.problems[0]
     return loaded.admitted
 
 
