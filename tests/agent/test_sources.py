@@ -167,7 +167,7 @@ async def test_https_over_a_cut_wire_is_unavailable_and_back_when_it_is_mended(h
 async def test_xmpp_believes_the_configured_broker_alone_that_there_is_news(hub: Hub) -> None:
     stanzas = Stanzas(hub)
     source = Xmpp("ch.hub.example", "agent.a.example", stanzas, "pubsub.hub.example", US)
-    await source.subscribe()
+    await source.wait(US, "", 0.05)
     assert stanzas.asked[-1].find(f"{{{PUBSUB}}}subscribe") is not None
     for sender, node, heard in (
         ("pubsub.hub.example", f"tables/{US}", True),

@@ -25,9 +25,7 @@ def _source(each: told.Source, settings: AgentSettings, speaker: Speaker, link: 
         case SourceKind.HTTPS:
             return Https(each.url or "", speaker, settings.view, each.ca)
         case SourceKind.XMPP:
-            found = Xmpp(each.component or "", settings.server.component, link.exchange, each.broker or "", settings.view)
-            link.connected.append(found.subscribe)
-            return found
+            return Xmpp(each.component or "", settings.server.component, link.exchange, each.broker or "", settings.view)
         case SourceKind.FILES:
             assert each.directory is not None  # noqa: S101 - the settings see to it
             return Files(each.directory)

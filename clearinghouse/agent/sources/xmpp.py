@@ -6,6 +6,7 @@ The clearinghouse sees which domain asks, because its server proved that; nothin
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -41,6 +42,7 @@ class Xmpp:
     view: str = ""
     ahead: timedelta | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    _subscribed: bool = False
 
     @property
     def place(self) -> str:
@@ -63,11 +65,10 @@ class Xmpp:
     async def wait(self, view: str, after: str, seconds: float) -> None:
         """See `Source.wait`; what is new is told by the broker."""
         del view, after
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
+                await self._subscribe()
                 await self.news.wait()
-        except TimeoutError:
-            pass
         self.news.clear()
 
     async def report(self, sealed: bytes) -> None:
@@ -86,16 +87,18 @@ class Xmpp:
         self.news.set()
         return True
 
-    async def subscribe(self) -> None:
-        """Have the broker tell us of new tables; without it they are found by looking from time to time."""
-        if not self.broker:
+    async def _subscribe(self) -> None:
+        """Have the broker tell us of new tables, once; without it they are found by looking from time to time."""
+        if not self.broker or self._subscribed:
             return
         pubsub = Element(f"{{{PUBSUB}}}pubsub")
         SubElement(pubsub, f"{{{PUBSUB}}}subscribe", node=f"{TABLES}{self.view}", jid=self.us)
         try:
             await self.stanzas.ask(self.broker, "set", pubsub)
-        except StanzaRefused as refusal:
-            log.warning("not_subscribed", broker=self.broker, node=f"{TABLES}{self.view}", reason=refusal.condition)
+        except (StanzaRefused, BrokerUnavailable) as error:
+            log.warning("not_subscribed", broker=self.broker, node=f"{TABLES}{self.view}", reason=error.message)
+        else:
+            self._subscribed = True
 
     async def close(self) -> None:
         """See `Source.close`."""
