@@ -17,17 +17,14 @@
                  | {deny, Reason :: binary(), Decision :: binary()}.
 -type shown() :: {allow | deny, verdict()}.          % what policy says first, then what is enforced
 
-%% May the stanza pass?  Errors and results answer what has passed, and go where anything may.
+%% May the stanza pass?
 -spec stanza(in | out, stanza(), unknown | inet:ip_address()) -> shown().
 stanza(Direction, Pkt, Address) ->
     guarded(fun() ->
         {Here, There} = clearinghouse_stanza:ends(Direction, Pkt),
-        Ask = #ask{local = clearinghouse_stanza:domain(Here), remote = clearinghouse_stanza:domain(There), address = Address},
-        case clearinghouse_stanza:is_answer(Pkt) of
-            true -> judged(Ask#ask{bits = ?EVERYTHING});
-            false -> judged(Ask#ask{bits = clearinghouse_stanza:bit(Direction, Pkt),
-                                    here = clearinghouse_stanza:bare(Here), there = clearinghouse_stanza:bare(There)})
-        end
+        judged(#ask{local = clearinghouse_stanza:domain(Here), here = clearinghouse_stanza:bare(Here),
+                    remote = clearinghouse_stanza:domain(There), there = clearinghouse_stanza:bare(There),
+                    bits = clearinghouse_stanza:bits(Direction, Pkt), address = Address})
     end).
 
 %% May a stream of this pair stand, from this address?  It may if anything at all may pass, in either direction:

@@ -1,7 +1,7 @@
 %% What a stanza is to policy, and the answers that the refused get.
 -module(clearinghouse_stanza).
 
--export([ends/2, domain/1, bare/1, ascii/1, kind/1, bit/2, is_answer/1, may_wait/1, pair/1,
+-export([ends/2, domain/1, bare/1, ascii/1, kind/1, bits/2, is_answer/1, may_wait/1, pair/1,
          refusal/3, refused/1, answer/2, direction/1, event/3, element/3]).
 
 -include("xmpp.hrl").
@@ -43,12 +43,27 @@ kind(#message{}) -> message;
 kind(#presence{}) -> presence;
 kind(#iq{}) -> iq.
 
-bit(Direction, Pkt) -> bits(kind(Pkt)) * case Direction of in -> 1; out -> 16 end.
+%% What must be permitted so that it passes: one of these bits.  An error, or a result, needs what its question
+%% needs to go the other way: clients show what stands in an error, so that it must be no way round.
+bits(Direction, Pkt) ->
+    case is_answer(Pkt) of
+        true -> answered(Pkt) * side(other(Direction));
+        false -> bit(kind(Pkt)) * side(Direction)
+    end.
 
-bits(message) -> 1;
-bits(presence) -> 2;
-bits(iq) -> 4;
-bits(groupchat) -> 8.
+answered(#message{}) -> bit(message) bor bit(groupchat);
+answered(Pkt) -> bit(kind(Pkt)).
+
+side(in) -> 1;
+side(out) -> 16.
+
+other(in) -> out;
+other(out) -> in.
+
+bit(message) -> 1;
+bit(presence) -> 2;
+bit(iq) -> 4;
+bit(groupchat) -> 8.
 
 %% What only answers something else.  It is never answered itself.
 is_answer(#iq{type = result}) -> true;

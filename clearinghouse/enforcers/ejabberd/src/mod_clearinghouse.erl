@@ -142,7 +142,10 @@ not_received(Pkt, Reason, Decision) ->
     Back = clearinghouse_stanza:refusal(Pkt, Reason, Decision),
     clearinghouse_stanza:answer(Pkt, xmpp:put_meta(Back, clearinghouse, refusal)).
 
-count(Direction, Pkt, Policy) ->
+%% Answers are no wish of anybody's, and not counted.
+count(Direction, Pkt, Policy) -> clearinghouse_stanza:is_answer(Pkt) orelse counted(Direction, Pkt, Policy).
+
+counted(Direction, Pkt, Policy) ->
     {Here, There} = clearinghouse_stanza:ends(Direction, Pkt),
     clearinghouse_image:count(clearinghouse_stanza:domain(Here), clearinghouse_stanza:domain(There), Direction,
                               clearinghouse_stanza:kind(Pkt), Policy).
