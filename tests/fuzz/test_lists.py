@@ -7,7 +7,7 @@ import os
 from tests.fuzz.lists_target import check, corpus
 from tests.fuzz.mutation import search
 
-SECONDS = float(os.environ.get("FUZZ_LISTS_SECONDS", "3"))
+SECONDS = float(os.environ.get("FUZZ_LISTS_SECONDS", "2"))
 
 
 def test_what_the_damage_begins_with_holds_the_invariant() -> None:
