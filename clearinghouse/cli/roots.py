@@ -46,6 +46,17 @@ Examples:
 \b
 Exit status: 0 written; 2 the plan cannot be met, or the file exists.
 """
+REVOKE = """
+\b
+Examples:
+  clearinghouse root revoke --community csirt-net --principal table.pub \\
+    --key revoker.key -o revocations-1.json
+  clearinghouse root revoke revocations-1.json --credential 5f1c... \\
+    --key revoker.key -o revocations-2.json
+
+\b
+Exit status: 0 written; 2 a file or key cannot be used, or the file exists.
+"""
 SHOW = """
 \b
 Examples:
@@ -81,12 +92,15 @@ Days = Annotated[int, typer.Option(min=1, max=3_660, metavar="N", help="Days tha
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    root = typer.Typer(help="Key ceremonies: draft, sign, combine, rotate, show and verify root metadata.", rich_markup_mode=None)
+    root = typer.Typer(
+        help="Key ceremonies: draft, sign, combine, rotate, show and verify root metadata; revoke by hand.", rich_markup_mode=None
+    )
     for page, name, command in (
         (INIT, "init", init),
         (SIGN, "sign", sign),
         (COMBINE, "combine", combine),
         (ROTATE, "rotate", rotate),
+        (REVOKE, "revoke", revoke),
         (SHOW, "show", show),
         (VERIFY, "verify", verify),
     ):
@@ -174,6 +188,32 @@ def rotate(  # noqa: PLR0913, PLR0917 - one option for each role
 
     held = {"table": table, "timestamp": timestamp, "revoker": revoker, "registrar": registrar, "grant": grant}
     ceremony.rotate(current, ceremony.Holders(root, threshold, held, needs or []), days, output, new_epoch=new_epoch, json=json)
+
+
+def revoke(  # noqa: PLR0913, PLR0917 - one option for each list
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The revoker's key file.")],
+    output: Output,
+    previous: Annotated[Path | None, typer.Argument(metavar="PREVIOUS", help="The set before this one; all of it stays revoked.")] = None,
+    principal: Annotated[list[str] | None, typer.Option(metavar="KEY", help="A key or name that counts for nothing; repeatable.")] = None,
+    credential: Annotated[list[str] | None, typer.Option(metavar="ID", help="A credential that no longer counts; repeatable.")] = None,
+    below: Annotated[list[str] | None, typer.Option(metavar="KEY", help="A key none of whose delegations holds; repeatable.")] = None,
+    community: Annotated[str, typer.Option(metavar="NAME", help="The community, where there is no set before this one.")] = "",
+    epoch: Annotated[int, typer.Option(min=0, metavar="N", help="The epoch: that of PREVIOUS, or 1, unless it is given.")] = 0,
+    days: Annotated[int, typer.Option(min=1, max=366, metavar="N", help="Days after which agents make no new grants by it.")] = 7,
+    passphrase_file: Passphrase = None,
+    allow_demo: Demo = False,
+    json: Json = False,
+) -> None:
+    """Sign the next revocation set by hand.
+
+    For a revoker whose key is not at the clearinghouse. Put the file into its root directory, where it is
+    published with the next timestamp. What is revoked stays so: a set without it would be refused.
+    """
+    from clearinghouse.cli import reading, root_revocations  # noqa: PLC0415 - as in `serve`
+
+    taken = root_revocations.Taken(principal or [], credential or [], below or [])
+    signer = reading.private_key(key, passphrase_file, allow_demo=allow_demo)
+    root_revocations.revoke(previous, taken, signer, (community, epoch), days, output, json=json)
 
 
 def show(file: File, json: Json = False) -> None:

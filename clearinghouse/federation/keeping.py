@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from clearinghouse.clearing.dsse import REVOCATIONS, TABLE, TIMESTAMP, opened
-from clearinghouse.clearing.wire import canonical, check_members, read_canonical, read_stamp, stamp
+from clearinghouse.clearing.wire import canonical, check_members, read_canonical, read_object, read_stamp, stamp
 from clearinghouse.federation import believing, members, revocations, tables, timestamps
 from clearinghouse.federation.documents import MAX_HEAD_BYTES, MAX_REVOCATIONS_BYTES, digest
 from clearinghouse.federation.payloads import is_digest, reading
@@ -30,7 +30,8 @@ MEMORY_FILE: Final = "memory.json"
 def kept(state: State) -> dict[str, bytes]:
     """Return *state* as files by name; those of what there is not are left out."""
     enrolled, tabled = state.enrolled, state.tabled
-    files = {ROOTS: b"\n".join(state.roots), MEMORY_FILE: _memory(state), MEMBERS_FILE: members.listed(enrolled.records)}
+    lines = (canonical(read_object(each)) for each in state.roots)  # an envelope may come in any layout, also on several lines
+    files = {ROOTS: b"\n".join(lines), MEMORY_FILE: _memory(state), MEMBERS_FILE: members.listed(enrolled.records)}
     if state.stamped is not None:
         files[TIMESTAMP_FILE] = state.stamped.raw
     if state.revoked is not None:

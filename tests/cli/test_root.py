@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.federation import roots
+from clearinghouse.clearing.dsse import REVOCATIONS, opened
+from clearinghouse.federation import revocations, roots
 from clearinghouse.federation.documents import digest
+from clearinghouse.federation.entitlement import Entitlement
 from clearinghouse.keynote.keys import write_key_file
 from tests.cli.conftest import Command
 from tests.cli.test_pages import documented
@@ -159,6 +161,51 @@ def test_every_member_of_the_answers_is_documented(run: Command, desk: Path) -> 
     assert [each.status for each in answers] == [0] * 6
     for each in answers:
         assert {*each.json} - {"schema", "command", "ok"} <= documented()["root"]
+
+
+# -- revocation sets by hand -----------------------------------------------------------------------------------
+
+
+def test_sets_are_signed_by_hand_one_after_the_other(run: Command, desk: Path) -> None:
+    first_set = (
+        "root",
+        "revoke",
+        "--community",
+        "csirt-net",
+        "--key",
+        "revoker.key",
+        "--principal",
+        "table.pub",
+        "-o",
+        "revocations-1.json",
+    )
+    assert run(*first_set, "--json").json["count"] == 1
+    more = ("root", "revoke", "revocations-1.json", "--key", "revoker.key", "--credential", "ab" * 32, "--below", "r1.pub")
+    told = run(*more, "-o", "revocations-2.json", "--json").json
+    assert (told["version"], told["epoch"], told["count"]) == (2, 1, 3)
+    assert {*told} - {"schema", "command", "ok"} <= documented()["root"]
+    anew = run("root", "revoke", "revocations-2.json", "--key", "revoker.key", "--epoch", "2", "-o", "next.json", "--json").json
+    assert (anew["version"], anew["epoch"], anew["count"]) == (1, 2, 3)
+    press = Press()
+    raw = (desk / "revocations-2.json").read_bytes().rstrip()
+    found = revocations.read_payload(opened(raw, payload_type=REVOCATIONS).payload)
+    assert (found.principals, found.credentials, found.below) == ((key("table").principal,), ("ab" * 32,), (key("r1").principal,))
+    assert Entitlement.of(press.root).less(found).allows("publish-timestamp", (key("timestamp").principal,), now=press.now) is False
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--principal", "table.pub"),
+        ("--community", "csirt-net", "--credential", "abc"),
+        ("nowhere.json",),
+        ("topic.kn",),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_revoked(run: Command, desk: Path, words: tuple[str, ...]) -> None:
+    assert run("root", "revoke", *words, "--key", "revoker.key", "-o", "x.json").status == 2
+    assert not (desk / "x.json").exists()
 
 
 # -- table ---------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def test_the_types_of_payloads_are_those_of_the_code() -> None:
 
 
 def pin() -> str:
-    found = re.search(r"pinned by `([0-9a-f]{64})`", PAGE.read_text())
+    found = re.search(r"pinned by\s+`([0-9a-f]{64})`", PAGE.read_text())
     assert found is not None
     return found[1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -13,7 +14,7 @@ from clearinghouse.errors import ClearinghouseError
 from clearinghouse.federation import ceremonies
 from clearinghouse.federation.ceremonies import Draft, Keyholders, Plan
 from clearinghouse.federation.entitlement import Entitlement
-from clearinghouse.federation.trust import Standing, follow
+from clearinghouse.federation.trust import Standing, Trusted, follow
 from clearinghouse.keynote.signing import sign
 from tests.presses import COMMUNITY, MINUTE, NOW, Press, key, made, pin_of, plan, sealed, who
 
@@ -168,6 +169,20 @@ def test_a_receiver_walks_through_generations_one_by_one() -> None:
     assert trusted.root.generation == 5
     assert trusted.rows == {"a.example": "level-1", "m5.example": "level-2"}
     assert trusted.standing(press.now) is Standing.FRESH
+
+
+def test_generations_that_come_laid_out_for_people_are_kept_all_the_same() -> None:
+    """Files from a ceremony end with a newline, and somebody may have indented them: nobody signed that."""
+    press = Press()
+    press.crowns(made(plan(2)))
+    for name in ("root/1", "root/2"):
+        press.documents[name] = json.dumps(json.loads(press.documents[name]), indent=2).encode() + b"\n"
+    press.first = press.documents["root/1"]
+    press.prints({"a.example": "level-1"})
+    trusted = press.followed()
+    again = Trusted.restored(trusted.kept(), press.pin, audience="*")
+    assert again.kept() == trusted.kept()
+    assert (again.root.generation, again.rows) == (2, {"a.example": "level-1"})
 
 
 def test_a_receiver_that_was_away_for_years_passes_expired_generations() -> None:
