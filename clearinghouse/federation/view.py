@@ -184,16 +184,16 @@ class View:
         for author, level in zip(outcome[::2], outcome[1::2], strict=True):
             if level > reached.get(author, 0):
                 reached[author] = level
-        held, through, unsound = self._ground.shelf.held, frozenset(reached), dict[bytes, Reason]()
+        held, through, unsound, first = self._ground.shelf.held, frozenset(reached), dict[bytes, Reason](), 0
         while True:
             settled, level = ascend(replace(held, withdrawn=frozenset(unsound)) if unsound else held, self._context, reached)
-            through = through.union(settled)
+            through, first = through.union(settled), max(first, level)
             reach = self._reach(through)
             if reach.personal or len(through) > self._limits.chain:
                 return Found(reach, "", plain=False)
             more = {each.id: flaw for each in reach.live if each.id not in unsound and (flaw := self._flaw(each)) is not None}
             if not more:
-                return Found(reach, self._names[level], plain=True, flaw=None if level else next(iter(unsound.values()), None))
+                return Found(reach, self._names[level], plain=True, flaw=next(iter(unsound.values()), None) if level == 0 < first else None)
             unsound |= more
 
     def _flaw(self, assertion: Admitted) -> Reason | None:
