@@ -7,9 +7,10 @@ one level share one answer, so a hundred thousand rows cost as much as a handful
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from types import MappingProxyType
 from typing import Final
 
@@ -22,6 +23,7 @@ from clearinghouse.clearing.soundness import Proven
 from clearinghouse.clearing.vocabulary import OPERATIONS, Door
 from clearinghouse.errors import BudgetExhausted, TooLarge
 from clearinghouse.federation.image import BITS, EVERYTHING, NOTHING, OUTBOUND, LevelClass
+from clearinghouse.federation.rows import Rows
 from clearinghouse.keynote import Admissions, Budget, Limits
 from clearinghouse.keynote.principals import normalise
 
@@ -46,11 +48,18 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The class of each row, the classes, and when the clock alone could change them."""
+    """The class of each row, the classes, and when the clock alone could change them.
+
+    ``rows`` never change in place.  ``number`` tells one from another; ``touched`` are the only domains about which it
+    differs from the one with the number ``follows``, where that is not 0.
+    """
 
     rows: Mapping[str, str]
     classes: Mapping[str, LevelClass]
     stable_until: datetime | None
+    number: int = field(default_factory=count(1).__next__)
+    follows: int = 0
+    touched: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -67,27 +76,60 @@ class Admitter:
     _named: frozenset[str] = frozenset()
     _strangers: dict[str, Answered] = field(default_factory=dict)
     _known: dict[tuple[str, str], Answered] = field(default_factory=dict)
+    _names: dict[tuple[str, int], str] = field(default_factory=dict)
+    _table: Mapping[str, str] = field(default_factory=dict)
+    _last: Admission | None = None
 
     def __post_init__(self) -> None:
         self._named = frozenset(name for each in self.snapshot.assertions(ADMIT) for name in licensed(each))
 
-    def admission(self, rows: Mapping[str, str], now: datetime) -> Admission:
-        """Return what *rows*, domain to level, come to at *now*."""
-        self._forget(now)
-        found: dict[str, str] = {}
-        masks: dict[str, dict[int, str]] = {}
-        plain = {level: self._plain(level, now) for level in set(rows.values())}
-        for domain, level in rows.items():
-            answered = plain[level]
-            if answered.reads_domain or self._is_named(domain):
-                answered = self._own(domain, level, now)
-            names = masks.setdefault(level, {})
-            name = names.get(answered.mask)
-            if name is None:
-                name = names[answered.mask] = level if not names else f"{level}/{answered.mask}"
-            found[domain] = name
-        classes = {name: LevelClass(mask, _reason(level, mask)) for level, names in masks.items() for mask, name in names.items()}
-        return Admission(found, classes, self._next_change(plain.values()))
+    def admission(self, table: Mapping[str, str], now: datetime, levels: Sequence[str] = ()) -> Admission:
+        """Return what the rows of *table*, domain to level, come to at *now*; *levels* have a class in any case.
+
+        Where the table and the answers are those of the last time but for some domains, only these are looked at.
+        """
+        if self._forget(now):
+            self._last = None
+            self._names.clear()
+        plain = {level: self._plain(level, now) for level in {*levels, *_levels_of(table)}}
+        for level, answered in plain.items():
+            self._class_of(level, answered.mask)
+        last, touched = self._last, table.touched_since(self._table) if isinstance(table, Rows) else None
+        if last is None or touched is None:
+            rows, follows, touched = dict(self._classified(table.items(), plain, now)), 0, frozenset[str]()
+        else:
+            rows, follows = self._changed(last.rows, table, touched, plain, now), last.number
+        classes = {name: LevelClass(mask, _reason(level, mask)) for (level, mask), name in self._names.items()}
+        self._table = table
+        self._last = Admission(rows, classes, self._next_change(plain.values()), follows=follows, touched=touched)
+        return self._last
+
+    def _changed(
+        self, before: Mapping[str, str], table: Mapping[str, str], touched: frozenset[str], plain: Mapping[str, Answered], now: datetime
+    ) -> dict[str, str]:
+        rows = dict(before)
+        for domain in touched - table.keys():
+            rows.pop(domain, None)
+        rows.update(self._classified([(each, table[each]) for each in touched if each in table], plain, now))
+        return rows
+
+    def _classified(self, rows: Iterable[tuple[str, str]], plain: Mapping[str, Answered], now: datetime) -> Iterator[tuple[str, str]]:
+        """Yield the class of each row."""
+        alone = {level for level, answered in plain.items() if answered.reads_domain}
+        names = {level: self._class_of(level, answered.mask) for level, answered in plain.items()}
+        for domain, level in rows:
+            if level in alone or (self._named and self._is_named(domain)):
+                yield domain, self._class_of(level, self._own(domain, level, now).mask)
+            else:
+                yield domain, names[level]
+
+    def _class_of(self, level: str, mask: int) -> str:
+        """Return the name of the class of *level* with *mask*: the level's own for the mask that it had first."""
+        name = self._names.get((level, mask))
+        if name is None:
+            plain = all(each != level for each, _ in self._names)
+            name = self._names[level, mask] = level if plain else f"{level}/{mask}"
+        return name
 
     def _plain(self, level: str, now: datetime) -> Answered:
         """Return the answer for a domain of *level* that nobody has named."""
@@ -127,13 +169,19 @@ class Admitter:
         except (BudgetExhausted, TooLarge):  # no answer is no permission
             return prove(facts, _EMPTY, _VALUES, credentials=(), admissions=_NONE, budget=Budget(limits.steps), limits=limits)
 
-    def _forget(self, now: datetime) -> None:
-        """Forget the answers whose time is over."""
+    def _forget(self, now: datetime) -> bool:
+        """Forget the answers whose time is over; whether there were any."""
+        before = len(self._strangers) + len(self._known)
         self._strangers = {key: each for key, each in self._strangers.items() if each.holds(now)}
         self._known = {key: each for key, each in self._known.items() if each.holds(now)}
+        return len(self._strangers) + len(self._known) < before
 
     def _next_change(self, used: Iterable[Answered]) -> datetime | None:
         return min((each.stable_until for each in (*used, *self._known.values()) if each.stable_until is not None), default=None)
+
+
+def _levels_of(table: Mapping[str, str]) -> Iterable[str]:
+    return table.lists() if isinstance(table, Rows) else set(table.values())
 
 
 _NOBODY: Final = "nobody.invalid"

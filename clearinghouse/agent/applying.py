@@ -16,12 +16,12 @@ from clearinghouse.agent.clock import Clock
 from clearinghouse.agent.following import Follower
 from clearinghouse.agent.keeping import StateDirectory, StateUnavailable
 from clearinghouse.agent.overrides import Overrides
-from clearinghouse.agent.picture import Basis, changes_next, image_of
+from clearinghouse.agent.picture import Basis, change_among, changes_next, image_of
 from clearinghouse.agent.shorthand import LocalPolicy
 from clearinghouse.clearing.wire import stamp
 from clearinghouse.enforcers.levels import LevelEnforcer, SerialTaken
 from clearinghouse.errors import ClearinghouseError, Unavailable
-from clearinghouse.federation.image import Grant, Image
+from clearinghouse.federation.image import Change, Grant, Image
 from clearinghouse.federation.pushes import grant_json
 from clearinghouse.settings.agent import AgentSettings
 
@@ -82,6 +82,8 @@ class Applier:
     _admitter: Admitter | None = None
     _believed: tuple[object, ...] = ()
     _next: datetime | None = None
+    _numbers: tuple[int, frozenset[str]] = (0, frozenset())
+    _kept: bool = True
 
     # -- what is to be enforced
 
@@ -98,7 +100,7 @@ class Applier:
         trusted = self.follower.trusted
         if trusted is None or trusted.head is None:
             return Admission({}, {}, None)
-        return self._admitter_for(trusted.head.levels).admission(trusted.rows, now)
+        return self._admitter_for(trusted.head.levels).admission(trusted.rows, now, trusted.head.levels)
 
     def _admitter_for(self, levels: Sequence[str]) -> Admitter:
         """Return who asks the site's policy; another one where policy, levels or members changed."""
@@ -122,6 +124,7 @@ class Applier:
             await self.linked.wait()
             try:
                 await self.apply()
+                await self._keep()
                 pause = self._pause()
             except Unavailable as error:
                 self._failed(error)
@@ -137,25 +140,34 @@ class Applier:
         basis = self.basis()
         wanted = image_of(self.settings, basis, self._serial())
         self._next = changes_next(basis, basis.denials, self.clock.now())
-        if self.image is not None and _same(wanted, self.image):
+        change = self._change(basis, wanted)
+        if self.image is not None and (_same(wanted, self.image) if change is None else _is_nothing(change, self.image)):
+            self._numbers = (basis.admission.number, basis.denied)
             return
         began = time.perf_counter()
         try:
-            await self.enforcer.push(wanted)
+            await self.enforcer.push(wanted, change)
         except SerialTaken as error:
             wanted = image_of(self.settings, basis, error.serial + 1)
             await self.enforcer.push(wanted)
         self.push_seconds = time.perf_counter() - began
-        self.image, self.error = wanted, None
+        self.image, self.error, self._kept = wanted, None, False
+        self._numbers = (basis.admission.number, basis.denied)
         self.version = 0 if basis.head is None else basis.head.version
-        self._keep(wanted)
         for told in self.applied:
             told(wanted)
+
+    def _change(self, basis: Basis, wanted: Image) -> Change | None:
+        """Return the way from what the server has to what is *wanted*, where only some rows had to be looked at."""
+        number, denied = self._numbers
+        if self.image is None or basis.closed or not number or basis.admission.follows != number:
+            return None
+        return change_among(self.image, wanted, basis.admission.touched | (denied ^ basis.denied))
 
     def forget(self) -> None:
         """Push everything again: the server, or its module, began anew."""
         self.enforcer.forget()
-        self.image = None
+        self.image, self._numbers = None, (0, frozenset())
         self.wake.set()
 
     async def greet(self) -> None:
@@ -206,9 +218,14 @@ class Applier:
         self.error = error
         log.error("not_applied", code=error.code, reason=error.message, mend=error.mend)
 
-    def _keep(self, image: Image) -> None:
+    async def _keep(self) -> None:
+        """Write down what the server was told, for whoever compares; the server did not wait for it."""
+        image = self.image
+        if self._kept or image is None:
+            return
+        self._kept = True
         try:
-            self.state.write_json(f"{IMAGES}/{image.name}.json", image_json(image))
+            await asyncio.to_thread(lambda: self.state.write_json(f"{IMAGES}/{image.name}.json", image_json(image)))
         except StateUnavailable as error:
             log.warning("image_not_kept", reason=error.message, mend=error.mend)
 
@@ -232,6 +249,10 @@ def image_json(image: Image) -> dict[str, Any]:
         "rows": rows,
         "grants": [dict(grant_json(each)) for each in image.grants],
     }
+
+
+def _is_nothing(change: Change, before: Image) -> bool:
+    return change.size == 0 and (change.expires, change.decision) == (before.expires, before.decision)
 
 
 def _same(one: Image, other: Image) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from clearinghouse.agent.admission import Admission
 from clearinghouse.agent.overrides import Override
-from clearinghouse.federation.image import NOTHING, Grant, Image, LevelClass
+from clearinghouse.federation.image import NOTHING, Change, Grant, Image, LevelClass
 from clearinghouse.federation.tables import Head
 from clearinghouse.settings.agent import AgentSettings
 
@@ -34,6 +34,11 @@ class Basis:
     denials: Sequence[Override]
     closed: bool = False
 
+    @property
+    def denied(self) -> frozenset[str]:
+        """The domains that the site itself shuts out."""
+        return frozenset(each.domain for each in self.denials)
+
 
 def expires_at(head: Head | None, grace: timedelta) -> int:
     """Return when rows of the table end, in whole seconds; where there is no table nothing would end."""
@@ -44,11 +49,10 @@ def image_of(settings: AgentSettings, basis: Basis, serial: int) -> Image:
     """Return the image that follows from *basis*; while the clock is behind nothing passes at all (rule R17)."""
     if basis.closed:
         return _frame(settings, serial, reason=CLOSED)
-    denied = {each.domain for each in basis.denials}
-    rows, classes = dict(basis.admission.rows), dict(basis.admission.classes)
+    denied = basis.denied
+    rows, classes = basis.admission.rows, {**basis.admission.classes, DENIED: LevelClass(NOTHING, DENIED_REASON)}
     if denied:
-        classes[DENIED] = LevelClass(NOTHING, DENIED_REASON)
-        rows |= dict.fromkeys(denied, DENIED)
+        rows = {**rows, **dict.fromkeys(denied, DENIED)}
     return Image(
         name=settings.domain,
         serial=serial,
@@ -63,6 +67,30 @@ def image_of(settings: AgentSettings, basis: Basis, serial: int) -> Image:
         ask=settings.ask,
         decision=decision_of(basis.head),
     )
+
+
+def change_among(before: Image, after: Image, touched: Collection[str]) -> Change | None:
+    """Return the way from *before* to *after*, which agree about the rows of all but the *touched* domains.
+
+    ``None`` where only a whole new image leads there.  It costs what it changes, where `change_between` looks at every row.
+    """
+    if _frame_of(before) != _frame_of(after):
+        return None
+    rows: dict[str, list[str]] = {}
+    for domain in sorted(touched):
+        name = after.rows.get(domain)
+        if name is not None and name != before.rows.get(domain):
+            rows.setdefault(name, []).append(domain)
+    unset = tuple(each for each in sorted(touched) if each in before.rows and each not in after.rows)
+    old, new = ({grant.id: grant for grant in image.grants} for image in (before, after))
+    grants = tuple(grant for name, grant in new.items() if old.get(name) != grant)
+    ended = tuple(sorted(old.keys() - new.keys()))
+    return Change(after.name, after.serial, before.serial, rows, unset, grants, ended, after.expires, after.decision)
+
+
+def _frame_of(image: Image) -> tuple[object, ...]:
+    """Return what only a whole new image changes."""
+    return image.name, image.hosts, image.classes, image.mode, image.default, image.default_reason, image.ask
 
 
 def decision_of(head: Head | None) -> str:

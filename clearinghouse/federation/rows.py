@@ -69,6 +69,12 @@ class Rows(Mapping[str, str]):
         made._count = self._count + added - sum(1 for each in unset if each in self)
         return made if len(made._changes) <= MOST_CHANGES else Rows(made.lists())
 
+    def touched_since(self, before: Mapping[str, str]) -> frozenset[str] | None:
+        """Return the names about which these rows and those *before* may differ; ``None`` where that takes a look at each."""
+        if not isinstance(before, Rows) or before._lists is not self._lists:
+            return None
+        return frozenset(name for name, _ in self._changes.items() ^ before._changes.items())
+
     @override
     def __getitem__(self, domain: str) -> str:
         level = self._changes.get(domain)

@@ -103,8 +103,8 @@ async def test_shadow_mode_is_told_to_the_module(house: House) -> None:
     async with house.agent() as agent:
         await house.follows(agent)
         assert house.server.images[US].mode == "shadow"
-        kept = agent.state.read_json(f"images/{US}.json")
-        assert kept is not None
+        await until(lambda: agent.state.read_json(f"images/{US}.json") is not None)
+        kept = agent.state.read_json(f"images/{US}.json") or {}
         assert (kept["mode"], kept["rows"]["level-2"]) == ("shadow", ["c.example"])
 
 
