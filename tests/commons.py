@@ -51,6 +51,7 @@ key_file = "revoker.key"
 [http]
 port = 0
 [federation]
+views = []
 """
 
 PIN = presses.pin_of(presses.made(presses.plan()))

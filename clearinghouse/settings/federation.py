@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
@@ -19,6 +19,9 @@ HIGHEST_EPOCH: Final = 1_000_000
 MAX_VIEWS: Final = 1_000
 """Members that have a view of their own: each is a table of its own, signed at each change."""
 
+MEMBERS: Final = "members"
+"""All members have a view of their own, as their agents expect unless they are told otherwise."""
+
 Port = Annotated[StrictInt, Field(ge=0, le=65_535)]
 
 
@@ -28,7 +31,8 @@ class Federation(Section):
     ``root_directory`` has what the key ceremony made: the sealed root metadata, ``1.json`` and onwards, and the
     revoker's sets.  ``table_lifetime`` is how long agents may go on with a table when we are away,
     ``timestamp_lifetime`` how long with a timestamp, which is signed anew each ``timestamp_period``.  ``views`` are
-    members that get a table of their own.  ``broker`` is the one whose nodes ``tables/...`` tell of new tables.
+    members that get a table of their own: all of them, or those that are named.  ``broker`` is the one whose nodes
+    ``tables/...`` tell of new tables.
     """
 
     root_directory: BesidePath = Path("root")
@@ -36,7 +40,7 @@ class Federation(Section):
     table_lifetime: Duration = timedelta(days=7)
     timestamp_lifetime: Duration = timedelta(minutes=10)
     timestamp_period: Duration = timedelta(minutes=3)
-    views: Annotated[tuple[Domain, ...], Field(max_length=MAX_VIEWS)] = ()
+    views: Literal["members"] | Annotated[tuple[Domain, ...], Field(max_length=MAX_VIEWS)] = MEMBERS
     export_directory: BesidePath | None = None
     broker: Domain | None = None
 

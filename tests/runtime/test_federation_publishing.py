@@ -114,7 +114,7 @@ async def test_versions_go_on_after_a_restart_and_an_unchanged_table_is_not_made
 
 
 async def test_a_view_has_the_rows_that_its_audience_may_see(home: Commons) -> None:
-    home.text += 'views = ["b.example"]\n'
+    home.text = home.text.replace("views = []", 'views = ["b.example"]')
     pair = assertion("POLICY", "xmpp:c.example", 'from_domain == "c.example" && to_domain == "b.example"', "level-2")
     home.write("policies/federate/pair.kn", pair)
     async with home.open():
@@ -128,6 +128,21 @@ async def test_a_view_has_the_rows_that_its_audience_may_see(home: Commons) -> N
                 for name in ("b.example", "a.example")
             ]
         assert statuses == [200, 404]
+
+
+async def test_each_member_has_a_view_while_it_is_one_unless_the_settings_name_others(home: Commons) -> None:
+    home.text = home.text.replace("views = []\n", "")
+    async with home.open():
+        await home.enrols("a.example", "b.example")
+        await home.settled({"a.example": "level-1", "b.example": "level-2"})
+        await until(lambda: set(home.house.press.views) == {"*", "a.example", "b.example"})
+        await home.looked()
+        assert home.trusted("a.example").rows == home.trusted().rows
+        await home.house.enrol(op(), "remove", {"domain": "a.example"})
+        await until(lambda: set(home.house.press.views) == {"*", "b.example"})
+        assert not any(name.startswith("a.example/") for name in home.house.shelf.documents)
+    async with home.open():
+        assert set(home.house.press.views) == {"*", "b.example"}
 
 
 async def test_several_keys_sign_a_table_where_the_root_wants_several(home: Commons) -> None:

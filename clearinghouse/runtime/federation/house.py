@@ -38,6 +38,7 @@ from clearinghouse.runtime.people.rights import Rights
 from clearinghouse.runtime.standing.books import Books
 from clearinghouse.runtime.topics.brokers import Seat
 from clearinghouse.settings import Federation, Settings
+from clearinghouse.settings.federation import MEMBERS
 from clearinghouse.signer.client import Signers
 from clearinghouse.storage.changes import Change, DraftClosed, EnvelopeSeen, Revoked
 
@@ -76,8 +77,8 @@ class House:
         revoked = RevokedSets(settings.community, found.epoch, found.table_lifetime, books, shelf, seals, signs=signers.revoker is not None)
         revoked.restore()
         ceremony = Ceremony(found.root_directory, settings.community)
-        press = Press(settings.community, found, levels.Kept(desk), books, roll, shelf, seals, revoked, ceremony, chance)
-        press.restore(settings.levels)
+        press = Press(settings.community, settings.levels, found, levels.Kept(desk), books, roll, shelf, seals, revoked, ceremony, chance)
+        press.restore()
         registrar = Registrar(
             settings.community,
             books,
@@ -87,7 +88,7 @@ class House:
             chance,
             signers.registrar,
             press.entitlement,
-            (EVERYTHING, *found.views),
+            (EVERYTHING, *(() if found.views == MEMBERS else found.views)),
         )
         fleet, relay = Fleet.opened(kept, books, roll, press), Relay(chance)
         intake = Intake(desk, office, roll, fleet, relay, chance, registrar.join)

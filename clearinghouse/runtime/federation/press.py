@@ -21,6 +21,7 @@ from clearinghouse.errors import BadSettings, ClearinghouseError, InternalError
 from clearinghouse.federation import timestamps
 from clearinghouse.federation.documents import digest, members_name, root_name, timestamp_name
 from clearinghouse.federation.entitlement import Entitlement
+from clearinghouse.federation.members import Member
 from clearinghouse.federation.publishing import Edition, Publisher
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.ceremony import Ceremony, Found
@@ -32,6 +33,7 @@ from clearinghouse.runtime.federation.shelf import Document, Shelf
 from clearinghouse.runtime.federation.views import View, outdated, visible
 from clearinghouse.runtime.standing.books import Books
 from clearinghouse.settings import Federation
+from clearinghouse.settings.federation import MAX_VIEWS, MEMBERS
 from clearinghouse.signer.roles import SignerUnavailable
 from clearinghouse.storage.changes import Noted, Published
 from clearinghouse.storage.store import Event
@@ -54,12 +56,13 @@ class WrongEpochHere(BadSettings):
 
 @dataclass(slots=True)
 class Press:
-    """Publishes for each of ``views``, by audience; made by `opened`.
+    """Publishes for each of ``views``, by audience; ``scale`` are all levels, weakest first.
 
     ``problem`` is what kept the last attempt from publishing, ``rounds`` counts attempts.
     """
 
     community: str
+    scale: tuple[str, ...]
     settings: Federation
     levels: Levels
     books: Books
@@ -79,12 +82,36 @@ class Press:
     _failures: int = 0
     _listed: dict[str, tuple[int, frozenset[str], Document | None]] = field(default_factory=dict)
 
-    def restore(self, scale: tuple[str, ...]) -> None:
-        """Begin where the shelf says that publishing ended; *scale* are all levels, weakest first."""
-        documents = {name: each.body for name, each in self.shelf.documents.items()}
-        for audience in (EVERYTHING, *self.settings.views):
-            publisher = Publisher(self.community, audience, self.settings.epoch, scale)
+    def restore(self) -> None:
+        """Begin where the shelf says that publishing ended."""
+        self._make_views(self.roll.present())
+
+    def _make_views(self, members: Mapping[str, Member]) -> tuple[str, ...]:
+        """Have a view for everybody who gets one, and return for whom there is none any more."""
+        wanted = self._audiences(members)
+        fresh = [audience for audience in wanted if audience not in self.views]
+        documents = {name: each.body for name, each in self.shelf.documents.items()} if fresh else {}
+        for audience in fresh:
+            publisher = Publisher(self.community, audience, self.settings.epoch, self.scale)
             self.views[audience] = View.restored(publisher, documents)
+        return tuple(audience for audience in self.views if audience not in wanted)
+
+    def _audiences(self, members: Mapping[str, Member]) -> Mapping[str, None]:
+        named = self.settings.views
+        if named == MEMBERS and len(members) > MAX_VIEWS:
+            log.warning("no_views", members=len(members), mend=f"name at most {MAX_VIEWS} of them in `views`, or take `[]`")
+            named = ()
+        return dict.fromkeys((EVERYTHING, *(members if named == MEMBERS else named)))
+
+    async def _end_views(self, gone: tuple[str, ...], now: datetime) -> None:
+        """Give away no more what was published for former members."""
+        names = tuple(name for name in self.shelf.documents if name.partition("/")[0] in gone)
+        if names:
+            await self.books.write(Published(now, {}, names))
+            self.shelf.put({}, names, "")
+        for audience in gone:
+            del self.views[audience]
+            self._listed.pop(audience, None)
 
     def wake(self) -> None:
         """Look again: policy, members or what is revoked have changed."""
@@ -138,7 +165,8 @@ class Press:
         changed, self._changed = self._changed, False
         fresh = await self.revoked.current(self._found, now)
         members = self.roll.present()
-        for audience, view in self.views.items():
+        await self._end_views(self._make_views(members), now)
+        for audience, view in [*self.views.items()]:
             due = changed or (view.stable_until is not None and view.stable_until <= now)
             found = self.levels.of(audience, members, now) if due else _as_it_is(view)
             await self._publish(view, found, now, forced=fresh or changed)
