@@ -8,7 +8,6 @@ anew, and what has ended meanwhile never comes back.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ import structlog
 
 from clearinghouse.agent.authority import Authority
 from clearinghouse.agent.cases import Cases
+from clearinghouse.agent.standing import Held, Standing
 from clearinghouse.clearing.cases import Case, CaseChange, Grant
 from clearinghouse.clearing.clear import ClockBehind, check_clock
 from clearinghouse.clearing.decision import Decision, Outcome
@@ -26,7 +26,6 @@ from clearinghouse.clearing.envelope import Replayed
 from clearinghouse.clearing.soundness import Reason
 from clearinghouse.errors import ClearinghouseError, PeerError, Unavailable
 from clearinghouse.federation import image
-from clearinghouse.federation.packet_rules import PacketRule, rule_of
 from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.storage.changes import CaseMoved, Change, Decided, EndCarriedOut, EnvelopeSeen, GrantEnded
 from clearinghouse.storage.store import Store
@@ -35,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 MAX_EACH: Final = 200
 """Grants for one domain: a user each, of a site whose table gives it nothing."""
+TOGETHER: Final = 64
+"""Grants that are looked at, and written, in one go; whoever asks waits for one go at most, which takes 20 ms."""
 SLICE_SECONDS: Final = 0.02
 """Work on grants before everybody else has a turn."""
 AGAIN_SECONDS: Final = 5.0
@@ -63,33 +64,6 @@ class NoSuchGrant(PeerError):
     http_status: ClassVar[int] = 404
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A grant, and what it opens."""
-
-    grant: Grant
-    rule: PacketRule
-
-    @property
-    def same(self) -> tuple[tuple[str, ...], PacketRule]:
-        """Return what a newer grant has in common that takes this one's place: who asked, and what it opens."""
-        return self.grant.request.requesters, self.rule
-
-    def to_server(self) -> image.Grant:
-        """Return what the server module is told; it counts there until the next look at it, in whole seconds."""
-        rule, until = self.rule, int(self.grant.ends.timestamp())
-        return image.Grant(
-            id=self.grant.id,
-            remote=rule.remote,
-            user=rule.user,
-            local="*",
-            mask=rule.mask,
-            address=rule.address,
-            until=until,
-            decision=self.grant.id,
-        )
-
-
 @dataclass(slots=True)
 class Grants:
     """The grants of one server, and the requests that wait for its people; made by `opened`.
@@ -102,7 +76,7 @@ class Grants:
     cases: Cases
     heard: list[Callable[[], None]] = field(default_factory=list)
     most_each: int = MAX_EACH
-    _held: dict[str, Held] = field(default_factory=dict)
+    _held: Standing = field(default_factory=Standing)
     _seen: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -119,7 +93,7 @@ class Grants:
         grants.cases.restore(standing.cases)
         for grant in standing.grants:
             if grant.ended is None:
-                grants._held[grant.id] = Held(grant, rule_of(grant.request.claims))
+                grants._held.put(Held.of(grant))
         grants._seen = {(each.signer, each.digest): each.until for each in standing.seen}
         authority.heard.append(grants.wake)
         await grants.review()
@@ -136,15 +110,16 @@ class Grants:
         except ClockBehind as error:
             log.error("grants_closed", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
             return ()
-        return tuple(told for each in self._held.values() if (told := each.to_server()).until > now.timestamp())
+        seconds = now.timestamp()
+        return tuple(each.told for each in self._held if each.told.until > seconds)
 
     def active(self) -> Sequence[Held]:
         """Return the grants that were not ended, oldest first."""
-        return tuple(self._held.values())
+        return tuple(self._held)
 
     def found(self, prefix: str) -> Held:
         """Return the grant whose id begins with *prefix*; raises `NoSuchGrant`."""
-        found = [each for name, each in self._held.items() if prefix and name.startswith(prefix)]
+        found = [each for each in self._held if prefix and each.grant.id.startswith(prefix)]
         if len(found) != 1:
             raise NoSuchGrant("there is no such grant, or there are several", mend="`clearinghouse agent grants` lists their ids")
         return found[0]
@@ -157,32 +132,30 @@ class Grants:
 
     def check_room(self, remote: str) -> None:
         """Raise `TooManyGrants` where no further one may be given."""
-        counts = Counter(each.rule.remote for each in self._held.values())
-        if counts.total() >= image.MAX_GRANTS or counts[remote] >= self.most_each:
+        if len(self._held) >= image.MAX_GRANTS or self._held.count(remote) >= self.most_each:
             raise TooManyGrants("there are as many grants as there may be", mend="wait until some have ended, or have them ended")
 
     # -- what changes
 
-    async def record(
-        self, decision: Decision, rule: PacketRule, seen: Sequence[EnvelopeSeen] = (), *, case: Case | None = None
-    ) -> Grant | None:
+    async def record(self, decision: Decision, seen: Sequence[EnvelopeSeen] = (), *, case: Case | None = None) -> Grant | None:
         """Make *decision* durable with what follows from it, and let that count; raises `Replayed`, `StoreUnavailable`.
 
         *case* is the one that people approved, where they did.
         """
         async with self._turn:
             grant, opens = _given(decision, case), self.cases.opened_by(decision)
-            ends = [] if grant is None else list(self._superseded(Held(grant, rule), decision.at))
+            held = None if grant is None else Held.of(grant)
+            ends = [] if held is None else [*self._superseded(held, decision.at)]
             moved = [] if case is None else [CaseMoved(case, CaseChange.APPROVE, decision.at)]
             await self.store.write(*seen, Decided(decision, opens=opens, gives=grant), *moved, *_told(ends, decision.at))
             self._seen |= {(each.signer, each.digest): each.until for each in seen}
             for each in (opens, case):
                 if each is not None:
                     self.cases.put(each)
-            if grant is None:
+            if held is None:
                 return None
             self._forget(ends)
-            self._held[grant.id] = Held(grant, rule)
+            self._held.put(held)
         self._tell()
         if decision.version != self.authority.desk.snapshot.version:  # policy changed while it was written
             await self.review()
@@ -199,7 +172,6 @@ class Grants:
         async with self._turn:
             ended = replace(self.found(prefix).grant, ended=self.authority.now(), why=reason)
             await self._write([*self._end(ended, CaseChange.WITHDRAW)])
-        self._tell()
         return ended
 
     def wake(self) -> None:
@@ -230,24 +202,37 @@ class Grants:
             await self.store.erase(now - KEEPING)
 
     async def review(self, *, every: bool = True) -> None:
-        """Look at the grants again whose time has come, or at *every* one; end those that do not hold any more."""
+        """Look at the grants again whose time has come, or at *every* one; end those that do not hold any more.
+
+        What has to end counts no more at once, be the disk full; what goes on is durable before it counts longer.
+        """
         if not self.authority.informed:
             return
-        async with self._turn:
-            now, changed, since = self.authority.now(), not self._looked, perf_counter()
-            every |= not self._looked
-            for held in self.active():
-                if (every or held.grant.ends <= now) and (changes := self._judged(held.grant, now)):
+        now = self.authority.now()
+        every |= not self._looked
+        looked = [each.grant.id for each in self._held if every or each.grant.ends <= now]
+        for first in range(0, len(looked), TOGETHER):
+            async with self._turn:
+                changes = await self._judged_all(looked[first : first + TOGETHER], now)
+                if changes:
                     await self._write(changes)
-                    changed = True
-                if perf_counter() - since > SLICE_SECONDS:
-                    await asyncio.sleep(0)
-                    since = perf_counter()
-            self._looked = True
+        async with self._turn:
             if late := self.cases.expired():
                 await self._write(late)
-        if changed:
+        if not self._looked:
+            self._looked = True
             self._tell()
+
+    async def _judged_all(self, looked: Sequence[str], now: datetime) -> Sequence[Change]:
+        changes: list[Change] = []
+        since = perf_counter()
+        for identity in looked:
+            held = self._held.get(identity)
+            changes += () if held is None else self._judged(held.grant, now)
+            if perf_counter() - since > SLICE_SECONDS:
+                await asyncio.sleep(0)
+                since = perf_counter()
+        return changes
 
     # -- inside
 
@@ -272,30 +257,33 @@ class Grants:
             yield from self.cases.over(ended.case, change, "" if ended.why is None else ended.why.text)
 
     async def _write(self, changes: Sequence[Change]) -> None:
+        """Let ends count, make *changes* durable, and let the rest count."""
+        self._forget(changes)
+        self._tell()
         await self.store.write(*_told(changes, self.authority.now()))
         for change in changes:
             if isinstance(change, Decided) and change.gives is not None:
-                self._held[change.gives.id] = replace(self._held[change.gives.id], grant=change.gives)
-        self._forget(changes)
+                self._held.put(Held.of(change.gives))
+        self._tell()
 
     def _forget(self, changes: Sequence[Change]) -> None:
         for change in changes:
             if isinstance(change, CaseMoved):
                 self.cases.put(change.case)
             if isinstance(change, GrantEnded):
-                self._held.pop(change.grant.id, None)
+                self._held.drop(change.grant.id)
                 why = change.grant.why
                 log.info("grant_ended", grant=change.grant.id, reason="" if why is None else why.code)
 
     def _superseded(self, new: Held, at: datetime) -> Iterator[Change]:
-        for each in self._held.values():
-            if each.same == new.same:
-                yield from self._end(replace(each.grant, ended=at, why=SUPERSEDED), CaseChange.EXPIRE)
+        old = self._held.like(new.same)
+        if old is not None:
+            yield from self._end(replace(old.grant, ended=at, why=SUPERSEDED), CaseChange.EXPIRE)
 
     def _pause(self) -> float:
         """Return the seconds until the next grant has to be looked at."""
         now = self.authority.now()
-        due = min((each.grant.ends - now for each in self._held.values()), default=timedelta(seconds=AGAIN_SECONDS))
+        due = min((each.grant.ends - now for each in self._held), default=timedelta(seconds=AGAIN_SECONDS))
         return min(max(due.total_seconds(), 0.05), AGAIN_SECONDS)
 
     def _tell(self) -> None:

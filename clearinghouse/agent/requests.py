@@ -141,7 +141,7 @@ class Requests:
         self.grants.check_room(rule.remote)
         decision = self._barred(request) if self.denied(rule.remote, authority.now()) else authority.ruled(request)
         if decision.outcome is not Outcome.UNANSWERED:
-            await self.grants.record(decision, rule, _seen(asked, envelope))
+            await self.grants.record(decision, _seen(asked, envelope))
         log.log(decision_level(decision), decision.outcome.value, **decision_line(decision))
         return decision
 
@@ -151,7 +151,7 @@ class Requests:
         """Count the approval of *who*; raises what `Cases.approved` does."""
         case, decision = self.grants.cases.approved(self.grants.cases.found(prefix), who, period)
         if decision is not None and decision.outcome is Outcome.GRANTED:
-            await self.grants.record(decision, rule_of(decision.request.claims), case=case)
+            await self.grants.record(decision, case=case)
         else:
             await self.grants.move(case, CaseChange.APPROVE)
         return case, decision

@@ -9,14 +9,24 @@ import pytest
 
 from clearinghouse.clearing.soundness import Reason
 from clearinghouse.cli.scenario_file import Scenario, read_scenarios
-from clearinghouse.errors import PeerError
+from clearinghouse.demo.keys import demonstration_key
+from clearinghouse.errors import PeerError, StoreUnavailable
 from clearinghouse.federation.image import Grant, Image
 from clearinghouse.keynote import admit
+from clearinghouse.storage.changes import Change
+from clearinghouse.storage.holdings import Holdings
+from clearinghouse.storage.memory import MemoryStore
 from tests.targets import HOST, ROOT, Records, Target, gone, of_folder, paper, run_on
 from tests.world import NOON
 
 JANUARY = datetime(2010, 1, 15, 12, tzinfo=UTC)
 BOB = {**HOST, "Username": "Bob", "PacketType": "message"}
+WIDE = f"""
+Authorizer: "POLICY"
+Licensees: "{demonstration_key("TargetAdmin").principal}"
+Conditions: operation == "whitelist" && App_domain == "XMPP" && domain == "partner.example"
+  && Server_IP_Address ~= "^192[.]168[.]41[.][0-9]+$" -> "allow";
+"""
 AUDITED = {
     **HOST,
     "XMPP_TLS_for_s2s": "required",
@@ -226,3 +236,47 @@ async def test_people_end_a_grant(tmp_path: Path) -> None:
     ended = await target.grants.end(answer.id[:9], Reason("ended", "by its people"))
     assert ended.id == answer.id
     assert target.live() == ()
+
+
+class FullDisk(MemoryStore):
+    """A store that takes nothing once ``full`` is set."""
+
+    full = False
+
+    async def write(self, *changes: Change) -> None:
+        if self.full:
+            raise StoreUnavailable("the disk is full", mend="make room")
+        await super().write(*changes)
+
+
+async def test_what_has_to_end_counts_no_more_though_the_disk_is_full(tmp_path: Path) -> None:
+    """And nothing new is granted, until there is room."""
+    target, disk = paper(tmp_path, 3, NOON), FullDisk()
+    target.store = disk
+    await target.open()
+    await target.ask(HOST, "TargetAdmin", seconds=600)
+    disk.full = True
+    with pytest.raises(StoreUnavailable):
+        await target.ask({**HOST, "Server_IP_Address": "192.168.40.51"}, "TargetAdmin", seconds=600)
+    assert len(target.live()) == 1
+    target.authority.desk.snapshot = Holdings().snapshot
+    with pytest.raises(StoreUnavailable):
+        await target.grants.review()
+    assert target.live() == ()
+    disk.full = False
+    assert (await target.ask(HOST, "TargetAdmin", seconds=600)).outcome == "refused"
+
+
+async def test_many_grants_end_in_a_few_transactions(tmp_path: Path) -> None:
+    target = paper(tmp_path, 3, NOON).policy(WIDE)
+    await target.open()
+    target.grants.most_each = 1_000
+    for number in range(150):
+        await target.ask({**HOST, "Server_IP_Address": f"192.168.41.{number}"}, "TargetAdmin", seconds=600)
+    told = target.told
+    target.policy("")
+    await target.authority.load()
+    await target.grants.review()
+    assert target.live() == ()
+    assert target.told - told <= 10
+    assert len(await target.store.grants(1_000, ended=True)) == 150
