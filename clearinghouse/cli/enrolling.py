@@ -23,7 +23,7 @@ from clearinghouse.runtime.federation.exporting import export as write_all
 from clearinghouse.settings import read_settings
 from clearinghouse.storage.sql_store import read_store
 
-__all__ = ["Carrier", "enrol", "export", "fleet", "members", "published", "settle", "sign", "take", "words_of"]
+__all__ = ["Carrier", "enrol", "export", "fleet", "members", "published", "renew", "settle", "sign", "take", "words_of"]
 
 MAX_RECORDS: Final = 100_000
 """Records of one file: the largest community that the tables are made for."""
@@ -120,6 +120,26 @@ def _lines(source: str) -> Iterator[bytes]:
     if len(found) > MAX_RECORDS:
         raise BadSettings(f"`{clean(source)}` has {len(found)} records", mend=f"give at most {MAX_RECORDS} in one file")
     return iter(found)
+
+
+def renew(config: Path, *, json: bool) -> None:
+    """Have every record signed anew, as it is: for a new key of the registrar."""
+    carrier = Carrier(config)
+    present = [str(each["domain"]) for each in carrier.asks("members")["members"] if each["removed"] == "no"]
+    results = [_renewed(carrier, domain) for domain in present]
+    good = all("error" not in each for each in results)
+    if json:
+        as_json("member renew", ok=good, records=results)
+    else:
+        member_pictures.taken(results)
+    finish(ok=good)
+
+
+def _renewed(carrier: Carrier, domain: str) -> dict[str, Any]:
+    try:
+        return {"domain": domain, "changed": carrier.asks("member-change", domain=domain)["changed"]}
+    except ClearinghouseError as error:
+        return {"domain": domain, "error": error.as_json()}
 
 
 # -- the registrar ------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ def register(app: typer.Typer) -> None:
         (remove, DONE, ("member remove b.example --dry-run",)),
         (accept, DONE, ("member accept 3f2a91c4 --dry-run",)),
         (drop, DONE, ("member drop 3f2a91c4",)),
+        (renew, DONE, ("member renew",)),
         (list_, LOOKED, ("member list", "member list --json > members.json")),
         (show, LOOKED, ("member show b.example",)),
         (sign, DONE, ("member sign --key registrar.key", "member sign --from members.json --key registrar.key -o signed.jsonl")),
@@ -160,6 +161,13 @@ def drop(draft: Draft, config: Config = DEFAULT_CONFIG, json: Json = False) -> N
     from clearinghouse.cli import enrolling  # noqa: PLC0415 - as in `serve`
 
     enrolling.settle("drop", config, draft, dry_run=False, json=json)
+
+
+def renew(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
+    """Have every record signed anew, as it is, after the registrar's key has changed."""
+    from clearinghouse.cli import enrolling  # noqa: PLC0415 - as in `serve`
+
+    enrolling.renew(config, json=json)
 
 
 def list_(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:

@@ -86,6 +86,8 @@ async def test_drafts_are_signed_where_no_service_runs(home: Commons) -> None:
         await home.settled({"a.example": "level-1", "b.example": "level-2"})
         again = await told(home, "member", "add", "--from", signed)
         assert {each["error"]["code"] for each in again["records"]} == {"old-record"}
+        assert [each["changed"]["names"][0] for each in (await told(home, "member", "renew"))["records"]] == ["a.example", "b.example"]
+        assert [each.accepted for each in home.house.drafts(op())] == [True, True]
 
 
 async def test_a_key_may_say_it_instead_of_a_user(home: Commons) -> None:
