@@ -71,9 +71,9 @@ class Rows(Mapping[str, str]):
 
     def touched_since(self, before: Mapping[str, str]) -> frozenset[str] | None:
         """Return the names about which these rows and those *before* may differ; ``None`` where that takes a look at each."""
-        if not isinstance(before, Rows) or before._lists is not self._lists:
+        if not isinstance(before, Rows) or before._lists is not self._lists:  # noqa: SLF001 - one of our own kind
             return None
-        return frozenset(name for name, _ in self._changes.items() ^ before._changes.items())
+        return frozenset(name for name, _ in self._changes.items() ^ before._changes.items())  # noqa: SLF001 - as above
 
     @override
     def __getitem__(self, domain: str) -> str:

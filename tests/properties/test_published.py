@@ -141,7 +141,7 @@ def test_deltas_merged_are_the_delta_of_the_ends(states: list[dict[str, str]]) -
 @given(st.lists(ROWS, min_size=1, max_size=8))
 def test_a_chain_of_deltas_is_the_whole_table(states: list[dict[str, str]]) -> None:
     publisher = Publisher(COMMUNITY, "*", 1, LEVELS)
-    rows: dict[str, str] = {}
+    rows: Mapping[str, str] = {}
     for number, state in enumerate(states):
         edition = publisher.edition(state, now=NOW + number * timedelta(seconds=1), expires=NOW + timedelta(days=9))
         if edition is None:

@@ -23,6 +23,9 @@ def test_they_are_what_a_dictionary_would_be(first: dict[str, str], steps: list[
         rows = rows.changed(changed, gone)
         plain = {name: level for name, level in (plain | changed).items() if name not in gone}
         assert before == frozen, "what was given out never changes"
+        touched = rows.touched_since(before)
+        assert touched is not None
+        assert touched >= {name for name in {*rows, *before} if rows.get(name) != before.get(name)}
         assert rows == plain
         assert dict(rows.items()) == dict(rows) == plain
         assert len(rows) == len(plain)
@@ -39,6 +42,8 @@ def test_many_changes_make_new_lists() -> None:
     changes = {f"m{number:05}.example": "level-2" for number in range(MOST_CHANGES + 1)}
     changed = rows.changed(changes, [])
     assert not changed._changes
+    assert changed.touched_since(rows) is None
+    assert rows.touched_since({}) is None
     assert changed["m00000.example"] == "level-2"
     assert changed["m05999.example"] == "level-1"
     assert rows["m00000.example"] == "level-1"
