@@ -10,7 +10,7 @@ import hmac
 import re
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -88,3 +88,5 @@ async def peer(address: str, to: str) -> AsyncIterator[Peer]:
         yield made
     finally:
         writer.transport.abort()
+        with suppress(OSError):  # whatever the other side says to that
+            await writer.wait_closed()
