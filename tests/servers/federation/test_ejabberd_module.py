@@ -21,7 +21,7 @@ from clearinghouse.demo.servers import API_PORT, Hosting
 from clearinghouse.doors.xmpp.session import Account, Session
 from clearinghouse.enforcers import ejabberd
 from clearinghouse.enforcers.levels import PUSH
-from clearinghouse.errors import MissingPackage
+from clearinghouse.errors import MissingPackage, OperatorError
 from clearinghouse.federation.image import Image, change_between
 from clearinghouse.federation.pushes import change_push, pushes, written
 from clearinghouse.grid.stanzas import IQ, StanzaRefused
@@ -231,6 +231,22 @@ async def test_what_cannot_be_kept_is_in_force_and_closed_after_a_restart(mortal
         folder.chmod(0o700)
         await ours.rule({"b.fed": "none"})
         assert (await ours.enforcer.status())["images"]["a.fed"]["kept"] is True
+
+
+class Without(Ejabberd):
+    """One whose module was forgotten."""
+
+    def _configuration(self) -> str:
+        text = Ejabberd._configuration(self)
+        shutil.rmtree(self._directory / "home" / ejabberd.MODULE)
+        return text
+
+
+async def test_a_server_that_misses_the_module_does_not_start() -> None:
+    with Neighbours() as neighbours, pytest.raises(OperatorError, match="ended at once") as found:
+        async with Without(OWN, neighbours=neighbours):
+            pass
+    assert "unknown ejabberd module: mod_clearinghouse" in found.value.mend
 
 
 async def test_nobody_outside_proves_to_be_one_of_our_own_hosts(mortal: Ejabberd) -> None:
