@@ -244,11 +244,12 @@ def next_members(state: State, raw: bytes, now: datetime) -> State:
 
 
 def _recorded(state: State, record: bytes, now: datetime) -> Recorded:
-    member, signers = members.read_member(record)
+    envelope = members.envelope_of(record)
+    member = members.read_payload(envelope.payload)
     _check_place(state, member.community, state.audience)
-    state.rights.check("publish-member", signers, now=now, member=member.domain)
+    state.rights.check("publish-member", envelope.signers, now=now, member=member.domain)
     _check_issued(member.issued, now)
-    return Recorded(member, digest(members.written(member)), signers)
+    return Recorded(member, digest(envelope.payload), envelope.signers)
 
 
 def _serials(state: State, found: Mapping[bytes, Recorded]) -> dict[str, tuple[int, str]]:

@@ -80,10 +80,11 @@ def _with_members(state: State, raw: bytes | None, enrolled_digest: str, serials
         return state
     records: dict[bytes, Recorded] = {}
     for record in members.unlisted(raw):
-        member, signers = members.read_member(record)
+        envelope = members.envelope_of(record)
+        member = members.read_payload(envelope.payload)
         _check_ours(state, member.community, state.audience, state.rights.root.epoch)
-        state.rights.check("publish-member", signers, now=state.seen, member=member.domain)
-        records[record] = Recorded(member, digest(members.written(member)), signers)
+        state.rights.check("publish-member", envelope.signers, now=state.seen, member=member.domain)
+        records[record] = Recorded(member, digest(envelope.payload), envelope.signers)
     whole = enrolled_digest if enrolled_digest == digest(raw) else ""
     return replace(state, enrolled=enrolled_of(whole, records, serials))
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
-from clearinghouse.clearing.dsse import MEMBER, opened, seal
+from clearinghouse.clearing.dsse import MEMBER, Envelope, opened, seal
 from clearinghouse.clearing.vocabulary import Kind, is_canonical, shown
-from clearinghouse.clearing.wire import canonical, check_members, read_stamp, stamp
+from clearinghouse.clearing.wire import canonical, check_members, read_object, read_stamp, stamp
 from clearinghouse.errors import BadPrincipal
 from clearinghouse.federation.documents import MAX_MEMBER_BYTES, MAX_MEMBERS_BYTES, RESERVED, check_size, list_of
 from clearinghouse.federation.names import BadName, normal
@@ -116,9 +115,14 @@ def read_member(raw: bytes) -> ReadMember:
     Whether those may sign is another question: `clearinghouse.federation.entitlement`.  Raises `EndlessData`,
     what `opened` raises, and `MalformedDocument`.
     """
-    check_size(raw, MAX_MEMBER_BYTES, "the member's record")
-    envelope = opened(raw, payload_type=MEMBER)
+    envelope = envelope_of(raw)
     return ReadMember(read_payload(envelope.payload), envelope.signers)
+
+
+def envelope_of(raw: bytes) -> Envelope:
+    """Return the envelope of a sealed record, all of whose signatures hold."""
+    check_size(raw, MAX_MEMBER_BYTES, "the member's record")
+    return opened(raw, payload_type=MEMBER)
 
 
 def read_payload(payload: bytes) -> Member:
@@ -129,22 +133,38 @@ def read_payload(payload: bytes) -> Member:
 
 def listed(records: Iterable[bytes]) -> bytes:
     """Return the document `members/<digest>` of sealed *records*, sorted so that equal sets are equal documents."""
-    return list_of(sorted(records))
+    return list_of(sorted(map(_plain, records)))
+
+
+def _plain(record: bytes) -> bytes:
+    """Return an envelope in canonical JSON, also one that was carried in a file with lines."""
+    plain = record.startswith(_BEGIN) and record.endswith(b"}") and len(record.split(maxsplit=1)) == 1
+    return record if plain else canonical(read_object(record))
 
 
 def unlisted(raw: bytes, most: int = MAX_MEMBERS_BYTES) -> tuple[bytes, ...]:
-    """Return the sealed records in the document that `listed` wrote; raises `EndlessData`, `MalformedDocument`."""
-    check_size(raw, most, "the list of members")
-    try:
-        found = json.loads(raw)
-        whole = isinstance(found, list) and all(isinstance(each, dict) for each in found)
-        records = tuple(map(canonical, found)) if whole else None
-    except (ValueError, RecursionError):
-        records = None
-    if records is None or listed(records) != raw:
-        raise MalformedDocument("the list of members is not in its one form", mend="fetch it again")
-    return records
+    """Return the sealed records in the document that `listed` wrote; raises `EndlessData`, `MalformedDocument`.
 
+    The list is cut where a record begins: no text in JSON has an unescaped quotation mark, so nothing else looks
+    like it.  Whether each piece is an envelope is found when it is opened, which happens once for each record.
+    """
+    check_size(raw, most, "the list of members")
+    if raw == b"[]":
+        return ()
+    if not (raw.startswith(b"[" + _BEGIN) and raw.endswith(b"}]")):
+        raise _not_listed()
+    records = [_BEGIN + part + b"}" for part in raw[1 + len(_BEGIN) : -2].split(b"}," + _BEGIN)]
+    if records != sorted(set(records)):
+        raise _not_listed()
+    return tuple(records)
+
+
+def _not_listed() -> MalformedDocument:
+    return MalformedDocument("the list of members is not in its one form", mend="fetch it again")
+
+
+_BEGIN: Final = b'{"payload":"'
+"""How every envelope begins in canonical JSON."""
 
 _MEMBERS: Final[Mapping[str, type]] = {
     **dict.fromkeys(("agent", "community", "component", "domain", "issued", "note", "removed", "source"), str),

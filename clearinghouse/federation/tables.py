@@ -34,7 +34,7 @@ from clearinghouse.keynote.keys import PrivateKey
 MAX_LEVELS: Final = 64
 """Levels of one community; the largest scheme known to us has 5."""
 
-_LEVEL: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_LEVEL: Final = r"[A-Za-z0-9._-]{1,64}"
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME: Final = rf"{_LABEL}(?:\.{_LABEL})*"
 _BETWEEN: Final = '","'

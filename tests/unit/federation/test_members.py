@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -108,6 +109,12 @@ def test_a_list_that_is_none(raw: bytes) -> None:
     with pytest.raises(ClearinghouseError) as refused:
         members.unlisted(raw)
     assert refused.value.code == "malformed-document"
+
+
+def test_records_that_were_carried_in_files_are_listed_in_one_form() -> None:
+    record = seal_member(member("a.example"), [key("registrar")])
+    laid_out = json.dumps(json.loads(record), indent=2).encode() + b"\n"
+    assert members.listed([laid_out]) == members.listed([record + b"\n"]) == members.listed([record])
 
 
 def test_a_list_in_another_order_is_none() -> None:
