@@ -138,8 +138,11 @@ def listed(records: Iterable[bytes]) -> bytes:
 
 def _plain(record: bytes) -> bytes:
     """Return an envelope in canonical JSON, also one that was carried in a file with lines."""
-    plain = record.startswith(_BEGIN) and record.endswith(b"}") and len(record.split(maxsplit=1)) == 1
-    return record if plain else canonical(read_object(record))
+    return record if _is_plain(record) else canonical(read_object(record))
+
+
+def _is_plain(record: bytes) -> bool:
+    return record.startswith(_BEGIN) and record.endswith(b"}") and record.translate(None, b" \t\r\n") == record
 
 
 def unlisted(raw: bytes, most: int = MAX_MEMBERS_BYTES) -> tuple[bytes, ...]:
@@ -154,7 +157,7 @@ def unlisted(raw: bytes, most: int = MAX_MEMBERS_BYTES) -> tuple[bytes, ...]:
     if not (raw.startswith(b"[" + _BEGIN) and raw.endswith(b"}]")):
         raise _not_listed()
     records = [_BEGIN + part + b"}" for part in raw[1 + len(_BEGIN) : -2].split(b"}," + _BEGIN)]
-    if records != sorted(set(records)):
+    if records != sorted(set(records)) or not all(map(_is_plain, records)):
         raise _not_listed()
     return tuple(records)
 
