@@ -23,6 +23,7 @@ from clearinghouse.enforcers.levels import LevelEnforcer, SerialTaken
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.federation.image import Change, Grant, Image
 from clearinghouse.federation.pushes import grant_json
+from clearinghouse.federation.trust import Trusted
 from clearinghouse.settings.agent import AgentSettings
 
 log = structlog.get_logger(__name__)
@@ -87,25 +88,25 @@ class Applier:
 
     # -- what is to be enforced
 
-    def basis(self) -> Basis:
-        """Return all that the image follows from at this moment."""
-        now, trusted = self.clock.now(), self.follower.trusted
+    async def basis(self) -> Basis:
+        """Return all that the image follows from at this moment; other things go on while many rows are judged."""
+        trusted = self.follower.trusted
+        admission = await asyncio.to_thread(self._admission, self.clock.now(), trusted)
+        now = self.clock.now()
         head = trusted.head if trusted is not None else None
         closed = self.clock.behind() is not None
         denials = tuple(self.overrides.denials(now).values())
         grants = () if closed else (*self.grants.live(now), *self.overrides.grants(now))
-        return Basis(head, self._admission(now), grants, denials, closed)
+        return Basis(head, admission, grants, denials, closed)
 
-    def _admission(self, now: datetime) -> Admission:
-        trusted = self.follower.trusted
+    def _admission(self, now: datetime, trusted: Trusted | None) -> Admission:
         if trusted is None or trusted.head is None:
             return Admission({}, {}, None)
-        return self._admitter_for(trusted.head.levels).admission(trusted.rows, now, trusted.head.levels)
+        return self._admitter_for(trusted, trusted.head.levels).admission(trusted.rows, now, trusted.head.levels)
 
-    def _admitter_for(self, levels: Sequence[str]) -> Admitter:
+    def _admitter_for(self, trusted: Trusted, levels: Sequence[str]) -> Admitter:
         """Return who asks the site's policy; another one where policy, levels or members changed."""
-        trusted, snapshot = self.follower.trusted, self.policy.snapshot(levels)
-        members = trusted.members if trusted is not None else {}
+        snapshot, members = self.policy.snapshot(levels), trusted.members
         believed = (snapshot, id(members))
         if self._admitter is None or believed != self._believed:
 
@@ -137,7 +138,7 @@ class Applier:
 
     async def apply(self) -> None:
         """Push the image that follows now, if it is another one than the server has; raises `Unavailable` and what a push raises."""
-        basis = self.basis()
+        basis = await self.basis()
         wanted = image_of(self.settings, basis, self._serial())
         self._next = changes_next(basis, basis.denials, self.clock.now())
         change = self._change(basis, wanted)
