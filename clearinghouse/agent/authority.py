@@ -42,6 +42,8 @@ SETTLE_SECONDS: Final = 0.2
 """Two looks so far apart must agree before what they see is read: an editor may be half-way."""
 MAX_SETTLES: Final = 25
 """Looks that may differ before the last one is taken: whoever goes on writing must not keep a removal from counting."""
+AGAIN_SECONDS: Final = 5.0
+"""Until what is believed is written down again, after the disk took nothing."""
 MAX_NAMED: Final = 1_000
 """Files that one event names as left out."""
 
@@ -93,10 +95,16 @@ class Authority:
     _trust: Trust | None = None
     _seen: Look = ()
     _archived: str = ""
+    _noted: str = field(init=False)
+    _unkept: Holdings | None = None
     _speakers: Mapping[str, str] = field(default_factory=dict)
     _named: frozenset[str] = frozenset()
     _said: tuple[RevocationSet | None, Mapping[str, Member]] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._noted = self.desk.snapshot.version
 
     @classmethod
     def over(
@@ -123,7 +131,7 @@ class Authority:
     # -- what is believed
 
     async def load(self) -> None:
-        """Load the folders as they are when they have settled; raises `StoreUnavailable`, and then everything stays as it was."""
+        """Load the folders as they are when they have settled; raises `StoreUnavailable` as `keep` does."""
         look = await asyncio.to_thread(self.folders.look)
         for _ in range(MAX_SETTLES):
             await asyncio.sleep(self.settle_seconds)
@@ -134,8 +142,8 @@ class Authority:
         async with self._turn:
             read = await asyncio.to_thread(self.folders.read, look)
             holdings = await asyncio.to_thread(self.loader.load, read, self.holdings)
-            await self._adopt(holdings)
             self._seen = look
+            await self._adopt(holdings)
 
     async def watch(self) -> None:
         """Follow the folders until cancelled."""
@@ -144,41 +152,57 @@ class Authority:
             try:
                 if await asyncio.to_thread(self.folders.look) != self._seen:
                     await self.load()
+                await self.keep()
             except ClearinghouseError as error:
-                log.error("policy_not_adopted", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
+                log.error("policy_not_kept", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def believe(self, trust: Trust) -> None:
-        """Believe what the community's documents say now; raises `StoreUnavailable`, and then nothing changes."""
+        """Believe what the community's documents say now; raises `StoreUnavailable` as `keep` does."""
         said = (trust.revocations, trust.members)
         if self._said is not None and self._said[0] == said[0] and self._said[1] is said[1]:
             self._trust = trust  # the same, and said to be the newest once more
             return
         async with self._turn:
-            before, self._trust = self._trust, trust
+            self._trust, self._said = trust, said
+            self._speakers = await asyncio.to_thread(_speakers, trust.members)
             try:
                 await self._adopt(self.holdings)
-            except BaseException:
-                self._trust = before
-                raise
-            self._speakers, self._said = await asyncio.to_thread(_speakers, trust.members), said
-        self._tell()
+            finally:
+                self._tell()
 
     async def _adopt(self, holdings: Holdings) -> None:
+        """Believe *holdings* less what is revoked, at once: what was taken away must not go on for want of room on a disk."""
         gone = self._trust.revocations if self._trust is not None else None
         believed = holdings if gone is None else await asyncio.to_thread(_less, holdings, gone)
         before, version = self.desk.snapshot.version, believed.snapshot.version
-        if version != self._archived:
-            # A decision names its snapshot, so that one is kept before any decision is made from it (rule R16).
-            await self.store.archive(Archive.of(believed), at=self.now())
-            self._archived = version
-        if before != version:
-            refused = [str(each) for each in believed.problems][:MAX_NAMED]
-            await self.store.note(Event(self.now(), "policy-changed", {"before": before, "after": version, "refused": refused}))
-        self.holdings, self.desk.snapshot = holdings, believed.snapshot
+        self.holdings, self.desk.snapshot, self._unkept = holdings, believed.snapshot, believed
         self._named = frozenset(name for each in holdings.policies.get(KIND, ()) for name in licensed(each))
         if before != version:
             log.info("believed", version=version[:12], left_out=len(believed.problems))
             self._tell()
+        await self.keep()
+
+    async def keep(self) -> None:
+        """Archive what is believed, and note that it changed, unless that was done; raises `StoreUnavailable`.
+
+        A decision names its snapshot, so this comes before any decision is recorded (rule R16).
+        """
+        async with self._keeping:
+            believed = self._unkept
+            if believed is None:
+                return
+            version = believed.snapshot.version
+            if version != self._archived:
+                await self.store.archive(Archive.of(believed), at=self.now())
+                self._archived = version
+            if version != self._noted:
+                refused = [str(each) for each in believed.problems][:MAX_NAMED]
+                told = {"before": self._noted, "after": version, "refused": refused}
+                await self.store.note(Event(self.now(), "policy-changed", told))
+                self._noted = version
+            if self._unkept is believed:
+                self._unkept = None
 
     def _tell(self) -> None:
         for told in self.heard:

@@ -24,7 +24,7 @@ from clearinghouse.clearing.clear import ClockBehind, check_clock
 from clearinghouse.clearing.decision import Decision, Outcome
 from clearinghouse.clearing.envelope import Replayed
 from clearinghouse.clearing.soundness import Reason
-from clearinghouse.errors import ClearinghouseError, PeerError, Unavailable
+from clearinghouse.errors import ClearinghouseError, PeerError, StoreUnavailable, Unavailable
 from clearinghouse.federation import image
 from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.storage.changes import CaseMoved, Change, Decided, EndCarriedOut, EnvelopeSeen, GrantEnded
@@ -147,6 +147,7 @@ class Grants:
             held = None if grant is None else Held.of(grant)
             ends = [] if held is None else [*self._superseded(held, decision.at)]
             moved = [] if case is None else [CaseMoved(case, CaseChange.APPROVE, decision.at)]
+            await self.authority.keep()
             await self.store.write(*seen, Decided(decision, opens=opens, gives=grant), *moved, *_told(ends, decision.at))
             self._seen |= {(each.signer, each.digest): each.until for each in seen}
             for each in (opens, case):
@@ -211,11 +212,16 @@ class Grants:
         now = self.authority.now()
         every |= not self._looked
         looked = [each.grant.id for each in self._held if every or each.grant.ends <= now]
+        failure: StoreUnavailable | None = None
         for first in range(0, len(looked), TOGETHER):
             async with self._turn:
                 changes = await self._judged_all(looked[first : first + TOGETHER], now)
-                if changes:
+                try:
                     await self._write(changes)
+                except StoreUnavailable as error:  # the others have to be looked at all the same
+                    failure = error
+        if failure is not None:
+            raise failure
         async with self._turn:
             if late := self.cases.expired():
                 await self._write(late)
@@ -258,8 +264,11 @@ class Grants:
 
     async def _write(self, changes: Sequence[Change]) -> None:
         """Let ends count, make *changes* durable, and let the rest count."""
+        if not changes:
+            return
         self._forget(changes)
         self._tell()
+        await self.authority.keep()
         await self.store.write(*_told(changes, self.authority.now()))
         for change in changes:
             if isinstance(change, Decided) and change.gives is not None:
