@@ -96,7 +96,7 @@ def foreign_to(group: str, policies: Mapping[str, Iterable[Admitted]], shared: I
 
 _NOTHING = Assertions()
 
-ADDED = frozenset({"admit", "override"})
+ADDED = frozenset({"admit", "members", "override"})
 """Groups of operations that earlier releases did not have: where they are empty, a snapshot keeps the version that it had."""
 
 

@@ -313,9 +313,9 @@ _OVERRIDE = (
 )
 
 _ENROLMENT = (
+    *_case(_PEOPLE),  # `*` all: what is written for the other operations of the group can still be loaded, and grants nothing here
     _parameter("member", Kind.DOMAIN, "domain whose record is to be signed", _PEOPLE),
     _parameter("change", Kind.TEXT, "what happens to the record: `add`, `contact`, `address`, `keys` or `remove`", _PEOPLE),
-    _observed(_CHAT)("vouched_by", Kind.DOMAIN, "the host whose word the person's name rests on (rule R10)"),
 )
 
 _JOINING = (
