@@ -84,16 +84,16 @@ class Asker:
             async with self._turns, asyncio.timeout(ASKING_SECONDS):
                 outcome = outcome_of(await self._answered(matter))
         except TimeoutError:
-            outcome = Outcome(reason=f"{matter.pair.remote} does not answer", soon=True)
+            outcome = Outcome(reason=matter.why(f"{matter.pair.remote} does not answer"), soon=True)
         except AgentUnreachable as error:
             log.warning("agent_unreachable", domain=matter.pair.remote, reason=error.message)
-            outcome = Outcome(reason=f"the agent of {matter.pair.remote} does not answer", soon=True)
+            outcome = Outcome(reason=matter.why(f"the agent of {matter.pair.remote} does not answer"), soon=True)
         except ClearinghouseError as error:
             log.warning("request_not_answered", domain=matter.pair.remote, reason=error.message, mend=error.mend)
-            outcome = Outcome(reason=f"{matter.pair.remote} cannot be asked", soon=True)
+            outcome = Outcome(reason=matter.why(f"{matter.pair.remote} cannot be asked"), soon=True)
         except Exception:
             log.exception("asking_failed", domain=matter.pair.remote)
-            outcome = Outcome(reason=f"{matter.pair.remote} cannot be asked", soon=True)
+            outcome = Outcome(reason=matter.why(f"{matter.pair.remote} cannot be asked"), soon=True)
         log.info("asked", domain=matter.pair.remote, user=matter.user, packet=matter.kind, granted=outcome.granted is not None)
         self._follow(matter, self.asking.answered(matter, outcome, self.now()))
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from clearinghouse.clearing.vocabulary import EVERYTHING, Kind, domain_of, is_canonical
 from clearinghouse.federation.packet_rules import KINDS
+from clearinghouse.grid.texts import plain
 
 GRANTED_PAUSE: Final = timedelta(seconds=10)
 """After a grant, until the same is asked again because it is refused nonetheless: it was withdrawn.  Doubled each time."""
@@ -31,6 +32,8 @@ MAX_WAITING: Final = 64
 """Questions that wait for one pair's turn; the module holds 32 stanzas for a pair."""
 MAX_PAIRS: Final = 1_000
 """Pairs of domains with a question in hand; the module holds 1,000 stanzas in all."""
+MAX_SAID_CHARACTERS: Final = 300
+"""Characters of the first refusal that our user reads where it is not asked about: another server may have written it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,21 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What was refused: stanzas of *kind* by our *user* to the bare JID *to*, *by* our own image or by the peer."""
+    """What was refused: stanzas of *kind* by our *user* to the bare JID *to*, *by* our own image or by the peer.
+
+    ``text`` is why, in the words that the user would have read if nothing were held.
+    """
 
     pair: Pair
     user: str
     to: str
     kind: str
     by: Literal["self", "peer"]
+    text: str = field(default="", compare=False)
+
+    def why(self, besides: str) -> str:
+        """Return what the user reads where nobody's answer replaces the reason: that reason, and what kept us from more."""
+        return f"{self.text}; {besides}" if self.text else besides
 
     @property
     def same(self) -> tuple[Pair, str, str, str, str]:
@@ -157,7 +168,9 @@ def matter_in(event: Mapping[str, Any]) -> tuple[Matter, str] | None:
     right = domain_of(user) == local and "@" in user and domain_of(to) == remote and kind in KINDS and kind != EVERYTHING
     if not right or not is_canonical(Kind.DOMAIN, remote) or by not in {"self", "peer"}:
         return None
-    return Matter(Pair(local, remote), user, to, kind, by), held
+    text = event.get("text")
+    said = plain(text, MAX_SAID_CHARACTERS) if isinstance(text, str) else ""
+    return Matter(Pair(local, remote), user, to, kind, by, said), held
 
 
 @dataclass(slots=True)
@@ -184,9 +197,9 @@ class Asking:
         """Return what follows from a stanza that is *held*."""
         pair = matter.pair
         if matter.user in self.own or domain_of(matter.user) in self.own or pair.local in self.own or matter.to in self.own:
-            return (Refuse(held, f"{pair.remote} does not take this"),)
+            return (Refuse(held, matter.text or f"{pair.remote} does not take this"),)
         if not self.askable(pair.remote):
-            return (Refuse(held, f"{pair.remote} is no member that can be asked"),)
+            return (Refuse(held, matter.text or f"{pair.remote} is no member that can be asked"),)
         if (step := self._remembered(matter, held, now)) is not None:
             return (step,)
         if pair in self._in_hand:
@@ -210,7 +223,7 @@ class Asking:
 
     def _begun(self, matter: Matter, held: Iterable[str], now: datetime) -> Iterator[Step]:
         if len(self._in_hand) >= MAX_PAIRS or not self.budgets.take(matter.user, now):
-            yield from (Refuse(each, "too much was asked from here; try again later") for each in held)
+            yield from (Refuse(each, matter.why("too much was asked from here, try again later")) for each in held)
             return
         self._in_hand[matter.pair] = matter
         self._waiting[matter.pair] = deque((matter, each) for each in held)

@@ -70,6 +70,25 @@ def test_a_refusal_reaches_the_user_with_its_reason(asking: Asking) -> None:
     assert asking.answered(ANN, NO, NOON) == (Refuse("h1", "no"),)
 
 
+def test_where_nobody_is_asked_the_user_reads_the_first_reason(asking: Asking) -> None:
+    """Whether somebody could be asked matters less to a user than why it was refused."""
+    said = "level level-1 is not admitted here (table 1.2)"
+    for event in (EVENT | {"remote": "x.example", "to": "bob@x.example"}, EVENT | {"to": "agent.a.example", "remote": "agent.a.example"}):
+        found = matter_in(event | {"text": said})
+        assert found is not None
+        assert asking.hear(*found, NOON) == (Refuse("h1", said),)
+
+
+def test_what_kept_us_from_asking_comes_after_the_first_reason(asking: Asking) -> None:
+    asking.budgets = Budgets(each=Budget(0, SECOND))
+    found = matter_in(EVENT | {"text": "not admitted\x07"})
+    assert found is not None
+    [step] = asking.hear(*found, NOON)
+    assert isinstance(step, Refuse)
+    assert step.reason.startswith("not admitted")
+    assert step.reason.endswith("; too much was asked from here, try again later")
+
+
 def test_another_user_of_the_same_pair_waits_for_the_turn(asking: Asking) -> None:
     asking.hear(ANN, "h1", NOON)
     assert asking.hear(of("carl"), "h2", NOON) == ()
