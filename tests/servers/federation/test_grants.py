@@ -103,6 +103,14 @@ async def test_a_grant_for_an_address_counts_from_there_only(between: Site) -> N
     assert "not at a level for a.fed (d-9)" in await between.alice.bounced(between.alice.write("bob@b.fed", new_body()))
 
 
+async def test_what_waits_for_a_connection_goes_only_to_the_address_of_its_grant(between: Site) -> None:
+    # Where it leads is known once it stands, and it stands because of somebody else's grant.
+    elsewhere = grant(user="eve@b.fed", address="192.0.2.1")
+    await between.home.rule({"b.fed": "none"}, grant(user="bob@b.fed"), replace(elsewhere, id="h"))
+    await is_refused(between.alice, "eve@b.fed")
+    await passes(between.alice, between.bob)
+
+
 async def test_a_grant_that_is_over_is_none(between: Site) -> None:
     await between.home.rule({"b.fed": "none"}, Grant("g", "b.fed", int(time.time()) - 1))
     refused = await between.alice.bounced(between.alice.write("bob@b.fed", new_body()))

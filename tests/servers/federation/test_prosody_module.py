@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -19,24 +20,21 @@ SILENT_PORT = 5270
 
 async def test_what_waits_for_a_connection_is_judged_again() -> None:
     # The other server answers nothing for a while, and meanwhile what was on its way to it may go there no more.
-    callers: list[asyncio.StreamWriter] = []
     with Neighbours() as alone:
         async with Prosody(HOME, neighbours=alone) as home:
             await home.register("alice@a.fed", PASSWORD)
-            async with (
-                await asyncio.start_server(lambda _, writer: callers.append(writer), home.address, SILENT_PORT),
-                agent(home) as ours,
-                correspondent("alice@a.fed", PASSWORD, home) as alice,
-            ):
-                alone.names.put("silent.fed", home.address, SILENT_PORT)
-                await ours.rule({"silent.fed": "all"})
-                message = alice.write("bob@silent.fed", "x")
-                await alice.ping("a.fed")  # is answered after that
-                await ours.change({"silent.fed": "in"})
-                assert await alice.bounced(message) == "policy-violation: inbound only (d-1)"
-                for writer in callers:
-                    writer.close()
-                    await writer.wait_closed()
+            # It is connected to and never answers, since nobody takes the connection.
+            with socket.create_server((home.address, SILENT_PORT)):
+                async with (
+                    agent(home) as ours,
+                    correspondent("alice@a.fed", PASSWORD, home) as alice,
+                ):
+                    alone.names.put("silent.fed", home.address, SILENT_PORT)
+                    await ours.rule({"silent.fed": "all"})
+                    message = alice.write("bob@silent.fed", "x")
+                    await alice.ping("a.fed")  # is answered after that
+                    await ours.change({"silent.fed": "in"})
+                    assert await alice.bounced(message) == "policy-violation: inbound only (d-1)"
 
 
 async def test_a_file_that_ends_in_the_middle_counts_up_to_there() -> None:

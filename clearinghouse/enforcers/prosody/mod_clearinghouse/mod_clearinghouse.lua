@@ -59,7 +59,7 @@ local function outbound(event)
 	if not is_loaded then return true; end
 	local asked = rules.asked(stanza.attr.from or event.from_host, stanza.attr.to or event.to_host, "outbound", stanza);
 	-- What is no stanza belongs to a stream (db:verify, stream management), and so does what we say of a refused stanza.
-	if not KINDS[stanza.name] or stanza.attr.xmlns or answers.own[stanza] then asked.kind, asked.name = "answer", nil; end
+	if not KINDS[stanza.name] or stanza.attr.xmlns or answers.is_own(stanza) then asked.kind, asked.name = "answer", nil; end
 	local kind = asked.kind;
 	-- Where it goes is said by the event, whatever stands in the stanza.
 	asked.host, asked.remote = rules.domain(event.from_host), rules.domain(event.to_host);

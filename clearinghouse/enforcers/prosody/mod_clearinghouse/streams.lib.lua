@@ -30,14 +30,16 @@ local function sift(session)
 	local left = {};
 	for _, item in ipairs(session.sendq) do
 		local asked, stanza = held.read(item[1]);
-		local allowed, enforced = true, true;
+		-- What is no stanza (db:verify) belongs to the stream; what cannot be read cannot be judged, and does not go.
+		local allowed, enforced = type(item[1]) == "string" and item[1]:find("^<db:") ~= nil, true;
 		if asked then
+			if answers.is_own_text(item[1]) then asked.kind, asked.name = "answer", nil; end
 			asked.address = session.ip;
 			allowed, enforced = rules.verdict(asked);
 		end
 		if allowed or not enforced then
 			left[#left+1] = item;
-		elseif asked.kind ~= "answer" then
+		elseif asked and asked.kind ~= "answer" then
 			local text, decision = rules.why(asked);
 			if not held.hold(asked, stanza, "self", text, decision) then answers.refuse(stanza, text, decision); end
 		end
@@ -74,6 +76,8 @@ local function authenticated(event) -- either direction, any proof; also the sec
 	local direction = session.direction == "incoming" and "inbound" or "outbound";
 	local text = refused(host, event.host, direction, session.ip);
 	if text then close(session, text); return false; end
+	-- Only now it is known where this leads: what waits may be allowed for another address.
+	if session.direction == "outgoing" and session.sendq then sift(session); end
 end
 
 local function claimed(event) -- incoming dialback: nobody is asked about a domain that is refused anyway
