@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -139,6 +139,10 @@ class Applier:
     async def apply(self) -> None:
         """Push the image that follows now, if it is another one than the server has; raises `Unavailable` and what a push raises."""
         basis = await self.basis()
+        if self._knows_less_than_the_server():
+            if not basis.denials:
+                return
+            basis = replace(basis, admission=Admission({}, {}, None))
         wanted = image_of(self.settings, basis, self._serial())
         self._next = changes_next(basis, basis.denials, self.clock.now())
         change = self._change(basis, wanted)
@@ -157,6 +161,19 @@ class Applier:
         self.version = 0 if basis.head is None else basis.head.version
         for told in self.applied:
             told(wanted)
+
+    def _knows_less_than_the_server(self) -> bool:
+        """Say whether the server was told more, before we ended, than our disk has: what it has is newer, and ends by itself.
+
+        Until a source has answered it stays as it is; a denial alone is told, without rows that may be older.
+        """
+        if self.image is not None or self.follower.caught_up:
+            return False
+        told = (self.state.read_json(f"{IMAGES}/{self.settings.domain}.json") or {}).get("serial", 0)
+        behind: bool = self._in_force() > told
+        if behind:
+            log.warning("server_knows_more", serial=self._in_force(), ours=told, mend="nothing, once a source answers")
+        return behind
 
     def _change(self, basis: Basis, wanted: Image) -> Change | None:
         """Return the way from what the server has to what is *wanted*, where only some rows had to be looked at."""

@@ -41,7 +41,8 @@ class Follower:
     """Keeps ``trusted`` the newest that may be believed; ``changed`` is awaited after each round that brought something.
 
     ``error`` is what went wrong in the last round, ``None`` where nothing did; ``unkept`` says that the disk does not
-    have what we believe.  ``wake`` begins a round at once; ``looked`` is set once there was one.
+    have what we believe.  ``wake`` begins a round at once; ``looked`` is set once there was one, and
+    ``caught_up`` once one went well: what we have is then not only what the disk had.
     """
 
     settings: AgentSettings
@@ -53,6 +54,7 @@ class Follower:
     error: ClearinghouseError | None = None
     unkept: bool = False
     pause: float = PAUSE_SECONDS
+    caught_up: bool = False
     looked: asyncio.Event = field(default_factory=asyncio.Event)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _newest: str = ""
@@ -101,6 +103,9 @@ class Follower:
         if self.standing() is not Standing.FRESH:
             self.sources.blame()
         self.looked.set()
+        if not (self.caught_up or self._failed()):
+            self.caught_up = True
+            await self._tell()
 
     async def _update(self) -> None:
         if behind := self.clock.behind():
@@ -167,8 +172,15 @@ class Follower:
             self.unkept = False
         self.trusted = trusted
         if told:
-            for tell in self.changed:
-                await tell()
+            await self._tell()
+
+    def _failed(self) -> bool:
+        """Say whether anything went wrong in this round."""
+        return self.error is not None
+
+    async def _tell(self) -> None:
+        for tell in self.changed:
+            await tell()
 
     def _keep(self, trusted: Trusted) -> None:
         self.state.keep(FOLDER, trusted.kept())

@@ -26,11 +26,6 @@ class Journal:
     store: Store
     _waiting: asyncio.Queue[Event] = field(default_factory=lambda: asyncio.Queue(MAX_WAITING))
 
-    @property
-    def waiting(self) -> int:
-        """How many events are not kept yet."""
-        return self._waiting.qsize()
-
     def note(self, at: datetime, kind: str, told: Mapping[str, Any]) -> None:
         """Have an event kept."""
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -182,6 +184,35 @@ async def test_a_full_disk_is_told_and_keeps_no_withdrawal_from_counting(house: 
         (agent.state.path / "aside").rename(agent.state.path / FOLDER)
         await house.follows_again(agent)
         assert agent.status.as_json()["kept"] is True
+
+
+async def test_what_the_disk_never_had_is_not_undone_at_the_server_by_a_restart(house: House) -> None:
+    async with house.agent() as agent:
+        await house.follows(agent)
+        await until(lambda: (agent.state.read_json(f"images/{US}.json") or {}).get("serial") == house.server.images[US].serial)
+        for folder in (FOLDER, "images"):
+            (agent.state.path / folder).rename(agent.state.path / f"{folder}-aside")
+            (agent.state.path / folder).write_text("no directory, so nothing can be written into it")
+        house.hub.publish({"b.example": "level-2"})
+        await house.follows(agent)
+    for folder in (FOLDER, "images"):
+        (agent.state.path / folder).unlink()
+        (agent.state.path / f"{folder}-aside").rename(agent.state.path / folder)
+    house.source.cut = True
+    async with house.agent() as agent:
+        await until(lambda: agent.follower.looked.is_set() and agent.follower.error is not None)
+        assert agent.follower.trusted is not None
+        assert agent.follower.trusted.rows == ROWS, "the disk knows no better"
+        agent.applier.wake.set()
+        await asyncio.sleep(0.2)
+        assert house.passing(*NAMES) == {"b.example"}, "and what the server knows stays"
+        agent.overrides.deny("b.example", timedelta(hours=1), "flood", "unix:ann")
+        await until(lambda: house.passing(*NAMES) == set())
+        house.source.cut = False
+        await house.follows(agent)
+        assert house.passing(*NAMES) == set()
+        agent.overrides.withdraw(agent.overrides.every()[0].id, "unix:ann")
+        await until(lambda: house.passing(*NAMES) == {"b.example"})
 
 
 async def test_two_agents_never_work_in_one_state_directory(house: House) -> None:
