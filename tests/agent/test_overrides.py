@@ -169,7 +169,7 @@ async def test_what_is_overridden_stands_in_the_agents_own_log(house: House) -> 
     async with house.agent() as agent:
         agent.overrides.deny("b.example", HOUR, "flood", "unix:ann")
         async with asyncio.timeout(10):
-            while "override" not in [each.kind for each in await agent.journal.store.events(10)]:
+            while "override" not in [each.kind for each in await agent.journal.store.events(10)]:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
 
 
