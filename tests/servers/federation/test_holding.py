@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 import pytest
 
@@ -106,6 +106,23 @@ async def test_a_stanza_that_the_other_side_refuses_waits(between: Site) -> None
     await between.home.enforcer.release(event["held"])
     arrived = await between.bob.reads(body)
     assert arrived.get("type") == "chat"
+
+
+async def test_what_the_other_side_says_is_told_in_a_few_words(between: Site) -> None:
+    await between.home.rule({"b.fed": "all"}, ask=True)
+    message = between.alice.write(between.bob.boundjid.full, new_body())
+    await between.bob.hears(lambda stanza: stanza.get("id") == message)
+    error = Element("{jabber:client}error", type="cancel")
+    error.append(Element("{urn:ietf:params:xml:ns:xmpp-stanzas}policy-violation"))
+    SubElement(error, "{urn:ietf:params:xml:ns:xmpp-stanzas}text").text = "ü€" * 20_000
+    error.append(Element("{urn:x-clearinghouse:server:1}refused", decision="x", type="chat"))
+    answer = Element(MESSAGE, to=between.alice.boundjid.full, type="error", id=message)
+    answer.append(error)
+    between.bob.say(answer)
+    event = await between.home.event("refused")
+    assert (event["by"], event["text"]) == ("peer", "ü€" * 100)
+    await between.home.enforcer.refuse(event["held"], "no")
+    assert await between.alice.bounced(message) == "policy-violation: no"
 
 
 async def test_what_comes_back_without_having_gone_out_is_no_reason_to_send(between: Site) -> None:

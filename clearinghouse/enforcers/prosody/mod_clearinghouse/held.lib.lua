@@ -13,6 +13,7 @@ local xml = require "util.xml";
 local SECONDS = 30; -- what a user takes for a slow network
 local MAX_STANZAS, MAX_IN_GROUP, MAX_PER_PAIR = 1000, 32, 32;
 local MAX_GROUPS, MAX_GROUPS_OF_USER = 200, 16; -- as many events, at most, in the time that a group lasts
+local MAX_TEXT = 200; -- characters of a reason, as in an image
 local MAX_REMEMBERED = 1000; -- stanzas that went out, by which an answer from the other side is believed
 
 local held = {};
@@ -63,11 +64,17 @@ local function bounce(group, text, decision)
 	for _, stanza in ipairs(group.stanzas) do answers.refuse(stanza, text, decision); end
 end
 
+-- What another server wrote may be as long as a stanza.
+local function short(text)
+	local cut = utf8.len(text) and utf8.offset(text, MAX_TEXT + 1);
+	return cut and text:sub(1, cut - 1) or text;
+end
+
 local function tell(group, by, text)
 	local asked = group.asked;
 	local event = json.encode {
 		event = "refused"; held = group.id; image = rules.image_of(asked.host).name; ["local"] = asked.host; remote = asked.remote;
-		user = asked.here; to = asked.user; kind = asked.kind; by = by; text = text;
+		user = asked.here; to = asked.user; kind = asked.kind; by = by; text = short(text);
 	};
 	local host = jid_host(group.stanzas[1].attr.from);
 	answers.send(st.message({ from = host; to = agent; id = new_id() }):text_tag("event", event, { xmlns = NS }), host);
