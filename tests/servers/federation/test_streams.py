@@ -65,6 +65,22 @@ async def test_a_second_domain_on_a_stream_needs_its_own_permission(believed: Si
         assert heard.findtext("{jabber:client}body") == after
 
 
+async def test_whoever_makes_up_hosts_of_ours_or_long_names_fills_nothing(believed: Site) -> None:
+    await believed.home.rule({"b.fed": "all"})
+    async with peer(believed.home.server.address, "a.fed") as other:
+        assert "valid" in await other.proves("b.fed")
+        other.say(f"<db:result from='{'long.' * 60}fed' to='a.fed'>x</db:result>")
+        body = new_body()
+        other.write("bob@b.fed", "alice@a.fed", body)  # comes after it, on the same stream
+        await believed.alice.reads(body)
+        for number in range(20):
+            other.say(f"<db:result from='b.fed' to='host-{number}.nowhere'>x</db:result>")
+        await other.hears("host-19|<stream:error")
+    counted = (await believed.home.enforcer.status())["seen"]
+    assert [row["local"] for row in counted if "nowhere" in row["local"]] == []
+    assert [row["remote"] for row in counted if "long" in row["remote"]] == []
+
+
 async def test_what_one_domain_loses_the_other_one_keeps(believed: Site) -> None:
     await believed.home.rule({"b.fed": "all", "c.fed": "all"})
     async with peer(believed.home.server.address, "a.fed") as other:

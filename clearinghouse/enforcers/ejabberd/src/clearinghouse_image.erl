@@ -11,6 +11,7 @@
 
 %% Different names that are counted.  Whoever makes up names must not fill our memory.
 -define(MAX_SEEN, 10000).
+-define(MAX_NAME, 253).           % bytes: what DNS can have
 
 -type verdict() :: allow
                  | address                           % only on streams from addresses that a grant names
@@ -146,14 +147,27 @@ asks(Local) ->
 %% As ejabberd.yml has it.
 setting(Name) -> maps:get(Name, persistent_term:get(mod_clearinghouse)).
 
-%% Whoever makes up more domains than that is counted as `*`.
+%% Whoever makes up more domains than that is counted as `*`.  Who is not proven yet says what he likes: hosts of ours that
+%% there are not, and what no table can have, have no names here.
 count(Local, Remote, Direction, Kind, Policy) ->
+    counted(here(Local), there(Remote), Direction, Kind, Policy).
+
+here(Local) ->
+    case governing(Local) =/= undefined orelse ejabberd_router:is_my_route(Local) of
+        true -> Local;
+        false -> <<"*">>
+    end.
+
+there(Remote) when byte_size(Remote) > ?MAX_NAME -> <<"*">>;
+there(Remote) -> Remote.
+
+counted(Local, Remote, Direction, Kind, Policy) ->
     Key = {Local, Remote, Direction, Kind, Policy =:= allow},
     try ets:update_counter(?SEEN, Key, 1)
     catch error:badarg ->
         case ets:info(?SEEN, size) of
             Size when is_integer(Size), Size < ?MAX_SEEN; Remote =:= <<"*">> -> ets:update_counter(?SEEN, Key, 1, {Key, 0});
-            Size when is_integer(Size) -> count(Local, <<"*">>, Direction, Kind, Policy);
+            Size when is_integer(Size) -> counted(Local, <<"*">>, Direction, Kind, Policy);
             undefined -> 0
         end
     end.

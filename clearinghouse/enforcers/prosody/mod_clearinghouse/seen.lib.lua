@@ -1,11 +1,22 @@
 -- What was asked, counted since the start: for each pair, direction and kind, what passed and what would not.
 
 local MAX_KEYS = 10000; -- some 3 MB; whoever makes up more domains is counted as "*"
+local MAX_NAME = 253; -- bytes: what DNS can have, and no table has more
 
 local seen = {};
 local counts, keys = {}, 0; -- key -> { local, remote, direction, kind, allowed, count }
 
+-- Whoever is not proven yet says what he likes: of our own hosts, too, only those that there are have a name here.
+local function named(asked)
+	local here, there = asked.host, asked.remote;
+	if not prosody.hosts[here] and not rules.image_of(here) then here = "*"; end
+	if #there > MAX_NAME then there = "*"; end
+	if here == asked.host and there == asked.remote then return asked; end
+	return { host = here; remote = there; direction = asked.direction; kind = asked.kind };
+end
+
 function seen.count(asked, allowed)
+	asked = named(asked);
 	local key = asked.host.."\0"..asked.remote.."\0"..asked.direction.."\0"..asked.kind..(allowed and "+" or "-");
 	local row = counts[key];
 	if not row then
