@@ -5,19 +5,20 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 
 import httpx
 
-from clearinghouse.clearing.dsse import REQUEST, seal
+from clearinghouse.clearing.dsse import REQUEST, ROOT, opened, seal
 from clearinghouse.clearing.envelope import Asked, written
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.vocabulary import EVERYTHING, Door
 from clearinghouse.demo.worlds import BROKER, COMPONENT, MemoryWorld
-from clearinghouse.federation.documents import timestamp_name
+from clearinghouse.federation.documents import digest, timestamp_name
+from clearinghouse.federation.roots import Root
 from clearinghouse.federation.trust import Trusted, follow
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.house import House
@@ -165,6 +166,10 @@ class Commons:
             before = press.rounds
             await until(lambda seen=before: press.rounds > seen)  # type: ignore[misc]  # of its own
 
+    def pin(self) -> str:
+        """Return the digest of the first root metadata, as agents are told it."""
+        return digest(opened((self.directory / "root/1.json").read_bytes(), payload_type=ROOT).payload)
+
     def trusted(self, audience: str = EVERYTHING, pin: str = PIN) -> Trusted:
         """Return what an agent believes that has everything that is published."""
         documents = {name: each.body for name, each in self.house.shelf.documents.items()}
@@ -217,5 +222,10 @@ def commons(directory: Path, now: datetime = NOON) -> Commons:
         assertion("POLICY", "xmpp:b.example", 'from_domain == "b.example"', "level-2"),
         assertion("POLICY", who("d.example")[0], 'from_domain == "d.example"', "level-3"),
     )
-    made.write("root/1.json", presses.sealed(presses.made(presses.plan())))
+    made.write("root/1.json", presses.sealed(root_at(now)))
     return made
+
+
+def root_at(now: datetime) -> Root:
+    """Return the first root metadata as of *now*; tests with another clock than the usual one need it."""
+    return presses.made(replace(presses.plan(), issued=now, expires=now + timedelta(days=365)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json as json_text
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from clearinghouse.cli.carrying import Carrier
 from clearinghouse.cli.new_files import write_new
 from clearinghouse.cli.output import as_json, clean, finish, say
 from clearinghouse.errors import BadSettings, ClearinghouseError
-from clearinghouse.federation.enrolment import wanted_words
+from clearinghouse.federation.enrolment import applied, read_wanted, wanted_words
 from clearinghouse.federation.members import Member, read_member, read_payload, seal_member
 from clearinghouse.federation.names import normal
 from clearinghouse.keynote import encoding
@@ -23,7 +24,7 @@ from clearinghouse.runtime.federation.exporting import export as write_all
 from clearinghouse.settings import read_settings
 from clearinghouse.storage.sql_store import read_store
 
-__all__ = ["Carrier", "enrol", "export", "fleet", "members", "published", "renew", "settle", "sign", "take", "words_of"]
+__all__ = ["Carrier", "enrol", "export", "fleet", "members", "published", "renew", "settle", "sign", "take", "words_of", "write"]
 
 MAX_RECORDS: Final = 100_000
 """Records of one file: the largest community that the tables are made for."""
@@ -66,6 +67,19 @@ def enrol(act: str, carrier: Carrier, words: Mapping[str, str], *, dry_run: bool
         as_json(command, ok=True, file=str(carrier.output))
     else:
         carrier.tell_written()
+
+
+def write(carrier: Carrier, words: Mapping[str, str], serial: int, *, json: bool) -> None:
+    """Sign one record with the registrar's key into a file, where no service runs; it says all that there is to say."""
+    if carrier.output is None:
+        raise BadSettings("what was signed has nowhere to go", mend="name a file: `-o FILE`")
+    community, now = read_settings(carrier.config).community, datetime.now(UTC)
+    made = applied(read_wanted("add", words), None, community=community, serial=serial, now=now, source="registrar")
+    write_new(carrier.output, seal_member(made, carrier.signers()) + b"\n")
+    if json:
+        as_json("member add", ok=True, file=str(carrier.output))
+    else:
+        say(f"signed; where the service runs: clearinghouse member add --from {clean(str(carrier.output))}")
 
 
 def settle(act: str, config: Path, draft: str, *, dry_run: bool, json: bool) -> None:

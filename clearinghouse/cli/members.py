@@ -56,7 +56,15 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     member = typer.Typer(help="Add, change, remove and list members, and sign their records.", rich_markup_mode=None)
     for command, codes, examples in (
-        (add, DONE, ("member add b.example --endpoint xmpp.b.example:5269 --principal b.pub", "member add --from members.jsonl --dry-run")),
+        (
+            add,
+            DONE,
+            (
+                "member add b.example --endpoint xmpp.b.example:5269 --principal b.pub",
+                "member add b.example --registrar registrar.key -o b.jsonl",
+                "member add --from b.jsonl",
+            ),
+        ),
         (change, DONE, ("member change b.example --endpoint new.b.example:5269", "member change b.example --principal b.pub --key op.key")),
         (remove, DONE, ("member remove b.example --dry-run",)),
         (accept, DONE, ("member accept 3f2a91c4 --dry-run",)),
@@ -84,6 +92,10 @@ def add(  # noqa: PLR0913, PLR0917 - each option is a parameter
     contact: Contact = None,
     note: Note = None,
     source: Source = None,
+    registrar: Annotated[
+        Path | None, typer.Option("--registrar", metavar="FILE", help="Sign it with the registrar's key, offline; needs -o and no service.")
+    ] = None,
+    serial: Annotated[int, typer.Option(min=1, metavar="N", help="With --registrar: above the last one that the domain had.")] = 1,
     dry_run: DryRun = False,
     key: Keys = None,
     output: Output = None,
@@ -103,6 +115,10 @@ def add(  # noqa: PLR0913, PLR0917 - each option is a parameter
         enrolling.take(carrier, source, domain, dry_run=dry_run, json=json)
         return
     words = enrolling.words_of(domain, endpoint, principal, agent, component, contact, note)
+    if registrar is not None:
+        offline = enrolling.Carrier(config, (registrar,), output, passphrase_file, allow_demo)
+        enrolling.write(offline, words, serial, json=json)
+        return
     enrolling.enrol("add", carrier, words, dry_run=dry_run, json=json)
 
 

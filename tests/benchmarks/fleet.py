@@ -27,7 +27,7 @@ from clearinghouse.keynote.signing import sign
 from clearinghouse.storage.changes import MemberSet
 from tests.benchmarks.measure import Effort
 from tests.benchmarks.report import Goal, Section
-from tests.commons import PIN, Commons, commons, op
+from tests.commons import Commons, commons, op
 from tests.presses import COMMUNITY, key
 from tests.runtime.house import until
 from tests.world import assertion
@@ -100,7 +100,7 @@ def granted(name: str, level: str) -> bytes:
 @asynccontextmanager
 async def fleet(home: Commons, count: int) -> AsyncIterator[list[Agent]]:
     assert home.service.http is not None
-    base, trusted = f"http://127.0.0.1:{home.service.http.port}", home.trusted(pin=PIN)
+    base, trusted = f"http://127.0.0.1:{home.service.http.port}", home.trusted(pin=home.pin())
     agents = [
         Agent(
             name,

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from clearinghouse.cli.main import app
 from clearinghouse.federation.members import written
 from clearinghouse.keynote.keys import write_key_file
-from tests.commons import Commons, commons, op
+from tests import presses
+from tests.commons import Commons, commons, op, root_at
 from tests.presses import key, member, who
 from tests.world import assertion
 
@@ -90,8 +91,19 @@ async def test_drafts_are_signed_where_no_service_runs(home: Commons) -> None:
         assert [each.accepted for each in home.house.drafts(op())] == [True, True]
 
 
+async def test_the_registrar_writes_a_record_offline(home: Commons) -> None:
+    registrar, file = str(home.directory / "registrar.key"), str(home.directory / "b.jsonl")
+    add = ("member", "add", "b.example", "--endpoint", "b.example:5269", "--registrar", registrar)
+    assert (await run(home, *add))[0] == 2
+    assert (await run(home, *add, "--serial", "7", "-o", file))[0] == 0
+    async with home.open():
+        assert (await told(home, "member", "add", "--from", file))["ok"]
+        assert home.house.roll.present()["b.example"].serial == 7
+
+
 async def test_a_key_may_say_it_instead_of_a_user(home: Commons) -> None:
     home.now = datetime.now(UTC)  # by which commands sign
+    home.write("root/1.json", presses.sealed(root_at(home.now)))
     async with home.open():
         ann = ("--key", str(home.directory / "ann.key"))
         file = home.directory / "act.json"
