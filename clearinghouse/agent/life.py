@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -143,22 +143,22 @@ def _start(agent: Agent, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
     parts = {
         "link": agent.link.run(),
         "follow": agent.follower.run(),
-        "apply": _apply(agent),
+        "apply": _once_looked(agent, agent.applier.run),
         "policy": agent.authority.watch(),
         "grants": agent.grants.watch(),
         "report": agent.reporter.run(),
-        "alarm": agent.alarm.run(),
+        "alarm": _once_looked(agent, agent.alarm.run),
         "journal": agent.journal.run(),
     }
     return [tasks.create_task(part, name=f"agent-{name}") for name, part in parts.items()]
 
 
-async def _apply(agent: Agent) -> None:
-    """Apply what there is once the sources were asked, or do not answer."""
+async def _once_looked(agent: Agent, work: Callable[[], Awaitable[None]]) -> None:
+    """Apply what there is, or raise an alarm, once the sources were asked, or do not answer."""
     with suppress(TimeoutError):
         async with asyncio.timeout(FIRST_LOOK_SECONDS):
             await agent.follower.looked.wait()
-    await agent.applier.run()
+    await work()
 
 
 async def serve(settings: AgentSettings, outside: Outside | None = None) -> None:

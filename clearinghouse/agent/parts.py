@@ -128,6 +128,7 @@ class Agent:
 
     def _turned(self, before: Health, after: Health) -> None:
         self.journal.note(self.clock.now(), "health", {"before": before.value, "after": after.value})
+        self.reporter.due.set()
 
     def _hear(self, message: Element) -> None:
         if self.sources.hears(message):

@@ -16,7 +16,8 @@ from clearinghouse.settings.agent import AgentSettings
 DENIED: Final = "denied by override"
 """The class of domains that the site itself shuts out; no level's name has a space."""
 
-UNKNOWN: Final = "your domain has no level in the community's table"
+UNKNOWN: Final = "one of the two domains has no level in the community's table"
+"""Read by users of both sides: the same image refuses what comes in and what goes out."""
 CLOSED: Final = "the clock of this server is behind, and nothing passes until it is right"
 DENIED_REASON: Final = "shut out by this site for the time being"
 

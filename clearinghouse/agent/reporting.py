@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -22,6 +23,9 @@ LOOK_SECONDS: Final = 1.0
 REPEAT: Final = timedelta(minutes=10)
 """What is bad is said again after so long, so that it stands in any hour of the log."""
 
+FIRST_REPORT: Final = timedelta(seconds=5)
+"""After a start, until the clearinghouse hears of us: its fleet view calls stale who is silent."""
+
 LOUD: Final = frozenset({Health.KEPT, Health.CLOSED})
 MENDS: Final = {
     Health.STALE: "nothing, if it passes: nobody has said lately which table is the newest; see the sources",
@@ -35,19 +39,24 @@ Report = Callable[[bytes], Awaitable[None]]
 
 @dataclass(slots=True)
 class Reporter:
-    """Sends the report through ``send``, each ``period``."""
+    """Sends the report through ``send``: soon after the start, each ``period``, and at once when it is ``due``."""
 
     speaker: Speaker
     status: Status
     send: Report
     period: timedelta
     last: datetime | None = None
+    due: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Report until cancelled; that nobody took it is said once."""
-        failed = False
+        failed, wait = False, min(self.period, FIRST_REPORT)
         while True:
-            await asyncio.sleep(self.period.total_seconds())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait.total_seconds()):
+                    await self.due.wait()
+            self.due.clear()
+            wait = self.period
             try:
                 await self.send(self.speaker.sealed(STATUS, self.status.report()))
             except ClearinghouseError as error:

@@ -21,7 +21,7 @@ from clearinghouse.clearing.envelope import LONGEST_LIFE, Asked, written
 from clearinghouse.clearing.request import LOCAL_USER
 from clearinghouse.cli import deciding, reading
 from clearinghouse.cli.output import BAD, GOOD, ID_SHOWN, STRONG, as_json, clean, finish, mark, say
-from clearinghouse.doors.control.client import NotRunning, call_at
+from clearinghouse.doors.control.client import AGENT, NotRunning, call_at
 from clearinghouse.errors import BadSettings
 from clearinghouse.keynote import encoding
 from clearinghouse.keynote.encoding import Encoding
@@ -47,7 +47,7 @@ class Keys:
 
 def status(config: Path, *, json: bool) -> None:
     """Print how the agent is; status 1 unless all is well."""
-    found = call_at(read_agent_settings(config).socket, "status")["status"]
+    found = call_at(read_agent_settings(config).socket, "status", listener=AGENT)["status"]
     well = found["health"] == WELL
     if json:
         as_json("agent status", ok=well, **found)
@@ -67,14 +67,15 @@ def _tell(found: dict[str, Any], *, well: bool) -> None:
     if table is None:
         say("table    none was ever believed", indent=2)
     else:
-        say(f"table    {table['epoch']}.{table['version']}, {found['standing']}, {_age(table['age_seconds'])} old", indent=2)
-        say(f"         {table['rows']} rows, {table['members']} members; ends {table['expires'][:19]}", indent=2)
+        number = f"{table['version']} of epoch {table['epoch']}"
+        say(f"table    {number}, {found['standing']}, made {_age(table['age_seconds'])} ago; ends {table['expires'][:19]}", indent=2)
+        say(f"         {_counted(table['rows'], 'row')}, {_counted(table['members'], 'member')}", indent=2)
         say(f"         said to be the newest until {(table['timestamp_expires'] or 'never')[:19]}", indent=2)
     say(f"source   {clean(found['source'] or 'none has answered')}", indent=2)
     skew = found["skew_seconds"]
     behind = ", BEHIND what it was: everything is closed" if found["clock_behind"] else ""
     say(f"clock    {'not compared' if skew is None else f'{skew:+g} s from the source'}{behind}", indent=2)
-    serial = f"serial {found['serial']}, {found['rows']} rows, {found['grants']} grants"
+    serial = f"serial {found['serial']}, {_counted(found['rows'], 'row')}, {_counted(found['grants'], 'grant')}"
     say(f"server   {'linked' if found['linked'] else 'NOT LINKED'}, {serial}", indent=2)
     if not found["kept"]:
         say("disk     takes nothing: what is believed would be lost at a restart", indent=2)
@@ -82,6 +83,10 @@ def _tell(found: dict[str, Any], *, well: bool) -> None:
         say(f"override {each['action']} {clean(each['domain'])} until {each['until'][:19]}: {clean(each['reason'])}", indent=2)
     if found["last_error"] is not None:
         say(mark(good=False), " ", clean(f"{found['last_error']['message']}: {found['last_error']['mend']}"))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _age(seconds: int) -> str:
@@ -164,7 +169,7 @@ def _seconds(held: str) -> int:
 def _done(settings: AgentSettings, do: str, here: Callable[[Overrides], dict[str, Any]], **words: str) -> dict[str, Any]:
     """Have the running agent *do* it or, where none runs, do it *here*, in its state directory."""
     try:
-        return call_at(settings.socket, do, **words)
+        return call_at(settings.socket, do, listener=AGENT, **words)
     except NotRunning:
         with _offline(settings) as overrides:
             return here(overrides)

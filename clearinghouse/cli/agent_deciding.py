@@ -9,7 +9,7 @@ from clearinghouse.clearing.people import NoSuchThing
 from clearinghouse.cli import deciding
 from clearinghouse.cli.carrying import confirm
 from clearinghouse.cli.output import ID_SHOWN, as_json, clean, mark, say
-from clearinghouse.doors.control.client import call_at
+from clearinghouse.doors.control.client import AGENT, call_at
 from clearinghouse.settings.reading import read_agent_settings
 
 _EVERYBODY = "*"
@@ -90,4 +90,4 @@ def deny(config: Path, case: str, reason: str, *, json: bool) -> None:
 
 
 def _asked(config: Path, do: str, **words: str) -> dict[str, Any]:
-    return call_at(read_agent_settings(config).socket, do, **words)
+    return call_at(read_agent_settings(config).socket, do, listener=AGENT, **words)

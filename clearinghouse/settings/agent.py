@@ -34,7 +34,7 @@ def _digest(text: str) -> str:
 def _url(text: str) -> str:
     found = urlsplit(text)
     if found.scheme != "https" or not found.hostname or found.query or found.fragment or found.username:
-        raise wrong(f"is `{text[:256]}`, which is no address", "write it as in `https://hub.example:8443`")
+        raise wrong(f"is `{text[:256]}`, which is no address of HTTPS", "write it as in `https://hub.example:8443`")
     return text.rstrip("/")
 
 

@@ -181,3 +181,19 @@ async def test_the_clearinghouse_is_told_how_we_are(house: House) -> None:
         "good",
         "memory",
     )
+
+
+async def test_a_turn_for_the_worse_is_reported_at_once(house: House) -> None:
+    house.more["report"] = '"1 hour"'
+    async with house.agent() as agent:
+        await house.follows(agent)
+        house.clock.sleep(hours=1)  # nobody says any more that the table is the newest
+        await until(lambda: bool(house.source.reports) and house.reported()["health"] == Health.STALE)
+
+
+async def test_a_first_start_raises_no_alarm(house: House, capfd: pytest.CaptureFixture[str]) -> None:
+    async with house.agent() as agent:
+        await house.follows(agent)
+        await until(lambda: bool(house.source.reports))  # seconds later, after the first looks
+        assert agent.alarm.said is Health.GOOD
+    assert "server_closed" not in capfd.readouterr().out

@@ -81,6 +81,7 @@ def test_a_demonstration_key_is_refused(desk: Path) -> None:
 def test_without_a_running_agent_status_says_so(desk: Path) -> None:
     result = run(desk, "status", "--json")
     assert (result.exit_code, answer(result)["error"]["code"]) == (3, "not-running")
+    assert "start the agent: `clearinghouse agent`" in result.output
 
 
 def test_overrides_are_made_listed_and_withdrawn_without_a_running_agent(desk: Path) -> None:

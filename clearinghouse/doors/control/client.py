@@ -6,7 +6,7 @@ import json
 import socket
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from clearinghouse.errors import BadSettings, ClearinghouseError, Unavailable
 from clearinghouse.settings import Settings
@@ -16,6 +16,20 @@ ANSWER_SECONDS: Final = 120.0
 
 MAX_ANSWER_BYTES: Final = 64 << 20
 """Bytes of one answer: ten thousand cases, each with the longest names that XMPP has."""
+
+
+class Listener(NamedTuple):
+    """Who listens at a socket: what to do where nobody does, and where it is not for us."""
+
+    start: str
+    right: str
+
+
+SERVICE: Final = Listener(
+    "start the service: `clearinghouse serve`",
+    "run this as the user that the service runs as, or sign it with `--key` and `-o`, and have it handed in",
+)
+AGENT: Final = Listener("start the agent: `clearinghouse agent`", "run this as the user that the agent runs as")
 
 
 class NotRunning(Unavailable):
@@ -46,19 +60,19 @@ def call(settings: Settings, do: str, **words: str) -> dict[str, Any]:
     path = settings.control.socket
     if path is None:
         raise BadSettings("the settings have no control socket", mend="name one: `socket` in [control]")
-    return call_at(path, do, **words)
+    return call_at(path, do, listener=SERVICE, **words)
 
 
-def call_at(path: Path, do: str, **words: str) -> dict[str, Any]:
-    """Ask whoever listens at *path*; see `call`."""
+def call_at(path: Path, do: str, *, listener: Listener = SERVICE, **words: str) -> dict[str, Any]:
+    """Ask the *listener* at *path*; see `call`."""
     request = json.dumps({"do": do, "with": {name: text for name, text in words.items() if text}}).encode("ascii") + b"\n"
-    answer = _read(_exchanged(path, request))
+    answer = _read(_exchanged(path, request, listener))
     if answer.get("ok") is not True:
         raise Told(answer.get("error", {}), int(answer.get("exit", 2)))
     return answer
 
 
-def _exchanged(path: Path, request: bytes) -> bytes:
+def _exchanged(path: Path, request: bytes, listener: Listener) -> bytes:
     try:
         with closing(socket.socket(socket.AF_UNIX)) as connection:
             connection.settimeout(ANSWER_SECONDS)
@@ -69,10 +83,9 @@ def _exchanged(path: Path, request: bytes) -> bytes:
             with connection.makefile("rb") as file:
                 return file.readline(MAX_ANSWER_BYTES)
     except (FileNotFoundError, ConnectionRefusedError):
-        raise NotRunning(f"nobody answers at `{path}`", mend="start the service: `clearinghouse serve`") from None
+        raise NotRunning(f"nobody answers at `{path}`", mend=listener.start) from None
     except PermissionError:
-        mend = "run this as the user that the service runs as, or sign it with `--key` and `-o`, and have it handed in"
-        raise BadSettings(f"`{path}` is not for you", mend=mend) from None
+        raise BadSettings(f"`{path}` is not for you", mend=listener.right) from None
     except OSError as error:
         raise NotRunning(f"the service at `{path}` does not answer ({error.strerror or error})", mend="look into its log") from None
 
