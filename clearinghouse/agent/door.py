@@ -6,41 +6,35 @@ Whoever can reach the port may ask; an envelope that is not right costs what its
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from clearinghouse.agent.requests import Requests
 from clearinghouse.clearing.dsse import MAX_ENVELOPE_BYTES
-from clearinghouse.errors import BadSettings, ClearinghouseError, InternalError, MalformedRequest, TooLarge
+from clearinghouse.doors.http.listener import Listener, listening
+from clearinghouse.errors import ClearinghouseError, InternalError, MalformedRequest, TooLarge
 
 log = structlog.get_logger(__name__)
 
 PATH: Final = "/v1/requests"
 BODY_SECONDS: Final = 10.0
 """How long a request may take to arrive once its head is here; 256 kB take 4 s over a slow line."""
-HEAD_SECONDS: Final = 5.0
-"""How long a connection may be silent before it asks anything."""
 MAX_CONNECTIONS: Final = 256
 """Connections at one time; each takes some 30 kB."""
 TOGETHER: Final = 32
 """Requests in work together; one takes 2 to 40 ms."""
 MAX_HEAD_BYTES: Final = 16_384
 """Bytes of a request's head."""
-CLOSING_SECONDS: Final = 2
-"""How long requests may still take when we stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,70 +93,8 @@ def _refusal(error: ClearinghouseError) -> Response:
     return JSONResponse({"error": error.as_json()}, status_code=error.http_status)
 
 
-# -- the listener -----------------------------------------------------------------------------------------
-
-
-class _Impatient(H11Protocol):
-    """Ends a connection that asks nothing; uvicorn itself waits for ever for the first request."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin to wait."""
-        super().connection_made(transport)
-        self.loop.call_later(HEAD_SECONDS, self._look)
-
-    def _look(self) -> None:
-        if getattr(self, "cycle", None) is None and not self.transport.is_closing():
-            self.transport.close()
-
-
-class _Server(uvicorn.Server):
-    """A server among the agent's other tasks: signals are the agent's own."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
-
-
 @asynccontextmanager
 async def serving(app: Starlette, host: str, port: int, *, certificate: Path, key: Path) -> AsyncIterator[int]:
     """Serve *app* over TLS while the block runs, and give the port; raises `BadSettings` where it cannot."""
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        http=_Impatient,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-        timeout_graceful_shutdown=CLOSING_SECONDS,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-    )
-    _check(certificate, key)
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(), name="agent-door")
-    try:
-        yield await _port(server, task, host, port)
-    finally:
-        server.should_exit = True
-        await asyncio.wait([task])
-
-
-def _check(certificate: Path, key: Path) -> None:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise BadSettings(f"`{certificate}` and `{key}` are no certificate with its key ({error})", mend="see [requests]") from None
-
-
-async def _port(server: uvicorn.Server, task: asyncio.Task[None], host: str, port: int) -> int:
-    while not server.started:
-        if task.done():
-            raise BadSettings(f"`{host}`, port {port} cannot be listened on", mend="choose another in [requests]")
-        await asyncio.sleep(0.01)
-    return int(server.servers[0].sockets[0].getsockname()[1])
+    async with listening(Listener(host, port, "requests", MAX_CONNECTIONS, MAX_HEAD_BYTES, certificate, key), app) as given:
+        yield given

@@ -2,7 +2,8 @@
 
 ========== ======================================================
 `app`      from a request to the library, and its answer
-`server`   the listener: TLS, and how much of everything at once
+`server`   where the settings put the door, and how much it bears
+`listener` what every HTTP door listens with, the agent's as well
 ========== ======================================================
 """
 

@@ -121,6 +121,13 @@ async def test_a_certificate_that_is_none_is_an_operators_mistake(tls: Tls) -> N
             pass
 
 
+async def test_a_port_that_is_taken_is_an_operators_mistake_and_ends_no_process(tls: Tls) -> None:
+    async with serving(Starlette(), "127.0.0.1", 0, certificate=tls.certificate, key=tls.key) as port:
+        with pytest.raises(BadSettings, match="cannot be listened on"):
+            async with serving(Starlette(), "127.0.0.1", port, certificate=tls.certificate, key=tls.key):
+                pass
+
+
 # -- the ways -------------------------------------------------------------------------------------------------
 
 
