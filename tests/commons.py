@@ -154,6 +154,11 @@ class Commons:
         last = self.house.press.views[audience].timestamp
         return NOON if last is None else last.issued
 
+    def revoked(self) -> tuple[str, ...]:
+        """Return the principals in the published revocation set."""
+        found = self.trusted().revocations
+        return () if found is None else found.principals
+
     def problem(self) -> str:
         found = self.house.press.problem
         return "" if found is None else found.code

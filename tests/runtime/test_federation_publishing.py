@@ -206,6 +206,28 @@ async def test_what_the_revoker_signed_by_hand_is_published_as_it_is(home: Commo
         assert home.trusted().revocations is not None
 
 
+async def test_what_was_revoked_stays_revoked_whoever_signs_the_next_set(home: Commons) -> None:
+    by_hand = home.text.replace('[revoker]\nkey_file = "revoker.key"\n', "")
+    online, home.text = home.text, by_hand
+    press = presses.Press()
+    press.revokes(*who("eve"))
+    home.write("root/revocations-2.json", press.documents["revocations/2"])
+    async with home.open():
+        assert home.revoked() == who("eve")
+        shorter = presses.Press()
+        shorter.revokes()
+        shorter.revokes()
+        home.write("root/revocations-3.json", shorter.documents["revocations/3"])
+        home.house.press.wake()
+        await home.looked()
+        assert home.revoked() == who("eve")
+    home.text = online
+    async with home.open():
+        await home.looked()
+        assert home.revoked() == who("eve")
+        assert home.trusted().revocations is not None
+
+
 async def test_a_version_that_could_not_be_kept_is_not_given_twice(home: Commons) -> None:
     kept = Full()
     home.store_of = kept.opened

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+import structlog
+
 from clearinghouse.clearing.cases import RevocationKind
 from clearinghouse.clearing.dsse import REVOCATIONS, opened
 from clearinghouse.errors import OperatorError
@@ -17,6 +19,8 @@ from clearinghouse.runtime.federation.sealing import Seals
 from clearinghouse.runtime.federation.shelf import Shelf
 from clearinghouse.runtime.standing.books import Books
 from clearinghouse.storage.changes import Published
+
+log = structlog.get_logger(__name__)
 
 
 class NoRevocations(OperatorError):
@@ -39,6 +43,7 @@ class RevokedSets:
     _last: RevocationSet | None = None
     _digest: str = ""
     _given: int = 0
+    _refused: int = 0
 
     def restore(self) -> None:
         """Begin with the newest set on the shelf."""
@@ -46,7 +51,7 @@ class RevokedSets:
         for each in found:
             payload = opened(each.body, payload_type=REVOCATIONS, most=MAX_REVOCATIONS_BYTES).payload
             last = revocations.read_payload(payload)
-            if self._last is None or last.version > self._last.version:
+            if self._last is None or (last.epoch, last.version) > (self._last.epoch, self._last.version):
                 self._last, self._digest, self._given = last, digest(payload), last.version
 
     @property
@@ -61,10 +66,20 @@ class RevokedSets:
         if self.signs:
             return await self._signed(now)
         by_hand = found.revocations
-        if by_hand is None or (self._last is not None and by_hand[0].version <= self._last.version):
+        if by_hand is None or (self._last is not None and self._is_old(by_hand[0], self._last)):
             return False
         await self._put(*by_hand, now)
         return True
+
+    def _is_old(self, found: RevocationSet, last: RevocationSet) -> bool:
+        """Say whether *found* must not follow *last*: it is older, or takes back what was revoked, which agents refuse (rule R15)."""
+        if found.epoch == last.epoch and not all(set(old) <= set(new) for old, new in zip(_what(last)[1:], _what(found)[1:], strict=True)):
+            if self._refused != found.version:
+                mend = "have the revoker sign a set with all that was revoked before"
+                log.error("revocations_left_out", version=found.version, reason="it takes back what was revoked", mend=mend)
+            self._refused = found.version
+            return True
+        return found.version <= last.version and found.epoch <= last.epoch
 
     async def _signed(self, now: datetime) -> bool:
         last = self._last
@@ -79,8 +94,11 @@ class RevokedSets:
     def _wanted(self, version: int, now: datetime) -> RevocationSet:
         standing = [each for each in self.books.revocations.values() if each.lifted is None]
 
-        def named(kind: RevocationKind) -> tuple[str, ...]:
-            return tuple(sorted({each.name for each in standing if each.kind is kind}))
+        last = self._last if self._last is not None and self._last.epoch == self.epoch else None
+        before = ((), (), ()) if last is None else (last.credentials, last.principals, last.below)
+
+        def named(kind: RevocationKind, published: tuple[str, ...]) -> tuple[str, ...]:  # what was published stays, whoever signed it
+            return tuple(sorted({*published, *(each.name for each in standing if each.kind is kind)}))
 
         return RevocationSet(
             self.community,
@@ -88,9 +106,9 @@ class RevokedSets:
             version,
             now,
             now + self.lifetime,
-            named(RevocationKind.CREDENTIAL),
-            named(RevocationKind.PRINCIPAL),
-            named(RevocationKind.BELOW),
+            named(RevocationKind.CREDENTIAL, before[0]),
+            named(RevocationKind.PRINCIPAL, before[1]),
+            named(RevocationKind.BELOW, before[2]),
         )
 
     async def _put(self, found: RevocationSet, sealed: bytes, now: datetime) -> None:
@@ -105,5 +123,5 @@ class RevokedSets:
         return "" if self._last is None else revocations_name(self._last.version)
 
 
-def _what(found: RevocationSet) -> tuple[object, ...]:
-    return found.epoch, found.credentials, found.principals, found.below
+def _what(found: RevocationSet) -> tuple[tuple[object, ...], ...]:
+    return (found.epoch,), found.credentials, found.principals, found.below
