@@ -8,7 +8,6 @@ import binascii
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final, TypeVar
 
 import structlog
@@ -20,6 +19,7 @@ from starlette.routing import Route
 
 from clearinghouse.clearing.people import NoSuchThing, NotEntitled
 from clearinghouse.clearing.senders import RateLimited
+from clearinghouse.doors.http.gate import Turns, address_of
 from clearinghouse.errors import ClearinghouseError, InternalError, MalformedRequest, TooLarge, Unavailable
 from clearinghouse.federation.reception import LONGEST_WAIT, MAX_ASKED_BYTES, Answer, Copy, Library, Reader
 
@@ -27,9 +27,6 @@ log = structlog.get_logger(__name__)
 
 BODY_SECONDS: Final = 10.0
 """Until a body has arrived; 256 kB take 4 s over a slow line."""
-
-TOGETHER: Final = 64
-"""Bodies that are read and judged together: with the largest 16 MB; each takes 1 to 40 ms of work."""
 
 MAX_WAITING: Final = 2_000
 """Questions for news that are open together, about 20 kB each; beyond that agents ask again after a while."""
@@ -50,7 +47,7 @@ class Door:
     """Answers requests from the ``library``."""
 
     library: Library
-    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TOGETHER))
+    _turns: Turns = field(default_factory=Turns)
     _open: int = 0
 
     def app(self) -> Starlette:
@@ -112,7 +109,7 @@ class Door:
         return await self._taken(request, by)
 
     async def _taken(self, request: Request, by: Reader | None) -> Response:
-        async with self._turns:
+        async with self._turns.of(_address_of(request)):
             raw = await _body(request)
         return _answered(await self.library.hand_in(raw, by=by, peer=_address_of(request), seconds=_seconds(request)))
 
@@ -128,7 +125,7 @@ class Door:
     async def outbox(self, request: Request) -> Response:
         """Take an agent's answer."""
         reader = await self._reader(request)
-        async with self._turns:
+        async with self._turns.of(_address_of(request)):
             raw = await _body(request)
         self.library.answered(reader, request.query_params.get("id", ""), raw)
         return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -239,12 +236,4 @@ def _seconds(request: Request) -> float:
 
 
 def _address_of(request: Request) -> str:
-    """Return who asks, as far as the network shows: an address, or the 64 bits of network in which an IPv6 host has them all."""
-    host = request.client.host if request.client is not None else ""
-    try:
-        found = ip_address(host.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
-        return str(ip_network((found, 64), strict=False))
-    return str(getattr(found, "ipv4_mapped", None) or found)
+    return address_of(request.client.host if request.client is not None else "")
