@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
 import structlog
@@ -50,8 +50,8 @@ class LocalPolicy:
 
     settings: AgentSettings
     believed: Callable[[], Snapshot]
-    _key: tuple[str, tuple[str, ...]] = ("", ())
-    _made: Snapshot | None = None
+    _version: str = ""
+    _made: dict[tuple[str, ...], Snapshot] = field(default_factory=dict)
 
     def snapshot(self, levels: Sequence[str] = ()) -> Snapshot:
         """Return it where the community has these *levels*; without them nothing is abbreviated about levels.
@@ -59,11 +59,13 @@ class LocalPolicy:
         A level in the settings that the community does not have is told, and counts for nothing: what the folders say
         of others still counts.
         """
-        believed = self.believed()
-        key = (believed.version, tuple(levels))
-        if self._made is None or key != self._key:
-            self._key, self._made = key, with_policies(believed, self._abbreviated(levels))
-        return self._made
+        believed, key = self.believed(), tuple(levels)
+        if believed.version != self._version:
+            self._version, self._made = believed.version, {}
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = with_policies(believed, self._abbreviated(levels))
+        return found
 
     def _abbreviated(self, levels: Sequence[str]) -> dict[str, tuple[Admitted, ...]]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -99,6 +100,15 @@ async def https_hub(shelf: Shelf, directory: Path) -> AsyncIterator[tuple[str, P
     async with http_door(settings, shelf) as door:  # type: ignore[arg-type]  # of the relay nothing is asked here
         assert door is not None
         yield f"https://localhost:{door.port}", trusted
+
+
+def trusted_by(directory: Path) -> tuple[Path, ssl.SSLContext]:
+    """Return the file of certificates that vouch for a server with the context."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(context)
+    ca.cert_pem.write_to_path(directory / "trusted.pem")
+    return directory / "trusted.pem", context
 
 
 @dataclass(slots=True)

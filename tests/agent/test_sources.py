@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,7 +25,7 @@ from clearinghouse.federation.refusals import EndlessData
 from clearinghouse.grid.namespaces import PUBSUB, PUBSUB_EVENT
 from clearinghouse.grid.stanzas import IQ, MESSAGE, Question, StanzaRefused
 from tests.agent.community import NAME, US, Clock, Hub
-from tests.agent.shelves import Shelf, Wire, https_hub
+from tests.agent.shelves import Shelf, Wire, https_hub, trusted_by
 from tests.world import key
 
 
@@ -223,3 +224,25 @@ async def test_files_are_no_links_pipes_or_directories_and_take_no_reports(hub: 
             await source.fetch(name, limit=100_000)
     with pytest.raises(CannotReport):
         await source.report(b"sealed")
+
+
+async def test_https_unpacks_nothing(hub: Hub, tmp_path: Path) -> None:
+    """A source that sends a bomb in gzip is cut off before anything is unpacked."""
+    seen: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        body = gzip.compress(bytes(10_000_000))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    ca, context = trusted_by(tmp_path)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        source = Https(f"https://localhost:{port}", Speaker(key("agent a"), NAME, hub.clock), US, ca)
+        with pytest.raises(SourceUnavailable, match="comes packed"):
+            await source.fetch(timestamp_name(US), limit=10_000)
+        await source.close()
+    assert b"accept-encoding: identity" in seen[0].lower()

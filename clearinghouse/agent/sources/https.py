@@ -96,7 +96,7 @@ class Https:
     ) -> AsyncIterator[httpx.Response]:
         """Ask, signed, and give up in any case after so many *seconds*: a source that trickles must not hold us."""
         audience = EVERYTHING if self.view == COMMUNITY else self.view
-        signed = {"Authorization": self.speaker.authorization(audience), **headers}
+        signed = {"Authorization": self.speaker.authorization(audience), "Accept-Encoding": "identity", **headers}
         method = "GET" if content is None else "POST"
         timeout = httpx.Timeout(SILENT_SECONDS, read=min(seconds, WAIT_SECONDS + SILENT_SECONDS))
         try:
@@ -132,8 +132,11 @@ class Https:
 
 
 async def _read(answer: httpx.Response, name: str, limit: int) -> bytes:
+    """Return what is sent, as it is sent: nothing is unpacked before it was counted."""
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        raise SourceUnavailable(f"`{name}` comes packed", mend="have it sent as it is: it was asked for so")
     found = bytearray()
-    async for piece in answer.aiter_bytes():
+    async for piece in answer.aiter_raw():
         found += piece
         if len(found) > limit:
             raise EndlessData(f"`{name}` has more than {limit} bytes", mend="nothing: it is not read any further")
