@@ -109,3 +109,12 @@ async def test_r15_a_revoked_key_reads_reports_and_joins_no_more(home: Commons) 
             assert (await client.post("/v1/status", content=home.asked("status", {}, "a.example"))).status_code == 404
             with pytest.raises(ClearinghouseError):
                 await home.house.library.hand_in(home.asked("join", {"domain": "a.example", "note": "x"}, "a.example"))
+
+
+async def test_r21_strangers_that_join_pay_by_their_address(home: Commons) -> None:
+    """Keys are free: a thousand of them must not be a thousand accounts."""
+    async with home.open() as service:
+        for number in range(3):
+            with pytest.raises(NoSuchThing):
+                await home.house.library.hand_in(home.asked("join", {"domain": "n.example"}, f"stranger {number}"), peer="192.0.2.7")
+        assert [name for name in service.desk.senders._accounts if "stranger" in name or name == "192.0.2.7"] == ["192.0.2.7"]

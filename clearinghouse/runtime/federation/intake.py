@@ -30,7 +30,7 @@ class Carried:
     peer: str = ""
 
 
-Join = Callable[[Asked, Envelope, str], Awaitable[Changed]]
+Join = Callable[[Asked, Envelope, str, str], Awaitable[Changed]]
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Intake:
             case "status":
                 return await self._status(asked, envelope)
             case "join":
-                return _outcome(await self.join(asked, envelope, carried.speaker))
+                return _outcome(await self.join(asked, envelope, carried.speaker, carried.peer or carried.speaker))
             case _:
                 found = await self.office.submit(raw)
                 return (
@@ -78,13 +78,14 @@ class Intake:
     async def _relayed(self, envelope: Envelope, raw: bytes, carried: Carried, target: str, seconds: float) -> Answer:
         asked = read_asked(envelope, audience=target, now=self.chance.now())
         member = carried.by.domain if carried.by is not None else min(self.owners(envelope), default="")
-        if self.roll.member(target) is None:
-            if member:
-                raise _nobody()
-            return Answer("relayed", {"id": self.chance.new_id()})  # strangers do not learn who is a member (rule R22)
-        known = self.roll.member(member)
+        there, known = self.roll.member(target) is not None, self.roll.member(member)
+        if member and not there:
+            raise _nobody()
         signers = frozenset((*envelope.signers, *(() if known is None else known.keys)))
-        identity = self.relay.hold(target, member or carried.peer or carried.speaker, signers, raw, asked.expires)
+        account = member or carried.peer or carried.speaker
+        # Strangers do not learn who is a member: neither by what they hear nor by how long it takes (rule R22).
+        kept = raw if there else b""
+        identity = self.relay.hold(target, account, signers, kept, asked.expires, stranger=not member)
         answer = await self.relay.answer(signers, identity, seconds)
         return Answer("relayed", {"id": identity}) if answer is None else Answer("answered", {"id": identity}, answer)
 

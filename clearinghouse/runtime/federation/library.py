@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,7 +34,7 @@ _EVERYBODYS: Final = frozenset({COMMUNITY, "root", "revocations"})
 """With what the names of documents begin that every member may read."""
 
 MAX_WAITERS_EACH: Final = 8
-"""Questions for news that one member has open at once: an agent has one, and one more while it changes networks."""
+"""Questions for news, and for requests, that one member has open at once: an agent has one, and another while it changes networks."""
 
 QUESTIONS: Final = Pace(20.0, 200.0)
 """Questions of one address: an agent that starts asks ten, and then two a minute."""
@@ -107,16 +108,24 @@ class Stacks:
     async def newer(self, reader: Reader, audience: str, tag: str, seconds: float) -> Copy | None:
         """See `Library.newer`."""
         wanted = EVERYTHING if audience in {COMMUNITY, EVERYTHING} else audience
-        if wanted not in {EVERYTHING, reader.domain} or self._waiters.get(reader.domain, 0) >= MAX_WAITERS_EACH:
+        if wanted not in {EVERYTHING, reader.domain}:
             raise _nothing()
-        self._waiters[reader.domain] = self._waiters.get(reader.domain, 0) + 1
-        try:
+        with self._waits(f"news/{reader.domain}"):
             found = await self.shelf.newer(wanted, tag, min(seconds, LONGEST_WAIT))
-        finally:
-            self._waiters[reader.domain] -= 1
-            if not self._waiters[reader.domain]:
-                del self._waiters[reader.domain]
         return None if found is None else _copied(found)
+
+    @contextmanager
+    def _waits(self, name: str) -> Iterator[None]:
+        """Count who waits under *name* while the block runs."""
+        if self._waiters.get(name, 0) >= MAX_WAITERS_EACH:
+            raise _nothing()
+        self._waiters[name] = self._waiters.get(name, 0) + 1
+        try:
+            yield
+        finally:
+            self._waiters[name] -= 1
+            if not self._waiters[name]:
+                del self._waiters[name]
 
     def takes(self, envelope: bytes) -> bool:
         """See `Library.takes`."""
@@ -135,7 +144,8 @@ class Stacks:
 
     async def waiting(self, reader: Reader, seconds: float) -> Mapping[str, bytes]:
         """See `Library.waiting`."""
-        return await self.relay.waiting(reader.domain, min(seconds, LONGEST_WAIT))
+        with self._waits(f"inbox/{reader.domain}"):
+            return await self.relay.waiting(reader.domain, min(seconds, LONGEST_WAIT))
 
     def answered(self, reader: Reader, identity: str, answer: bytes) -> None:
         """See `Library.answered`."""

@@ -14,6 +14,7 @@ from typing import ClassVar, Final
 
 import structlog
 
+from clearinghouse.clearing.clear import rule
 from clearinghouse.clearing.decision import Decision, Outcome
 from clearinghouse.clearing.dsse import Envelope, fingerprint
 from clearinghouse.clearing.envelope import Asked, Replayed
@@ -149,8 +150,11 @@ class Registrar:
 
     # -- the member itself
 
-    async def join(self, asked: Asked, envelope: Envelope, speaker: str) -> Enrolled:
-        """Take a request of a domain about its own record, handed in by the JID *speaker* or by nobody that is known."""
+    async def join(self, asked: Asked, envelope: Envelope, speaker: str, sender: str) -> Enrolled:
+        """Take a request of a domain about its own record, handed in by the JID *speaker* or by nobody that is known.
+
+        Whatever it costs is at the expense of *sender*, an address or a domain: keys are free, and strangers have many (rule R21).
+        """
         prints = fingerprint(envelope)
         if any(self.books.seen(signer, digest, self.chance.now()) for signer, digest in prints):
             raise Replayed("the envelope was taken already", mend="sign a new one")
@@ -162,7 +166,7 @@ class Registrar:
             change = change_between(before, after)
             own = before is not None and not before.removed and not set(before.keys).isdisjoint(envelope.signers)
             proven = speaker.partition("/")[0] == wanted.domain
-            decision = await self._ruled(asked, envelope, after, change, proven=proven, own=own)
+            decision = await self._ruled(asked, envelope, sender, after.domain, _known(change, proven=proven, own=own))
             self._check_own(before, after, envelope.signers, own=own)
             return await self._came_to(decision, after, proven=proven, prints=seen)
 
@@ -194,8 +198,7 @@ class Registrar:
             case _:
                 raise _nobody()
 
-    async def _ruled(self, asked: Asked, envelope: Envelope, after: Member, change: Change, *, proven: bool, own: bool) -> Decision:
-        known = {"change": change.value, "domain_proven": _yes(proven), "key_recorded": _yes(own)}
+    async def _ruled(self, asked: Asked, envelope: Envelope, sender: str, domain: str, known: Mapping[str, str]) -> Decision:
         texts = tuple(each.encode() for each in asked.credentials)
         request = Request(
             self.chance.new_id(),
@@ -203,10 +206,11 @@ class Registrar:
             Door.ENVELOPE,
             signers(envelope.signers),
             known=known,
-            claims={"member": after.domain},
+            claims={"member": domain},
             credentials=texts,
+            sender=sender,
         )
-        decision = self.rights.ruled(request, explained=False)
+        decision = rule(request, self.rights.desk, now=self.chance.now())
         await self.rights.desk.ledger.record(decision)
         return decision
 
@@ -311,6 +315,11 @@ class Registrar:
     @property
     def _version(self) -> str:
         return self.rights.desk.snapshot.version
+
+
+def _known(change: Change, *, proven: bool, own: bool) -> dict[str, str]:
+    """Return what we know about a request to join, as policies read it."""
+    return {"change": change.value, "domain_proven": _yes(proven), "key_recorded": _yes(own)}
 
 
 def _yes(truth: bool) -> str:  # noqa: FBT001 - of an attribute

@@ -24,6 +24,12 @@ MAX_HELD: Final = 1_000
 MAX_HELD_EACH: Final = 32
 """Requests for one target, and at the expense of one member or address; an agent asks one at a time for each pair."""
 
+MAX_HELD_OF_ONE: Final = 8
+"""Requests of one member or address for one target: nobody keeps a target from hearing of others."""
+
+STRANGERS_SHARE: Final = 2
+"""Whoever is no member has at most one place in so many, of all and of one target's."""
+
 MAX_TAKEN: Final = 16
 """Requests that a target gets at once; the others a moment later."""
 
@@ -39,7 +45,7 @@ class RelayFull(Unavailable):
 
 @dataclass(slots=True)
 class _Held:
-    """``account`` pays for the place; ``signers`` may have the answer."""
+    """``account`` pays for the place; ``signers`` may have the answer.  What is for no member has no envelope: nobody asks for it."""
 
     target: str
     account: str
@@ -47,6 +53,7 @@ class _Held:
     envelope: bytes = field(repr=False)
     until: datetime
     answer: asyncio.Future[bytes]
+    stranger: bool
 
 
 @dataclass(slots=True)
@@ -57,17 +64,17 @@ class Relay:
     _held: dict[str, _Held] = field(default_factory=dict)
     _news: dict[str, asyncio.Event] = field(default_factory=dict)
 
-    def hold(self, target: str, account: str, signers: frozenset[str], envelope: bytes, until: datetime) -> str:
+    def hold(self, target: str, account: str, signers: frozenset[str], envelope: bytes, until: datetime, *, stranger: bool = False) -> str:
         """Hold *envelope* for *target*'s agent at the expense of *account*, and return the id under which its answer will be.
 
-        Raises `RelayFull`.
+        A *stranger* is no member.  Raises `RelayFull`.
         """
         self._forget()
-        targets, accounts = Counter(each.target for each in self._held.values()), Counter(each.account for each in self._held.values())
-        if len(self._held) >= MAX_HELD or targets[target] >= MAX_HELD_EACH or accounts[account] >= MAX_HELD_EACH:
+        if self._is_full(target, account) or (stranger and self._is_full_of_strangers(target)):
             raise RelayFull("too many requests wait already", mend="try again in some minutes")
         identity = self.chance.new_id()
-        self._held[identity] = _Held(target, account, signers, envelope, until, asyncio.get_running_loop().create_future())
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._held[identity] = _Held(target, account, signers, envelope, until, answer, stranger)
         waiting = self._news.pop(target, None)
         if waiting is not None:
             waiting.set()
@@ -104,9 +111,21 @@ class Relay:
         except TimeoutError:
             return None
 
+    def _is_full(self, target: str, account: str) -> bool:
+        of_target = [each.account for each in self._held.values() if each.target == target]
+        accounts = Counter(each.account for each in self._held.values())
+        most = len(self._held) >= MAX_HELD or len(of_target) >= MAX_HELD_EACH or accounts[account] >= MAX_HELD_EACH
+        return most or of_target.count(account) >= MAX_HELD_OF_ONE
+
+    def _is_full_of_strangers(self, target: str) -> bool:
+        theirs = [each.target for each in self._held.values() if each.stranger]
+        return len(theirs) >= MAX_HELD // STRANGERS_SHARE or theirs.count(target) >= MAX_HELD_EACH // STRANGERS_SHARE
+
     def _for(self, target: str) -> dict[str, bytes]:
         self._forget()
-        waiting = ((name, each.envelope) for name, each in self._held.items() if each.target == target and not each.answer.done())
+        waiting = (
+            (name, each.envelope) for name, each in self._held.items() if each.target == target and each.envelope and not each.answer.done()
+        )
         return dict(islice(waiting, MAX_TAKEN))
 
     def _forget(self) -> None:
