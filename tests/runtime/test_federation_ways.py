@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
@@ -26,6 +27,8 @@ from clearinghouse.grid.namespaces import CLEARINGHOUSE
 from clearinghouse.grid.requests import write_envelope
 from clearinghouse.grid.stanzas import StanzaRefused
 from clearinghouse.runtime.asking.rates import Pace, Rates
+from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.federation.relay import Relay, RelayFull
 from tests.commons import WITH_BROKER, Commons, commons, op
 from tests.presses import who
 from tests.runtime.house import until
@@ -265,14 +268,43 @@ async def test_a_request_may_be_passed_on_over_xmpp_at_both_ends(home: Commons) 
 async def test_the_relay_is_bounded_and_forgets(home: Commons) -> None:
     async with members(home, "a.example", "b.example") as client:
         statuses = [
-            (await client.post("/v1/requests", content=home.asked("whitelist", {}, "ann", to="b.example"))).status_code for _ in range(33)
+            (await client.post("/v1/requests", content=home.asked("whitelist", {}, "ann", to="b.example"))).status_code for _ in range(9)
         ]
-        assert statuses == [202] * 32 + [503]
+        assert statuses == [202] * 8 + [503]
         assert (await client.post("/v1/requests", content=home.asked("whitelist", {}, "ann", to="z.example"))).status_code == 202
-        assert len((await client.get("/v1/inbox", headers=home.reads("b.example"))).json()["requests"]) == 16
+        assert (await client.post("/v1/requests", content=home.asked("whitelist", {}, "a.example", to="b.example"))).status_code == 202
+        assert len((await client.get("/v1/inbox", headers=home.reads("b.example"))).json()["requests"]) == 9
         home.sleep(minutes=5)
         assert (await client.get("/v1/inbox", headers=home.reads("b.example"))).json() == {"requests": []}
         assert not home.house.relay._held
+
+
+async def test_r21_strangers_leave_room_for_members_at_the_relay(home: Commons) -> None:
+    relay, until_then = Relay(Chance(now=lambda: home.now)), home.now + timedelta(minutes=5)
+
+    def held(account: str, target: str, *, stranger: bool) -> bool:
+        try:
+            return bool(relay.hold(target, account, frozenset(), b"x", until_then, stranger=stranger))
+        except RelayFull:
+            return False
+
+    assert [held(f"192.0.2.{number}", "b.example", stranger=True) for number in range(20)].count(True) == 16
+    for number in range(1000):
+        held(f"192.0.2.{number}", f"{number}.example", stranger=True)
+    assert not held("198.51.100.1", "c.example", stranger=True)
+    assert held("a.example", "b.example", stranger=False)
+    assert [held("a.example", f"{number}.example", stranger=False) for number in range(40)].count(True) == 31
+
+
+async def test_r22_a_stranger_does_not_learn_by_the_relay_who_is_a_member(home: Commons) -> None:
+    async with members(home, "a.example") as client:
+        heard = []
+        for target in ("a.example", "nobody.example", "x" * 1_000):
+            held = await client.post("/v1/requests", content=home.asked("whitelist", {}, "ann", to=target))
+            answer = await client.get(f"/v1/answers/{held.json()['id']}", headers=home.reads("ann"))
+            heard.append((held.status_code, sorted(held.json()), answer.status_code))
+        assert heard == [(202, ["id", "state"], 204)] * 3
+        assert sum(len(each.target) + len(each.envelope) for each in home.house.relay._held.values()) < 5_000
 
 
 # -- at a chat client ----------------------------------------------------------------------------------
