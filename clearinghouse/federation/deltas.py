@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import eq
 from typing import Any, Final
 
 from clearinghouse.clearing.vocabulary import Kind, is_canonical, shown
@@ -75,9 +76,10 @@ def read_delta(content: bytes, levels: Sequence[str]) -> Delta:
 def apply_delta(rows: Mapping[str, str], delta: Delta) -> Rows:
     """Return *rows* after *delta*; raises ``ValueError`` for a row that goes and is not there, or is set to what it is."""
     before = Rows.of(rows)
-    if any(before.get(domain) == level for domain, level in delta.changed.items()) or not all(map(before.__contains__, delta.unset)):
+    levels = list(map(before.get, delta.changed))
+    if any(map(eq, levels, delta.changed.values())) or None in map(before.get, delta.unset):
         raise ValueError("does not begin at the rows that are there")
-    return before.changed(delta.changed, delta.unset)
+    return before.changed(delta.changed, delta.unset, count=len(before) + levels.count(None) - len(delta.unset))
 
 
 _NONE: Final = frozenset[str]()

@@ -61,12 +61,16 @@ class Rows(Mapping[str, str]):
                 found.setdefault(level, []).append(domain)
         return {level: sorted(names) for level, names in found.items() if names}
 
-    def changed(self, changes: Mapping[str, str], unset: Sequence[str]) -> Rows:
-        """Return these rows after *changes*, and without those that are *unset*; names that have no row are no harm."""
+    def changed(self, changes: Mapping[str, str], unset: Sequence[str], *, count: int | None = None) -> Rows:
+        """Return these rows after *changes*, and without those that are *unset*; names that have no row are no harm.
+
+        *count* is how many there are then, where that is known already.
+        """
         made = Rows(self._lists)
         made._changes = {**self._changes, **changes, **dict.fromkeys(unset, _GONE)}
-        added = sum(1 for each in changes if each not in self)
-        made._count = self._count + added - sum(1 for each in unset if each in self)
+        if count is None:
+            count = self._count + sum(1 for each in changes if each not in self) - sum(1 for each in unset if each in self)
+        made._count = count
         return made if len(made._changes) <= MOST_CHANGES else Rows(made.lists())
 
     def touched_since(self, before: Mapping[str, str]) -> frozenset[str] | None:
