@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +20,7 @@ from starlette.routing import Route
 
 from clearinghouse.agent.requests import Requests
 from clearinghouse.clearing.dsse import MAX_ENVELOPE_BYTES
+from clearinghouse.doors.http.gate import address_of
 from clearinghouse.doors.http.listener import Listener, listening
 from clearinghouse.errors import ClearinghouseError, InternalError, MalformedRequest, TooLarge
 
@@ -77,15 +77,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _address_of(request: Request) -> str:
-    """Return who sent it, as far as the network shows: an address, or the network of 64 bits in which one IPv6 host has them all."""
-    host = request.client.host if request.client is not None else ""
-    try:
-        found = ip_address(host.partition("%")[0])
-    except ValueError:
-        return "ip:unknown"
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
-        return f"ip:{ip_network((found, 64), strict=False)}"
-    return f"ip:{getattr(found, 'ipv4_mapped', None) or found}"
+    return f"ip:{address_of(request.client.host if request.client is not None else '')}"
 
 
 def _refusal(error: ClearinghouseError) -> Response:

@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from clearinghouse.doors.http.gate import Gate
 from clearinghouse.errors import BadSettings
 
 HEAD_SECONDS: Final = 5.0
@@ -23,6 +24,9 @@ HEAD_SECONDS: Final = 5.0
 
 BACKLOG: Final = 512
 """Connections that wait to be taken: agents of a whole community come back together when we do."""
+
+PARTS: Final = 5
+"""One address has at most one connection in so many: agents of a whole site may share it, and an attacker has it alone."""
 
 CLOSING_SECONDS: Final = 2
 """How long answers may still take when we stop."""
@@ -120,7 +124,8 @@ async def _bound(listener: Listener) -> socket.socket:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(listener.host, listener.port, type=socket.SOCK_STREAM)
         family, _, _, _, address = found[0]
-        return socket.create_server(address, family=family, backlog=BACKLOG)
+        each = max(1, listener.connections // PARTS)
+        return Gate.bound(family, address, most=listener.connections, each=each, backlog=BACKLOG)
     except OSError as error:
         fact = f"`{listener.host}`, port {listener.port} cannot be listened on ({error.strerror})"
         raise BadSettings(fact, mend=f"choose another in [{listener.section}]") from None
