@@ -151,6 +151,12 @@ async def test_nothing_waits_where_nobody_is_to_be_asked(between: Site) -> None:
     await between.home.come()
 
 
+async def test_what_is_long_does_not_wait(between: Site) -> None:
+    await between.home.rule({"b.fed": "none"}, ask=True)
+    assert "not at a level" in await between.alice.bounced(between.alice.write("bob@b.fed", "x" * 16_384))
+    assert refusals_told(between) == []
+
+
 async def test_one_pair_has_only_so_much_waiting(between: Site) -> None:
     await between.home.rule({"b.fed": "none"}, ask=True)
     messages = [between.alice.write("bob@b.fed", "x") for _ in range(MAX_PER_PAIR + 1)]

@@ -16,6 +16,7 @@
 -define(MAX_HELD_PER_PAIR, 32).   % so that one domain leaves room for others
 -define(MAX_CASES, 200).          % and as many events, at most, in the time that a case lasts
 -define(MAX_CASES_PER_USER, 16).
+-define(MAX_TEXT, 200).           % characters of a reason, as in an image
 -define(MAX_SENT, 1000).          % stanzas that went out, by which a refusal from the other side is believed
 -define(REMEMBER_MS, 60000).      % and twice that at most: an answer is a matter of seconds, and what people write is theirs
 
@@ -143,7 +144,10 @@ is_full(Pair, User, Found, Cases) ->
 tell(Id, {{Local, Remote}, User, Kind}, Pkt, By, Text, Name) ->
     ejabberd_router:route(clearinghouse_stanza:event((xmpp:get_from(Pkt))#jid.lserver, agent(),
         #{event => refused, held => Id, image => Name, local => Local, remote => Remote, user => User,
-          to => clearinghouse_stanza:bare(xmpp:get_to(Pkt)), kind => Kind, by => By, text => Text})).
+          to => clearinghouse_stanza:bare(xmpp:get_to(Pkt)), kind => Kind, by => By, text => short(Text)})).
+
+%% What another server wrote may be as long as a stanza.
+short(Text) -> unicode:characters_to_binary(lists:sublist(unicode:characters_to_list(Text), ?MAX_TEXT)).
 
 taken(Id, #{cases := Cases, ids := Ids} = State) ->
     case maps:take(Id, Cases) of

@@ -11,6 +11,7 @@ local st = require "util.stanza";
 local xml = require "util.xml";
 
 local SECONDS = 30; -- what a user takes for a slow network
+local MAX_STANZA = 16384; -- bytes of one that waits, or is remembered; what people write is much shorter
 local MAX_STANZAS, MAX_IN_GROUP, MAX_PER_PAIR = 1000, 32, 32;
 local MAX_GROUPS, MAX_GROUPS_OF_USER = 200, 16; -- as many events, at most, in the time that a group lasts
 local MAX_TEXT = 200; -- characters of a reason, as in an image
@@ -49,7 +50,8 @@ local function may_wait(asked, stanza)
 	local image, host = rules.image_of(asked.host), prosody.hosts[jid_host(stanza.attr.from)];
 	local key = key_of(stanza);
 	return image and image.ask and host and host.type == "local" and asked.here ~= asked.host
-		and not tried[stanza] and not (key and tried_keys:get(key)) and waits_for_an_answer(stanza);
+		and not tried[stanza] and not (key and tried_keys:get(key)) and waits_for_an_answer(stanza)
+		and #tostring(stanza) <= MAX_STANZA;
 end
 
 local function forget(group)
