@@ -48,8 +48,15 @@ def _licensed(name: str, test: str) -> str:
 class RealClock:
     """The time of day, for a hub that publishes for real programs."""
 
-    def __call__(self) -> datetime:
+    @property
+    def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def seconds(self) -> int:
+        return int(self.now.timestamp())
 
 
 @dataclass(slots=True)
