@@ -32,16 +32,13 @@ from clearinghouse.keynote.principals import normalise
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.folders import Folders, Look
 from clearinghouse.storage.holdings import Holdings, Loader
+from clearinghouse.storage.settling import SETTLE_SECONDS, settled
 from clearinghouse.storage.store import Event, Store
 
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 1.0
 """Between looks at the folders."""
-SETTLE_SECONDS: Final = 0.2
-"""Two looks so far apart must agree before what they see is read: an editor may be half-way."""
-MAX_SETTLES: Final = 25
-"""Looks that may differ before the last one is taken: whoever goes on writing must not keep a removal from counting."""
 AGAIN_SECONDS: Final = 5.0
 """Until what is believed is written down again, after the disk took nothing."""
 MAX_NAMED: Final = 1_000
@@ -132,13 +129,7 @@ class Authority:
 
     async def load(self) -> None:
         """Load the folders as they are when they have settled; raises `StoreUnavailable` as `keep` does."""
-        look = await asyncio.to_thread(self.folders.look)
-        for _ in range(MAX_SETTLES):
-            await asyncio.sleep(self.settle_seconds)
-            again = await asyncio.to_thread(self.folders.look)
-            if again == look:
-                break
-            look = again
+        look = await settled(self.folders, await asyncio.to_thread(self.folders.look), self.settle_seconds)
         async with self._turn:
             read = await asyncio.to_thread(self.folders.read, look)
             holdings = await asyncio.to_thread(self.loader.load, read, self.holdings)

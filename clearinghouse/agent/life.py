@@ -29,6 +29,7 @@ from clearinghouse.keynote.keys import read_key_file
 from clearinghouse.settings.agent import AgentSettings
 from clearinghouse.settings.people import Person
 from clearinghouse.storage.folders import Folders
+from clearinghouse.storage.settling import SETTLE_SECONDS
 from clearinghouse.storage.sql_store import open_store
 
 log = structlog.get_logger(__name__)
@@ -62,6 +63,7 @@ class Outside:
     sources: MakeSources = sources_of
     allow_demo: bool = False
     pause: float = PAUSE_SECONDS
+    settle: float = SETTLE_SECONDS
 
 
 @asynccontextmanager
@@ -100,6 +102,7 @@ async def _assembled(settings: AgentSettings, outside: Outside, stack: AsyncExit
     )
     sources = outside.sources(settings, speaker, link)
     stack.push_async_callback(sources.close)
+    authority.settle_seconds = outside.settle
     await authority.load()
     grants = await Grants.opened(store, authority, desk=desk)
     agent = Agent(settings, state, clock, speaker, sources, link, authority, grants, Journal(store))

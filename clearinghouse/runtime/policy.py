@@ -15,18 +15,13 @@ from clearinghouse.keynote import Admissions, Admitted
 from clearinghouse.settings import Settings
 from clearinghouse.storage.folders import Folders, Look
 from clearinghouse.storage.holdings import Holdings, Loader
+from clearinghouse.storage.settling import SETTLE_SECONDS, settled
 from clearinghouse.storage.store import Event, Store
 
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 1.0
 """Between looks at the folders, or twenty times as long as a look takes: one at 100,000 files takes 1 s."""
-
-SETTLE_SECONDS: Final = 0.2
-"""Two looks so far apart must agree before what they see is read: an editor may be half-way."""
-
-MAX_SETTLES: Final = 25
-"""Looks that may differ before the last one is taken: whoever goes on writing must not keep a removal from counting."""
 
 MAX_NAMED: Final = 1_000
 """Assertions that one event names."""
@@ -70,7 +65,7 @@ class PolicyKeeper:
 
     async def load(self) -> None:
         """Load the folders as they are when they have settled; raises `StoreUnavailable`, and then everything stays as it was."""
-        await self._adopt(await self._settled(await asyncio.to_thread(self.folders.look)))
+        await self._adopt(await settled(self.folders, await asyncio.to_thread(self.folders.look), SETTLE_SECONDS))
 
     async def watch(self) -> None:
         """Follow the folders until cancelled: at each change, and at once when ``reload`` is set."""
@@ -87,20 +82,11 @@ class PolicyKeeper:
             look = await asyncio.to_thread(self.folders.look)
             looked = clock()
             if always or self.behind() or look != self._seen:
-                await self._adopt(await self._settled(look))
+                await self._adopt(await settled(self.folders, look, SETTLE_SECONDS))
         except _ONE_LOOK as error:
             reason, mend = _said(error)
             log.error("policy_not_adopted", reason=reason, mend=mend)  # noqa: TRY400 - the mend, not the frames
         return looked - began
-
-    async def _settled(self, look: Look) -> Look:
-        for _ in range(MAX_SETTLES):
-            await asyncio.sleep(SETTLE_SECONDS)
-            again = await asyncio.to_thread(self.folders.look)
-            if again == look:
-                break
-            look = again
-        return look
 
     async def _adopt(self, look: Look) -> None:
         before = self.holdings

@@ -67,7 +67,7 @@ class House:
     async def agent(self, *others: MemorySource) -> AsyncIterator[Agent]:
         self.link = MemoryLink(self.server)
         failover = Failover([self.source, *others])
-        outside = Outside(now=self.clock, link=lambda _: self.link, sources=lambda *_: failover, allow_demo=True, pause=0.01)
+        outside = Outside(now=self.clock, link=lambda _: self.link, sources=lambda *_: failover, allow_demo=True, pause=0.01, settle=0.0)
         async with running(self.settings, outside) as agent:
             yield agent
 
