@@ -24,6 +24,7 @@ from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.house import House
 from clearinghouse.runtime.parts import Service
 from clearinghouse.runtime.service import OpenStore, running, sql_store
+from clearinghouse.runtime.topics.brokers import MakeLink
 from clearinghouse.settings import Settings
 from clearinghouse.settings.reading import parse_settings
 from clearinghouse.signer.client import Signers
@@ -87,6 +88,7 @@ class Commons:
     store_of: OpenStore = sql_store
     signers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"table": ("table",)})
     world: MemoryWorld = field(default_factory=MemoryWorld)
+    make_link: MakeLink | None = None
     service: Service = field(init=False)
     _numbers: count[int] = field(default_factory=count)
 
@@ -108,7 +110,7 @@ class Commons:
     async def open(self, *, published: bool = True) -> AsyncIterator[Service]:
         chance = Chance(now=lambda: self.now)
         async with running(
-            self.settings, make_link=self.world.make_link, chance=chance, store_of=self.store_of, signers_of=self.signing
+            self.settings, make_link=self.make_link or self.world.make_link, chance=chance, store_of=self.store_of, signers_of=self.signing
         ) as self.service:
             if published:
                 await until(lambda: self.house.shelf.timestamp(EVERYTHING) is not None)
