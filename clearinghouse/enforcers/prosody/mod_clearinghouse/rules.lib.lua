@@ -102,16 +102,20 @@ function rules.verdict(asked)
 	return found ~= NOTHING, not image.shadow;
 end
 
+-- The decision of a live grant for this domain, which was not enough.
+local function insufficient(image, remote, now)
+	for _, list in pairs(image.grants_of[remote] or {}) do
+		for _, grant in pairs(list) do
+			if now < grant["until"] and grant.decision ~= "" then return grant.decision; end
+		end
+	end
+end
+
 -- Why it does not pass: a sentence with the id of what was decided, and that id alone.
 function rules.why(asked)
 	local image, now = by_host[asked.host], os.time();
 	if not image then return "no policy is known here", ""; end
-	local row, decision = image.rows[asked.remote], image.decision;
-	for _, list in pairs(image.grants_of[asked.remote] or {}) do
-		for _, grant in pairs(list) do
-			if now < grant["until"] and grant.decision ~= "" then decision = grant.decision; end
-		end
-	end
+	local row, decision = image.rows[asked.remote], insufficient(image, asked.remote, now) or image.decision;
 	local text = row and row.reason or not row and image.default_reason or "";
 	if is_expired(image, now) then text = "the levels known here have expired"; end
 	if text == "" then text = "not permitted between "..asked.host.." and "..asked.remote; end
