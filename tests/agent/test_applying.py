@@ -194,6 +194,6 @@ async def test_a_turn_for_the_worse_is_reported_at_once(house: House) -> None:
 async def test_a_first_start_raises_no_alarm(house: House, capfd: pytest.CaptureFixture[str]) -> None:
     async with house.agent() as agent:
         await house.follows(agent)
-        await until(lambda: bool(house.source.reports))  # seconds later, after the first looks
+        agent.alarm.look()  # as it does each second once the sources were asked
         assert agent.alarm.said is Health.GOOD
     assert "server_closed" not in capfd.readouterr().out
