@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +11,9 @@ from rich.text import Text
 from clearinghouse.cli.output import BAD, CAUTION, DIM, GOOD, ID_SHOWN, STRONG, clean, console, mark, say
 
 Members = Mapping[str, Any]
+
+ROOT_DAYS: Final = 30
+"""Days before the end of root metadata from which on it is told: a ceremony takes three people's calendars."""
 
 
 def enrolled(found: Members) -> None:
@@ -92,6 +95,12 @@ def published(found: Members) -> None:
         say(mark(good=problem is None), f" {name}: table ", (str(view["version"]), STRONG), f", {view['count']} domains")
         say(f"until {view['expires'][:16].replace('T', ' ')} UTC; its timestamp until {view['timestamp_expires'][11:19]}", indent=2)
     say(f"epoch {found['epoch']}, {found['members']} members, {found['drafts']} drafts")
+    days = found["root_days"]
+    if days is not None and days < ROOT_DAYS:
+        say(
+            ("caution: ", CAUTION),
+            f"root metadata {found['root']['generation']} ends in {days} days: have the roots make the next generation",
+        )
     if problem is not None:
         say(("not published: ", BAD), clean(problem["message"]))
         say(clean(problem["mend"]), indent=2)

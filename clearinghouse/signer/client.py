@@ -6,6 +6,7 @@ import asyncio
 import socket
 import sys
 from asyncio.subprocess import DEVNULL
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from clearinghouse.errors import BadSettings, ClearinghouseError
+from clearinghouse.keynote.principals import short
 from clearinghouse.settings import Settings, Signing
 from clearinghouse.signer.frames import as_bytes, as_text, receive, send
 from clearinghouse.signer.rules import Role, SignerRefused, SignerUnavailable
@@ -91,13 +93,23 @@ async def _with_federation(stack: AsyncExitStack, signers: Signers, settings: Se
         return await _begun(stack, Link(role, where, longest, allow_demo=allow_demo))
 
     tables = [await begun(Role.TABLE, each, found.table_lifetime) for each in settings.table_signer]
-    return replace(
+    every = replace(
         signers,
         registrar=await begun(Role.REGISTRAR, settings.registrar, found.table_lifetime),
         revoker=await begun(Role.REVOKER, settings.revoker, found.table_lifetime),
         timestamp=await begun(Role.TIMESTAMP, settings.timestamp_signer, found.timestamp_lifetime),
         tables=tuple(each for each in tables if each is not None),
     )
+    _check_apart(every)
+    return every
+
+
+def _check_apart(signers: Signers) -> None:
+    """Refuse a key with two roles: whoever takes one process over would have what two were to have."""
+    alone = (signers.desk, signers.log, signers.registrar, signers.revoker, signers.timestamp)
+    names = Counter(each.principal for each in (*alone, *signers.tables) if each is not None)
+    if twice := next((name for name, count in names.items() if count > 1), ""):
+        raise BadSettings(f"`{short(twice)}` signs in two roles", mend="give each role, and each table signer, a key of its own")
 
 
 async def _begun(stack: AsyncExitStack, link: Link) -> RemoteSigner | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,9 @@ async def test_the_fleet_and_what_is_published(home: Commons) -> None:
     async with home.open():
         assert (await run(home, "fleet"))[0] == 0
         found = await told(home, "federation", "status")
-        assert (found["ok"], found["published"]["views"]["*"]["version"]) == (True, 1)
+        assert (found["ok"], found["published"]["views"]["*"]["version"], found["published"]["root_days"]) == (True, 1, 365)
+        home.now += timedelta(days=340)
+        assert "root metadata 1 ends in 25 days" in (await run(home, "federation", "status"))[1]
         (home.directory / "root/1.json").unlink()
         home.house.press.wake()
         await home.looked()

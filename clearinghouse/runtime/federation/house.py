@@ -179,7 +179,7 @@ class House:
 
     def published(self) -> Mapping[str, Any]:
         """See `Registry.published`."""
-        problem = self.press.problem
+        problem, root = self.press.problem, self.press.root
         views = {}
         for audience, view in self.press.views.items():
             last = view.table
@@ -193,6 +193,8 @@ class House:
                 }
         return {
             "epoch": self.settings.epoch,
+            "root": None if root is None else {"generation": root.generation, "expires": stamp(root.expires)},
+            "root_days": None if root is None else (root.expires - self.chance.now()).days,
             "members": len(self.roll.present()),
             "drafts": len(self.roll.drafts),
             "views": views,

@@ -23,6 +23,7 @@ from clearinghouse.federation.documents import digest, members_name, root_name, 
 from clearinghouse.federation.entitlement import Entitlement
 from clearinghouse.federation.members import Member
 from clearinghouse.federation.publishing import Edition, Publisher
+from clearinghouse.federation.roots import Root
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.ceremony import Ceremony, Found
 from clearinghouse.runtime.federation.levels import Levelled, Levels
@@ -170,6 +171,11 @@ class Press:
             due = changed or (view.stable_until is not None and view.stable_until <= now)
             found = self.levels.of(audience, members, now) if due else _as_it_is(view)
             await self._publish(view, found, now, forced=fresh or changed)
+
+    @property
+    def root(self) -> Root | None:
+        """The newest root metadata that was read."""
+        return self._found.root if self._found.roots else None
 
     def entitlement(self) -> Entitlement | None:
         """Return who may sign what by the newest root metadata in the directory; ``None`` where there is none."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clearinghouse.clearing.dsse import MEMBER, REVOCATIONS, TABLE, TIMESTAMP, opened
-from clearinghouse.errors import ClearinghouseError
+from clearinghouse.errors import BadSettings, ClearinghouseError
 from clearinghouse.federation import members, revocations, tables, timestamps
 from clearinghouse.federation.revocations import RevocationSet
 from clearinghouse.federation.tables import Head
@@ -106,3 +106,11 @@ async def test_each_key_has_a_process_of_its_own(tmp_path: Path) -> None:
         assert [opened(each, payload_type=TABLE).signers for each in sealed] == [(each.principal,) for each in found.tables]
         with pytest.raises(SignerRefused):
             await found.timestamp.sealed(PAYLOADS[Role.TABLE])
+
+
+async def test_no_key_has_two_roles(tmp_path: Path) -> None:
+    write_key_file(tmp_path / "one.key", generate())
+    text = 'community = "csirt-net"\n[[table_signer]]\nkey_file = "one.key"\n[timestamp_signer]\nkey_file = "one.key"\n[federation]\n'
+    with pytest.raises(BadSettings, match="signs in two roles"):
+        async with signing(parse_settings(text, file="clearinghouse.toml", directory=tmp_path)):
+            pass
