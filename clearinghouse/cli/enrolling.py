@@ -26,6 +26,9 @@ from clearinghouse.storage.sql_store import read_store
 
 __all__ = ["Carrier", "enrol", "export", "fleet", "members", "published", "renew", "settle", "sign", "take", "words_of", "write"]
 
+LAST: Final = "~"
+"""Comes after every domain: whoever asks from there on wants the drafts alone."""
+
 MAX_RECORDS: Final = 100_000
 """Records of one file: the largest community that the tables are made for."""
 
@@ -139,7 +142,7 @@ def _lines(source: str) -> Iterator[bytes]:
 def renew(config: Path, *, json: bool) -> None:
     """Have every record signed anew, as it is: for a new key of the registrar."""
     carrier = Carrier(config)
-    present = [str(each["domain"]) for each in carrier.asks("members")["members"] if each["removed"] == "no"]
+    present = [str(each["domain"]) for each in _every(carrier) if each["removed"] == "no"]
     results = [_renewed(carrier, domain) for domain in present]
     good = all("error" not in each for each in results)
     if json:
@@ -147,6 +150,16 @@ def renew(config: Path, *, json: bool) -> None:
     else:
         member_pictures.taken(results)
     finish(ok=good)
+
+
+def _every(carrier: Carrier) -> Iterator[Mapping[str, Any]]:
+    """Yield every member, as many answers as that takes."""
+    after, more = "", True
+    while more:
+        found = carrier.asks("members", after=after)
+        yield from found["members"]
+        more = bool(found["more"])
+        after = str(found["members"][-1]["domain"]) if more else ""
 
 
 def _renewed(carrier: Carrier, domain: str) -> dict[str, Any]:
@@ -184,7 +197,7 @@ def sign(carrier: Carrier, draft: str, source: str | None, *, json: bool) -> Non
 def _payloads(carrier: Carrier, draft: str, source: str | None) -> Iterator[Member]:
     """Yield the records that are to be signed: of the service, of what it listed, or of an import."""
     if source is None:
-        drafts = carrier.asks("members")["drafts"]
+        drafts = carrier.asks("members", after=LAST)["drafts"]
     else:
         raw = reading.read(source)
         try:
@@ -205,14 +218,14 @@ def _payloads(carrier: Carrier, draft: str, source: str | None) -> Iterator[Memb
 
 def members(config: Path, domain: str, *, json: bool) -> None:
     """Print every member and draft, or one record."""
-    found = Carrier(config).asks("members")
-    records, drafts = found["members"], found["drafts"]
+    carrier = Carrier(config)
     if domain:
-        name = normal(domain)
-        records = [each for each in records if each["domain"] == name]
-        drafts = [each for each in drafts if each["record"]["domain"] == name]
+        found = carrier.asks("members", domain=normal(domain))
+        records, drafts = found["members"], found["drafts"]
         if not records and not drafts:
             raise BadSettings(f"`{clean(domain)}` is no member", mend="see `clearinghouse member list`")
+    else:
+        records, drafts = list(_every(carrier)), carrier.asks("members", after=LAST)["drafts"]
     if json:
         as_json("member show" if domain else "member list", ok=True, members=records, drafts=drafts)
     elif domain:

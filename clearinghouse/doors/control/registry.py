@@ -15,6 +15,9 @@ from clearinghouse.federation.registry import Draft, Enrolled, Registry
 from clearinghouse.keynote import encoding
 from clearinghouse.keynote.encoding import Encoding
 
+MAX_MEMBERS: Final = 10_000
+"""Members in one answer: 1 kB each makes 10 MB; whoever wants more asks for those after the last."""
+
 Answer = dict[str, Any]
 Words = Mapping[str, str]
 Question = Callable[[Registry, Speaker, Words], Awaitable[Answer]]
@@ -76,8 +79,15 @@ async def _signed(registry: Registry, _: Speaker, words: Words) -> Answer:
     return enrolled(await registry.signed(sealed))
 
 
-async def _members(registry: Registry, who: Speaker, _: Words) -> Answer:
-    return {"members": list(registry.members(who)), "drafts": [draft_members(each) for each in registry.drafts(who)]}
+async def _members(registry: Registry, who: Speaker, words: Words) -> Answer:
+    """Return members in the order of their domains, after one of them or only one, and as many as an answer may have."""
+    found, drafts = registry.members(who), registry.drafts(who)
+    if name := words.get("domain", ""):
+        found = [each for each in found if each["domain"] == name]
+        drafts = [each for each in drafts if each.domain == name]
+    after = [each for each in found if each["domain"] > words.get("after", "")]
+    told = {"members": after[:MAX_MEMBERS], "count": len(found), "more": len(after) > MAX_MEMBERS}
+    return {**told, "drafts": [draft_members(each) for each in drafts]}
 
 
 async def _fleet(registry: Registry, who: Speaker, _: Words) -> Answer:
@@ -89,7 +99,7 @@ async def _published(registry: Registry, _: Speaker, __: Words) -> Answer:
 
 
 ABOUT_MEMBERS: Final[Mapping[str, tuple[tuple[str, ...], Question]]] = {
-    "members": ((), _members),
+    "members": (("domain", "after"), _members),
     "member-add": ((*WORDS, "dry_run"), _acting("add")),
     "member-change": ((*WORDS, "dry_run"), _acting("change")),
     "member-remove": ((*WORDS, "dry_run"), _acting("remove")),
