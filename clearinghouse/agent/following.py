@@ -16,7 +16,7 @@ from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.agent.sources.source import NoSuchDocument
 from clearinghouse.clearing.clear import ClockBehind
 from clearinghouse.clearing.vocabulary import EVERYTHING
-from clearinghouse.errors import ClearinghouseError, Unavailable
+from clearinghouse.errors import ClearinghouseError, InternalError, Unavailable
 from clearinghouse.federation.documents import COMMUNITY, MAX_ROOT_BYTES, digest, root_name, timestamp_name
 from clearinghouse.federation.refusals import EndlessData
 from clearinghouse.federation.trust import Standing, Trusted
@@ -98,6 +98,10 @@ class Follower:
             await self._update()
         except ClearinghouseError as error:
             self._refused(error)
+        except Exception as error:
+            # A mistake of ours about what a source gives must not be a way to end the agent: others are asked.
+            log.exception("round_failed")
+            self._refused(InternalError(f"the round failed ({type(error).__name__})", mend="its log has the trace; report it"))
         self.clock.compare(self.sources.ahead)
         self.clock.see()
         if self.standing() is not Standing.FRESH:

@@ -24,7 +24,8 @@ from clearinghouse.federation.documents import digest, table_name, timestamp_nam
 from clearinghouse.federation.refusals import EndlessData
 from clearinghouse.grid.namespaces import PUBSUB, PUBSUB_EVENT
 from clearinghouse.grid.stanzas import IQ, MESSAGE, Question, StanzaRefused
-from tests.agent.community import NAME, US, Clock, Hub
+from tests.agent.community import NAME, US, Clock, Hub, MemorySource
+from tests.agent.houses import House, until
 from tests.agent.shelves import Shelf, Wire, https_hub, trusted_by
 from tests.world import key
 
@@ -246,3 +247,57 @@ async def test_https_unpacks_nothing(hub: Hub, tmp_path: Path) -> None:
             await source.fetch(timestamp_name(US), limit=10_000)
         await source.close()
     assert b"accept-encoding: identity" in seen[0].lower()
+
+
+async def test_a_date_of_no_clock_ends_no_agent(hub: Hub, tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        date = b"Mon, 01 Jan 2024 00:00:00 +99999999999999999999"
+        writer.write(b"HTTP/1.1 200 OK\r\nDate: %b\r\nContent-Length: 1\r\n\r\nx" % date)
+        await writer.drain()
+        writer.close()
+
+    ca, context = trusted_by(tmp_path)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        source = Https(f"https://localhost:{port}", Speaker(key("agent a"), NAME, hub.clock), US, ca)
+        assert (await source.fetch(timestamp_name(US), limit=10_000), source.ahead) == (b"x", None)
+        await source.close()
+
+
+class Trickle(Stanzas):
+    """A component that sends a byte at a time."""
+
+    async def ask(self, to: str, kind: Question, payload: Element) -> Element:
+        await asyncio.sleep(0)
+        answer = await super().ask(to, kind, payload)
+        piece = answer[0]
+        piece.text, size = "AA==", piece.get("size")
+        assert size is not None
+        return answer
+
+
+async def test_a_component_that_trickles_does_not_hold_us(hub: Hub) -> None:
+    """TUF: slow retrieval."""
+    hub.documents["root/7"] = bytes(200_000)
+    source = Xmpp("ch.hub.example", "agent.a.example", Trickle(hub), patience=0.05)
+    with pytest.raises(SourceUnavailable, match="takes too long"):
+        await source.fetch("root/7", limit=262_144)
+
+
+class Mad(MemorySource):
+    """A source that finds a mistake of ours."""
+
+    async def fetch(self, name: str, *, limit: int) -> bytes:
+        raise ZeroDivisionError(name, limit)
+
+
+async def test_a_mistake_of_ours_about_what_a_source_gives_ends_no_agent(tmp_path: Path) -> None:
+    clock = Clock()
+    made = House(tmp_path, Hub(clock), clock)
+    made.source = Mad(made.hub)
+    async with made.agent() as agent:
+        await until(lambda: agent.follower.error is not None)
+        assert agent.follower.error is not None
+        assert agent.follower.error.code == "internal"

@@ -126,9 +126,9 @@ class Https:
     def _compare_clocks(self, date: str) -> None:
         try:
             theirs = parsedate_to_datetime(date)
-        except ValueError:
+            self.ahead = self.speaker.now() - (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC))
+        except (ValueError, OverflowError):  # a date that is none, or of a zone that there is not
             return
-        self.ahead = self.speaker.now() - (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC))
 
 
 async def _read(answer: httpx.Response, name: str, limit: int) -> bytes:

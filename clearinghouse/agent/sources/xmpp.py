@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import structlog
 
-from clearinghouse.agent.sources.source import NoSuchDocument, SourceUnavailable
+from clearinghouse.agent.sources.source import FETCH_SECONDS, NoSuchDocument, SourceUnavailable
 from clearinghouse.errors import BrokerUnavailable
 from clearinghouse.federation.refusals import EndlessData
 from clearinghouse.grid.namespaces import CLEARINGHOUSE, PUBSUB, PUBSUB_EVENT
@@ -41,6 +41,7 @@ class Xmpp:
     broker: str = ""
     view: str = ""
     ahead: timedelta | None = None
+    patience: float = FETCH_SECONDS
     news: asyncio.Event = field(default_factory=asyncio.Event)
     _subscribed: bool = False
 
@@ -51,6 +52,13 @@ class Xmpp:
 
     async def fetch(self, name: str, *, limit: int) -> bytes:
         """See `Source.fetch`; a document that changes while it is fetched is begun again by whoever wants it."""
+        try:
+            async with asyncio.timeout(self.patience):
+                return await self._whole(name, limit)
+        except TimeoutError:
+            raise SourceUnavailable(f"`{self.component}` takes too long over `{name}`", mend="it is asked again") from None
+
+    async def _whole(self, name: str, limit: int) -> bytes:
         found = bytearray()
         while True:
             piece, size = await self._piece(name, len(found))
