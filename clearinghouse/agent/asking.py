@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from clearinghouse.clearing.senders import Account, Accounts, Rate
 from clearinghouse.clearing.vocabulary import EVERYTHING, Kind, domain_of, is_canonical
 from clearinghouse.federation.packet_rules import KINDS
 from clearinghouse.grid.texts import plain
@@ -36,17 +37,9 @@ MAX_SAID_CHARACTERS: Final = 300
 """Characters of the first refusal that our user reads where it is not asked about: another server may have written it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """So many questions at once, and one more after each *every*."""
-
-    burst: int
-    every: timedelta
-
-
-EACH_USER: Final = Budget(20, timedelta(minutes=1))
+EACH_USER: Final = Rate(burst=20, per_second=1 / 60)
 """A person meets twenty new domains in a day at most, a script any number."""
-IN_ALL: Final = Budget(200, timedelta(seconds=1))
+IN_ALL: Final = Rate(burst=200, per_second=1)
 """A site of 10,000 people, each of whom writes to somebody new twice a day."""
 
 
@@ -127,36 +120,22 @@ class _Known:
 
 
 @dataclass(slots=True)
-class _Account:
-    left: float
-    since: datetime
-
-
-@dataclass(slots=True)
 class Budgets:
     """Questions that each user, and all of them, may still cause."""
 
-    each: Budget = EACH_USER
-    together: Budget = IN_ALL
-    _accounts: OrderedDict[str, _Account] = field(default_factory=OrderedDict)
+    each: Rate = EACH_USER
+    together: Rate = IN_ALL
+    _users: Accounts = field(default_factory=Accounts)
+    _all: Account | None = None
 
     def take(self, user: str, now: datetime) -> bool:
         """Take one question of *user*; whether there was one."""
-        accounts = [self._account(user, self.each, now), self._account("", self.together, now)]
-        if any(each.left < 1 for each in accounts):
+        self._all = self._all or Account(self.together, now)
+        if self._users.left(user, self.each, now) < 1 or self._all.left(now) < 1:
             return False
-        for each in accounts:
-            each.left -= 1
+        self._users.charge(user, self.each, 1, now)
+        self._all.charge(1, now)
         return True
-
-    def _account(self, name: str, budget: Budget, now: datetime) -> _Account:
-        found = self._accounts.setdefault(name, _Account(budget.burst, now))
-        self._accounts.move_to_end(name)
-        if len(self._accounts) > MAX_REMEMBERED:
-            self._accounts.popitem(last=False)
-        found.left = min(budget.burst, found.left + max(0.0, (now - found.since) / budget.every))
-        found.since = max(found.since, now)
-        return found
 
 
 def matter_in(event: Mapping[str, Any]) -> tuple[Matter, str] | None:

@@ -7,7 +7,6 @@ they hand in is looked at last (rules R18 and R21).
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from clearinghouse.clearing.dsse import REQUEST, Envelope, fingerprint, opened
 from clearinghouse.clearing.envelope import Asked, read_asked
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.request import Request
-from clearinghouse.clearing.senders import Account, Rate, RateLimited
+from clearinghouse.clearing.senders import Account, Accounts, Rate, RateLimited
 from clearinghouse.clearing.vocabulary import EVERYTHING, LOWEST, Door
 from clearinghouse.clearing.whitelist import request_of
 from clearinghouse.errors import PeerError
@@ -41,14 +40,10 @@ TOGETHER: Final = Rate(burst=300, per_second=60)
 """Envelopes of all senders; to check the signatures of sixty a second takes 3 % of a processor."""
 STRANGERS: Final = Rate(burst=120, per_second=2)
 """Envelopes of all whose key stands neither in a record nor in a policy, together: they fill 250 MB of disk in a day."""
-MAX_REMEMBERED: Final = 10_000
-"""Senders that are remembered; the longest silent is forgotten first."""
 RELAY: Final = "relay"
 """The sender of what came through the clearinghouse."""
 REFUSAL_SECONDS: Final = 0.05
 """The least time to a refusal, so that what was refused at once and what took a search look the same (rule R22)."""
-
-
 APPLIED_SECONDS: Final = 3.0
 """How long a grant may take to reach the server before its requester is told of it all the same; it takes 5 ms."""
 
@@ -68,7 +63,7 @@ class Paces:
     each: Rate = EACH
     together: Rate = TOGETHER
     strangers: Rate = STRANGERS
-    _accounts: OrderedDict[str, Account] = field(default_factory=OrderedDict)
+    _accounts: Accounts = field(default_factory=Accounts)
     _all: Account | None = None
     _strangers: Account | None = None
 
@@ -82,14 +77,10 @@ class Paces:
     def take(self, sender: str, now: datetime) -> None:
         """Take one question of *sender*; raises `RateLimited` where there is none left."""
         self._all = self._all or Account(self.together, now)
-        # Whoever sits behind the relay has been held to a pace there.
-        account = self._accounts.setdefault(sender, Account(self.together if sender == RELAY else self.each, now))
-        self._accounts.move_to_end(sender)
-        if len(self._accounts) > MAX_REMEMBERED:
-            self._accounts.popitem(last=False)
-        if account.left(now) < 1 or self._all.left(now) < 1:
+        each = self.together if sender == RELAY else self.each  # whoever sits behind the relay has been held to a pace there
+        if self._accounts.left(sender, each, now) < 1 or self._all.left(now) < 1:
             raise RateLimited("too many requests came from there", mend="ask again in a minute")
-        account.charge(1, now)
+        self._accounts.charge(sender, each, 1, now)
         self._all.charge(1, now)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
 from clearinghouse.errors import BudgetExhausted, Unavailable
 
-_SENDERS = 10_000
-"""Senders remembered, about 200 bytes each; the longest silent is forgotten first."""
+MAX_REMEMBERED = 10_000
+"""Accounts remembered, about 200 bytes each; the longest silent is forgotten first."""
 
 
 class RateLimited(Unavailable):
@@ -22,10 +23,10 @@ class RateLimited(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Steps (a step is about 2 us of work): *burst* at once, and *per_second* more each second."""
+    """Steps (a step is about 2 us of work) or questions: *burst* at once, and *per_second* more each second."""
 
     burst: int
-    per_second: int
+    per_second: float
 
 
 EACH = Rate(50_000, 2_000)
@@ -39,7 +40,7 @@ EXPLAINED = Rate(40_000, 10_000)
 
 
 class Account:
-    """Steps that are used up by work, and come back with time."""
+    """Steps that are used up by work, or questions by asking, and come back with time."""
 
     __slots__ = ("_left", "_rate", "_since")
 
@@ -51,13 +52,53 @@ class Account:
 
     def left(self, now: datetime) -> int:
         """Return the steps that are left, below zero where more was used."""
-        passed = max(0.0, (now - self._since).total_seconds())
-        return int(min(float(self._rate.burst), self._left + passed * self._rate.per_second))
+        return int(self._exactly(now) + _ROUNDING)
 
     def charge(self, steps: int, now: datetime) -> None:
         """Take away what work has cost."""
-        self._left = self.left(now) - steps
+        self._left = self._exactly(now) - steps
         self._since = max(self._since, now)
+
+    def _exactly(self, now: datetime) -> float:
+        passed = max(0.0, (now - self._since).total_seconds())
+        return min(float(self._rate.burst), self._left + passed * self._rate.per_second)
+
+
+_ROUNDING = 1e-9
+"""Steps: sums of fractions must not take the last one of a full account."""
+
+
+class Accounts:
+    """An account for each name; who is not remembered, or not yet known, has a full one."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        """Know nobody."""
+        self._known: OrderedDict[str, Account] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many are remembered."""
+        return len(self._known)
+
+    def __iter__(self) -> Iterator[str]:
+        """Name those who are remembered, the longest silent first."""
+        return iter(self._known)
+
+    def left(self, name: str, rate: Rate, now: datetime) -> int:
+        """Return what *name* has left, to whom *rate* applies."""
+        account = self._known.get(name)
+        return rate.burst if account is None else account.left(now)
+
+    def charge(self, name: str, rate: Rate, steps: int, now: datetime) -> None:
+        """Take away what *name* has cost, to whom *rate* applies."""
+        account = self._known.get(name)
+        if account is None:
+            account = self._known[name] = Account(rate, now)
+            if len(self._known) > MAX_REMEMBERED:
+                self._known.popitem(last=False)
+        self._known.move_to_end(name)
+        account.charge(steps, now)
 
 
 class SenderBudgets:
@@ -75,12 +116,11 @@ class SenderBudgets:
         self._share = share
         self._together: Account | None = None
         self._explained: Account | None = None
-        self._accounts: OrderedDict[str, Account] = OrderedDict()
+        self._accounts = Accounts()
 
     def allowance(self, sender: str, now: datetime) -> int:
         """Return the steps that *sender* may still cause; raises BudgetExhausted for none."""
-        account = self._accounts.get(sender)
-        left = self._each.burst if account is None else account.left(now)
+        left = self._accounts.left(sender, self._each, now)
         if self._together is not None and self._together.left(now) <= 0:
             left -= self._each.burst - self._share
         if left <= 0:
@@ -91,10 +131,7 @@ class SenderBudgets:
         """Take what a request has cost from its sender's account, and from everybody's."""
         self._together = self._together or Account(self._rate, now)
         self._together.charge(steps, now)
-        self._accounts.setdefault(sender, Account(self._each, now)).charge(steps, now)
-        self._accounts.move_to_end(sender)
-        if len(self._accounts) > _SENDERS:
-            self._accounts.popitem(last=False)
+        self._accounts.charge(sender, self._each, steps, now)
 
     def explains(self, steps: int, now: datetime) -> bool:
         """Say whether there is time for *steps* of explanation, and take them if so."""

@@ -19,7 +19,6 @@ from clearinghouse.agent.asking import (
     SETTLING,
     Ask,
     Asking,
-    Budget,
     Budgets,
     Matter,
     Outcome,
@@ -28,6 +27,7 @@ from clearinghouse.agent.asking import (
     Release,
     matter_in,
 )
+from clearinghouse.clearing.senders import Rate
 from tests.world import NOON
 
 PAIR = Pair("a.example", "b.example")
@@ -80,7 +80,7 @@ def test_where_nobody_is_asked_the_user_reads_the_first_reason(asking: Asking) -
 
 
 def test_what_kept_us_from_asking_comes_after_the_first_reason(asking: Asking) -> None:
-    asking.budgets = Budgets(each=Budget(0, SECOND))
+    asking.budgets = Budgets(each=Rate(0, 1))
     found = matter_in(EVENT | {"text": "not admitted\x07"})
     assert found is not None
     [step] = asking.hear(*found, NOON)
@@ -191,7 +191,7 @@ def test_a_user_has_a_budget_and_so_have_all_together() -> None:
 
 
 def test_budgets_come_back_with_time() -> None:
-    budgets = Budgets(Budget(1, timedelta(minutes=1)), Budget(9, SECOND))
+    budgets = Budgets(Rate(1, 1 / 60), Rate(9, 1))
     assert [budgets.take("ann", NOON), budgets.take("ann", NOON + 59 * SECOND), budgets.take("ann", NOON + 60 * SECOND)] == [
         True,
         False,
@@ -208,7 +208,7 @@ def test_only_so_many_stanzas_wait_for_one_pair(asking: Asking) -> None:
 
 
 def test_answers_are_remembered_up_to_a_limit() -> None:
-    many = Budgets(Budget(10**6, SECOND), Budget(10**6, SECOND))
+    many = Budgets(Rate(10**6, 1), Rate(10**6, 1))
     asking = Asking(frozenset(), lambda _: True, many)
     for number in range(MAX_REMEMBERED + 1):
         matter = of(f"user{number}")
