@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+import time
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from clearinghouse.demo.correspondents import PRESENCE, Correspondent, correspondent
 from clearinghouse.demo.neighbours import Neighbours
 from clearinghouse.demo.prosody import Prosody
+from clearinghouse.federation.image import Grant
 from tests.servers.federation.sites import AWAY, HOME, PASSWORD, agent
 
 pytestmark = pytest.mark.servers
@@ -59,6 +62,28 @@ async def test_a_file_that_ends_in_the_middle_counts_up_to_there() -> None:
             await server.start()
             async with agent(server) as again:
                 assert (await again.event("started"))["images"] == {}
+
+
+async def test_r17_what_has_ended_stays_so_though_the_clock_is_set_back() -> None:
+    # What the module noted when an hour from now had come is in its file; and now it is an hour earlier.
+    with Neighbours() as alone:
+        async with Prosody(HOME, neighbours=alone) as server:
+            file = server._directory / "data/clearinghouse/a.fed.image"
+            async with agent(server) as ours:
+                soon = int(time.time()) + 2
+                later = Grant("h", "b.fed", soon + 3600, user="bob@b.fed")
+                await ours.rule({"b.fed": "all"}, Grant("g", "b.fed", soon, user="bob@b.fed"), later, expires=soon)
+                async with asyncio.timeout(10):
+                    while b'"ended"' not in file.read_bytes():  # noqa: ASYNC110 - nobody tells
+                        await asyncio.sleep(0.05)
+                told = (await ours.enforcer.status())["images"]["a.fed"]
+                assert (told["expires"], told["grants"]) == (1, 1)
+            await server.stop()
+            file.write_bytes(re.sub(rb'"at":[0-9]+', b'"at":%d' % (soon + 3601), file.read_bytes()))
+            await server.start()
+            async with agent(server) as again:
+                told = (await again.enforcer.status())["images"]["a.fed"]
+                assert (told["expires"], told["grants"], told["kept"]) == (1, 0, True)
 
 
 async def test_what_cannot_be_kept_is_in_force_all_the_same_and_gone_after_a_restart() -> None:

@@ -92,6 +92,11 @@ function kept.add(image, line)
 	if added[image.name] > MAX_ADDED then write_anew(image); end
 end
 
+-- Notes what has ended by the clock, so that it stays so when the clock is set back and the server starts again.
+function kept.over(image, now)
+	kept.add(image, json.encode { ["do"] = "ended"; image = image.name; at = now });
+end
+
 -- Does what the lines of a file say; returns the bytes of changes in it, or nil where it does not end with a whole line.
 local function replay(path)
 	local size = 0;

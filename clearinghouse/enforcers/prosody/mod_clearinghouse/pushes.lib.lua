@@ -153,17 +153,24 @@ function doings.refuse(push) return held.refuse(push.held, text(push.reason)), "
 
 ---- The stanza
 
-local function done(line)
+local replayed = {}; -- what only a file says
+
+function replayed.ended(push)
+	rules.end_by(need(rules.images[push.image]), number(push.at));
+	return true;
+end
+
+local function done(line, more)
 	local push = json.decode(line);
 	need(type(push) == "table");
-	local doing = need(doings[push["do"]]);
+	local doing = need(doings[push["do"]] or more and more[push["do"]]);
 	local ok, condition = doing(push, line);
 	return ok, condition, push;
 end
 
 -- Does what a line of a file says; false where it is not whole.
 function pushes.replay(line)
-	local worked, ok = pcall(done, line);
+	local worked, ok = pcall(done, line, replayed);
 	return worked and ok;
 end
 

@@ -6,6 +6,7 @@ local to_ascii = require "util.encodings".idna.to_ascii;
 
 local BITS = { inbound = { message = 1; presence = 2; iq = 4; groupchat = 8 }; outbound = { message = 16; presence = 32; iq = 64; groupchat = 128 } };
 local EVERYTHING, NOTHING = 255, 0;
+local LONG_AGO = 1; -- when an image ended whose end was seen to pass
 
 local rules = { images = {} }; -- name -> image
 local by_host = {}; -- local host -> image
@@ -167,14 +168,23 @@ function rules.is_taken(name, hosts)
 	return false;
 end
 
--- Takes away the grants that have ended; returns when the next thing ends.
-function rules.tidy(now)
+-- Takes away for good what has ended by *now*, whatever the clock does later (authority R17); whether there was anything.
+function rules.end_by(image, now)
+	local has_ended = false;
+	for id, grant in pairs(image.grants) do
+		if grant["until"] <= now then rules.end_grant(image, id); has_ended = true; end
+	end
+	if image.expires > LONG_AGO and image.expires <= now then image.expires = LONG_AGO; has_ended = true; end
+	return has_ended;
+end
+
+-- Does so for every image, and tells *over* of each that has lost something; returns when the next thing ends.
+function rules.tidy(now, over)
 	local next_end = math.huge;
 	for _, image in pairs(rules.images) do
+		if rules.end_by(image, now) then over(image, now); end
 		if image.expires > now then next_end = math.min(next_end, image.expires); end
-		for id, grant in pairs(image.grants) do
-			if grant["until"] <= now then rules.end_grant(image, id); else next_end = math.min(next_end, grant["until"]); end
-		end
+		for _, grant in pairs(image.grants) do next_end = math.min(next_end, grant["until"]); end
 	end
 	return next_end;
 end

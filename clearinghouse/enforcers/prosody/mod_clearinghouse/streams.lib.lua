@@ -155,7 +155,7 @@ local timer;
 
 -- Does by the clock what nobody has to push: ends grants and images, and cuts what has lost everything by that.
 function streams.watch_clock()
-	local next_end = rules.tidy(os.time());
+	local next_end = rules.tidy(os.time(), kept.over);
 	if timer then timer:stop(); timer = nil; end
 	if next_end == math.huge then return; end
 	-- A clock that is set does not move a timer, so that it is looked at again soon.
