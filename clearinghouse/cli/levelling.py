@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from json import loads
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +54,11 @@ def one_of(files: Iterable[str], name: str) -> Listed:
 
 
 def _listed(file: str) -> Iterator[Listed]:
-    for number, line in enumerate(reading.read(file).splitlines(), start=1):
+    raw = reading.read(file)
+    if (answer := _answer(raw)) is not None:
+        yield from (Listed(normal(str(each["domain"])), tuple(map(str, each["keys"]))) for each in answer)
+        return
+    for number, line in enumerate(raw.splitlines(), start=1):
         text = line.strip()
         if not text or text.startswith(b"#"):
             continue
@@ -66,6 +71,17 @@ def _listed(file: str) -> Iterator[Listed]:
             raise Located(error, f"{reading.name_of(file)}:{number}") from None
         if not member.removed:
             yield Listed(member.domain, member.keys)
+
+
+def _answer(raw: bytes) -> list[dict[str, Any]] | None:
+    """Return the members in what ``member list --json`` has printed; ``None`` where it is something else."""
+    try:
+        found = loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or found.get("command") != "member list" or not isinstance(found.get("members"), list):
+        return None
+    return [each for each in found["members"] if isinstance(each, dict) and isinstance(each.get("keys"), list) and "domain" in each]
 
 
 @dataclass(frozen=True, slots=True)

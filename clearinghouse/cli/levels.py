@@ -44,7 +44,12 @@ Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="Settings
 Policies = Annotated[Path | None, typer.Option("--policies", metavar="DIR", help="The folder with a folder for each group of operations.")]
 Credentials = Annotated[Path | None, typer.Option("--credentials", metavar="DIR", help="The folder of credentials.")]
 Members = Annotated[
-    list[str] | None, typer.Option("--members", metavar="FILE", help="Records as `member` and `import` write them, or a name on each line.")
+    list[str] | None,
+    typer.Option(
+        "--members",
+        metavar="FILE",
+        help="Records by `member` and `import`, the answer of `member list --json`, or names.",
+    ),
 ]
 Names = Annotated[list[str] | None, typer.Argument(metavar="DOMAIN...", help="Members by name, beside those of --members.")]
 Audience = Annotated[

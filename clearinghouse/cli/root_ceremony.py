@@ -129,6 +129,8 @@ def _signed(raw: bytes, key: PrivateKey) -> tuple[str, bytes]:
         raw = raw.rstrip(b"\n")
         root = roots.read_payload(opened(raw, payload_type=ROOT, most=MAX_ROOT_BYTES).payload)
         _check_is_root(root, key)
+        if key.principal in dict(signatures_of(raw)):
+            raise NothingToSign(f"{short(key.principal)} has signed this already", mend="pass it on to the roots that have not")
         return _words(root), countersigned(raw, ROOT, [key], most=MAX_ROOT_BYTES) + b"\n"
     draft = ceremonies.read_draft(raw)
     try:

@@ -13,6 +13,7 @@ from clearinghouse.clearing.dsse import TABLE, opened
 from clearinghouse.clearing.wire import stamp
 from clearinghouse.cli.output import STRONG, as_json, clean, error_json, finish, mark, say, tell_error
 from clearinghouse.cli.reading import read
+from clearinghouse.cli.root_ceremony import sealed_root
 from clearinghouse.errors import ClearinghouseError
 from clearinghouse.federation import believing, tables
 from clearinghouse.federation.documents import MAX_CONTENT_BYTES, MAX_HEAD_BYTES, digest, parted
@@ -70,7 +71,10 @@ def show(file: Path, domain: str, *, json: bool) -> None:
 def verify(where: Path, roots: Sequence[Path], pin: str, audience: str, *, json: bool) -> None:
     """Say whether an agent that pinned *pin* would believe what is *where*."""
     now = datetime.now(UTC)
-    trusted = _trusted(roots, pin, "*" if audience == "*" else normal(audience), now)
+    first, *others = (sealed_root(each)[0] for each in roots)
+    trusted = Trusted.pinned(first, pin, now, audience="*" if audience == "*" else normal(audience))
+    for raw in others:
+        trusted.update_root(raw, now)
     if where.is_dir():
         refused = follow(trusted, lambda name, limit: _document(where, name, limit), now)
         standing, table = trusted.standing(now), trusted.table
@@ -91,14 +95,6 @@ def verify(where: Path, roots: Sequence[Path], pin: str, audience: str, *, json:
             what = "the newest" if where.is_dir() else "signed by who may sign it; whether it is the newest, only a timestamp says"
             say(mark(good=True), f" version {table.head.version} for `{table.head.audience}` of {clean(table.head.community)}: {what}")
     finish(ok=ok)
-
-
-def _trusted(roots: Sequence[Path], pin: str, audience: str, now: datetime) -> Trusted:
-    first, *others = (read(str(each)).rstrip(b"\n") for each in roots)
-    trusted = Trusted.pinned(first, pin, now, audience=audience)
-    for raw in others:
-        trusted.update_root(raw, now)
-    return trusted
 
 
 def _alone(state: State, raw: bytes, now: datetime) -> tuple[tuple[ClearinghouseError, ...], Shown]:

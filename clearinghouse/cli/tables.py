@@ -26,7 +26,7 @@ Examples:
 
 \b
 Exit status: 0 it would be believed; 1 it would not, and why is said; 2 a file
-cannot be read.
+is not what it should be, or the first root is not the one with this digest.
 """
 
 

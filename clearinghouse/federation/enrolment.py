@@ -98,8 +98,9 @@ def applied(wanted: Wanted, before: Member | None, *, community: str, serial: in
     """
     there = before is not None and not before.removed
     if (wanted.act is Act.ADD) is there:
-        fact = "is a member already" if there else "is no member"
-        raise MalformedRequest(f"`{wanted.domain}` {fact}", mend="change its record" if there else "add it")
+        if there:
+            raise MalformedRequest(f"`{wanted.domain}` is a member already", mend="change its record: `clearinghouse member change`")
+        raise MalformedRequest(f"`{wanted.domain}` is no member", mend="see `clearinghouse member list` for who is")
     words = wanted.words
     base = before if before is not None and there else Member(wanted.domain, community)
     if wanted.act is Act.REMOVE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_records_of_members_with_their_keys(run: Command, desk: Path) -> None:
     assert found["audiences"]["*"]["rows"] == {"a.example": "level-1", "b.example": "level-1"}
     assert run("levels", "explain", "a.example", "--members", "members").status == 0
     assert run("levels", "explain", "a.example").status == 1
+
+
+def test_what_member_list_prints_is_a_list_of_members(run: Command, desk: Path) -> None:
+    policies(desk, f'Authorizer: "POLICY"\nLicensees: "{ANN.principal}"\nConditions: operation == "federate" -> "level-1";\n')
+    rows = [{"domain": "a.example", "keys": [ANN.principal], "removed": "no"}, {"domain": "b.example", "keys": []}]
+    (desk / "members.json").write_text(json.dumps({"command": "member list", "members": rows, "drafts": []}, indent=2))
+    found = run("levels", "show", "--members", "members.json", "--json").json
+    assert (found["members"], found["audiences"]["*"]["rows"]) == (["a.example", "b.example"], {"a.example": "level-1"})
 
 
 def test_what_reads_a_live_connection_is_named(run: Command, desk: Path) -> None:

@@ -140,6 +140,13 @@ def test_what_cannot_be_done(run: Command, desk: Path, words: tuple[str, ...], c
     assert not (desk / "x.json").exists()
 
 
+def test_nobody_signs_twice_and_no_table_is_judged_by_a_draft(run: Command, press: Press, desk: Path) -> None:
+    assert run("root", "sign", first(run), "--key", "r1.key", "-o", "x.json", "--json").json["error"]["code"] == "nothing-to-sign"
+    assert not (desk / "x.json").exists()
+    refused = run("table", "verify", "out", "--root", "draft.json", "--pin", press.pin)
+    assert (refused.status, "is a draft still" in refused.err) == (2, True)
+
+
 def test_what_was_written_by_hand_is_shown_and_checked_but_not_rotated(run: Command, desk: Path) -> None:
     root = made(plan())
     by_hand = roots.Root(root.community, 1, 1, root.issued, root.expires, (root.policy[0].replace("Comment: root of csirt-net\n", ""),))
