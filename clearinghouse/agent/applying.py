@@ -140,7 +140,7 @@ class Applier:
         """Push the image that follows now, if it is another one than the server has; raises `Unavailable` and what a push raises."""
         basis = await self.basis()
         if self._knows_less_than_the_server():
-            if not basis.denials:
+            if not basis.denials and not basis.closed:
                 return
             basis = replace(basis, admission=Admission({}, {}, None))
         wanted = image_of(self.settings, basis, self._serial())
@@ -165,7 +165,7 @@ class Applier:
     def _knows_less_than_the_server(self) -> bool:
         """Say whether the server was told more, before we ended, than our disk has: what it has is newer, and ends by itself.
 
-        Until a source has answered it stays as it is; a denial alone is told, without rows that may be older.
+        Until a source has answered it stays as it is; a denial is told, without rows that may be older, and that all is closed.
         """
         if self.image is not None or self.follower.caught_up:
             return False

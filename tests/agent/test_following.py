@@ -215,6 +215,22 @@ async def test_what_the_disk_never_had_is_not_undone_at_the_server_by_a_restart(
         await until(lambda: house.passing(*NAMES) == {"b.example"})
 
 
+async def test_r17_a_clock_that_is_behind_closes_also_a_server_that_knows_more(house: House) -> None:
+    async with house.agent() as agent:
+        await house.follows(agent)
+        await until(lambda: (agent.state.read_json(f"images/{US}.json") or {}).get("serial") == house.server.images[US].serial)
+        (agent.state.path / "images").rename(agent.state.path / "aside")
+        (agent.state.path / "images").write_text("no directory, so nothing can be written into it")
+        house.hub.publish({"b.example": "level-2"})
+        await house.follows(agent)
+    (agent.state.path / "images").unlink()
+    (agent.state.path / "aside").rename(agent.state.path / "images")
+    house.source.cut = True
+    house.clock.sleep(hours=-2)
+    async with house.agent():
+        await until(lambda: house.passing(*NAMES) == set())
+
+
 async def test_two_agents_never_work_in_one_state_directory(house: House) -> None:
     async with house.agent():
         with pytest.raises(BadSettings, match="another process works"):
