@@ -208,6 +208,10 @@ class Applier:
         if self.image is not None and self._in_force() != self.image.serial:
             log.warning("server_has_another_image", image=self.image.name, serial=self._in_force(), ours=self.image.serial)
             self.forget()
+        elif self.image is not None and self.clock.now().timestamp() < self.image.expires > self._told("expires") > 0:
+            # The server's clock was ahead for a while: what it saw end stays ended until it is told anew.
+            log.warning("server_ended_image", image=self.image.name, serial=self.image.serial)
+            self.forget()
 
     async def _status(self) -> None:
         self.module = await self.enforcer.status()
@@ -218,10 +222,14 @@ class Applier:
 
     def _in_force(self) -> int:
         """Return the serial that the server told last, 0 for none."""
+        return self._told("serial")
+
+    def _told(self, name: str) -> int:
+        """Return a number that the server told last of our image, 0 for none."""
         images = self.module.get("images")
         found = images.get(self.settings.domain) if isinstance(images, Mapping) else None
-        serial = found.get("serial") if isinstance(found, Mapping) else None
-        return serial if isinstance(serial, int) else 0
+        number = found.get(name) if isinstance(found, Mapping) else None
+        return number if isinstance(number, int) else 0
 
     def _serial(self) -> int:
         return max(self._in_force(), self.image.serial if self.image is not None else 0) + 1

@@ -160,6 +160,17 @@ async def test_whoever_pushes_behind_our_back_is_found_out(house: House) -> None
         assert house.server.images[US].serial > ours.serial + 7
 
 
+async def test_what_a_server_saw_end_by_a_wrong_clock_is_told_anew(house: House) -> None:
+    async with house.agent() as agent:
+        await house.follows(agent)
+        ours = house.server.images[US]
+        house.server.images[US] = replace(ours, expires=1)
+        assert house.passing(*ROWS) == set()
+        await agent.applier._look()
+        await until(lambda: house.passing(*ROWS) != set())
+        assert house.server.images[US].expires == ours.expires
+
+
 async def test_the_reason_of_a_refusal_names_level_and_table(house: House) -> None:
     async with house.agent() as agent:
         await house.follows(agent)
