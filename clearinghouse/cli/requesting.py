@@ -15,7 +15,7 @@ import typer
 
 from clearinghouse.agent.answers import Answer
 from clearinghouse.agent.composing import Letter
-from clearinghouse.agent.post import AgentUnreachable, ByHttps, ByRelay, Way, Wires
+from clearinghouse.agent.post import RELAY_SECONDS, AgentUnreachable, ByHttps, ByRelay, Way, Wires
 from clearinghouse.agent.speaking import Speaker
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.envelope import LONGEST_LIFE
@@ -154,10 +154,18 @@ def _tell(draft: Draft) -> None:
         say(f"{each.name[:ID_SHOWN]}  by {clean(short(from_octets(each.authorizer or '')))}  {clean(each.source)}", indent=4)
 
 
+_AWAY: Final = "see that the address is right; the target's agent may be reached through a clearinghouse: `--relay`"
+_AWAY_BY_RELAY: Final = (
+    "the target's agent may be away, or not fetch what a clearinghouse passes on (`relay` in its settings); ask again later"
+)
+
+
 def send(draft: Draft, signing: Signing, address: Address, *, json: bool) -> None:
     """Sign, send, and print the answer."""
     if not json:
         _tell(draft)
+        if address.relay:
+            say(f"it is passed on by {clean(address.relay)}; the answer may take up to {RELAY_SECONDS:g} seconds")
     answer = asyncio.run(_sent(draft, signing.keys(), address))
     if json:
         as_json("request whitelist", ok=answer.granted, request=draft.as_json(), answer=answer.as_json())
@@ -174,7 +182,7 @@ async def _sent(draft: Draft, keys: Sequence[PrivateKey], address: Address) -> A
         envelope = draft.letter.sealed(keys, nonce=secrets.token_urlsafe(NONCE_BYTES), now=datetime.now(UTC), life=LONGEST_LIFE)
         return await way.ask(envelope)
     except AgentUnreachable as error:
-        error.mend = "see that the address is right; the target's agent may be reached through a clearinghouse: `--relay`"
+        error.mend = _AWAY_BY_RELAY if address.relay else _AWAY
         raise
     finally:
         await wires.close()

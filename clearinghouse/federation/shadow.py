@@ -141,7 +141,7 @@ def compare(images: Iterable[Image], today: Iterable[Today], seen: Iterable[Seen
 
 def _pairs(image: Image, host: str, today: Today | None, counted: Mapping[str, list[Seen]], now: int) -> Iterator[Pair]:
     policy = _Policy(image, host, now)
-    remotes = set(policy.named) | set(counted) | (today.named if today else set())
+    remotes = (set(policy.named) | set(counted) | (today.named if today else set())) - {image.name, *image.hosts}  # never leaves us
     for remote in (*remotes, EVERYBODY_ELSE):
         traffic = counted.get(remote, [])
         inbound, outbound = (_passes(today, traffic, direction, remote) for direction in ("in", "out"))

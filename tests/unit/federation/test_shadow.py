@@ -44,6 +44,13 @@ def about(report: Report, remote: str, local: str = "a.example") -> Pair:
     return pair
 
 
+def test_our_own_domains_are_no_pair() -> None:
+    """What passes between two domains of one server never leaves it; the table has a row for us, too."""
+    hosts = ("a.example", "rooms.a.example")
+    report = compare([image({"a.example": "all", "b.example": "all"}, hosts=hosts)], [], [], now=NOW)
+    assert {pair.remote for pair in report.pairs} == {"b.example", EVERYBODY_ELSE}
+
+
 def test_each_fate() -> None:
     rows = {"same.example": "all", "cut.example": "none", "less.example": "no-iq", "new.example": "all", "out.example": "none"}
     report = compare([image(rows)], [white("same.example", "cut.example", "less.example", "gone.example")], [], now=NOW)
