@@ -14,11 +14,14 @@ from clearinghouse.federation.members import Endpoint, Member, read_member, read
 from clearinghouse.federation.reception import Answer
 from clearinghouse.federation.refusals import DocumentRefused, ForeignSigner
 from clearinghouse.keynote.signing import sign
-from clearinghouse.runtime.federation.registrar import OldRecord
+from clearinghouse.runtime.asking.rates import Pace, Rates
+from clearinghouse.runtime.federation.registrar import MAX_LETTERS, OldRecord
 from tests.commons import Commons, chat_op, commons, op
 from tests.presses import key, member, who
 from tests.runtime.house import until
 from tests.world import assertion
+
+FREELY = Pace(1e6, 1e6)
 
 OFFLINE = '[registrar]\nkey_file = "registrar.key"\n'
 
@@ -215,6 +218,34 @@ async def test_a_domain_that_shows_itself_leaves_a_draft_and_others_do_not(home:
         [draft] = home.house.drafts(op())
         assert (draft.source.value, read_payload(draft.payload).keys) == ("join", who("n.example"))
         assert (await home.house.accept(op(), draft.id)).done
+
+
+async def test_r21_whoever_has_a_thousand_names_keeps_no_other_draft_from_waiting(home: Commons) -> None:
+    """Each name is proven."""
+    async with home.open():
+        home.house.library.intake.strangers = Rates(FREELY, FREELY, lambda: 0.0)
+        states = [await _left(home, f"n{number}.evil.example") for number in range(MAX_LETTERS + 5)]
+        assert states == ["waits"] * MAX_LETTERS + ["too-many-drafts"] * 5
+        assert not (await home.house.enrol(chat_op(), "add", {"domain": "n.example"})).done
+        assert "n.example" in home.house.roll.drafts
+
+
+async def test_r21_strangers_who_want_to_join_cannot_fill_the_store(home: Commons) -> None:
+    async with home.open():
+        await home.enrols("a.example")
+        home.house.library.intake.strangers.elapsed = lambda: 0.0
+        states = [await _left(home, f"n{number}.evil.example", speaker="evil.example") for number in range(25)]
+        assert states == ["no-such-thing"] * 20 + ["rate-limited"] * 5
+        assert await _left(home, "other.example") == "waits"
+        assert "rate-limited" not in [await _left(home, "a.example", who_signs="a.example") for _ in range(25)]
+
+
+async def _left(home: Commons, name: str, *, speaker: str = "", who_signs: str = "thief") -> str:
+    """What becomes of a request to join."""
+    try:
+        return (await joins(home, {"domain": name}, who_signs, speaker=speaker or name)).state
+    except ClearinghouseError as error:
+        return error.code
 
 
 async def test_policy_may_want_the_proof_and_leave_the_rest_to_people(home: Commons) -> None:

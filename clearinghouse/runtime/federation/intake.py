@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from clearinghouse.clearing.clear import Desk
 from clearinghouse.clearing.dsse import Envelope
 from clearinghouse.clearing.envelope import Asked, read_asked
 from clearinghouse.clearing.people import Changed, NoSuchThing, Office
+from clearinghouse.clearing.vocabulary import EVERYTHING, domain_of
 from clearinghouse.clearing.wire import read_object
 from clearinghouse.federation.reception import Answer, Reader
+from clearinghouse.runtime.asking.rates import Pace, Rates
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.fleet import Fleet
 from clearinghouse.runtime.federation.relay import Relay
@@ -19,6 +21,12 @@ from clearinghouse.runtime.federation.roll import Roll
 
 KINDS: Final = frozenset({"status", "join"})
 """What is asked of the federation itself; everything else is for the office."""
+
+STRANGER: Final = Pace(0.05, 20.0)
+"""Requests to join of one address or domain whose key is no member's: twenty at once, and one in 20 s."""
+
+STRANGERS: Final = Pace(1.0, 100.0)
+"""Those of all of them: at 1 kB each they write 86 MB in a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,10 @@ class Intake:
     relay: Relay
     chance: Chance
     join: Join
+    strangers: Rates = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.strangers = Rates(STRANGER, STRANGERS, self.chance.elapsed)
 
     def owners(self, envelope: Envelope) -> frozenset[str]:
         """Return the members by whose keys *envelope* is signed; a revoked key is nobody's (rule R15)."""
@@ -60,6 +72,8 @@ class Intake:
             case "status":
                 return await self._status(asked, envelope)
             case "join":
+                if not self.owners(envelope):  # each leaves something in the store
+                    self.strangers.take(carried.peer or domain_of(carried.speaker.partition("/")[0]), EVERYTHING)
                 return _outcome(await self.join(asked, envelope, carried.speaker, carried.peer or carried.speaker))
             case _:
                 found = await self.office.submit(raw)

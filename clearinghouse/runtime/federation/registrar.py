@@ -44,6 +44,9 @@ DRAFT_LIFE: Final = timedelta(days=30)
 MAX_DRAFTS: Final = 1_000
 """Drafts that wait together; one domain has one, so that only as many domains as these can fill the list."""
 
+MAX_LETTERS: Final = 200
+"""Drafts among them that domains have left themselves: whoever has a thousand names keeps nobody else's draft from waiting."""
+
 UNKNOWN: Final = "unknown.invalid"
 """What is asked about where no draft has an id, so that whoever may see none hears the same (rule R22)."""
 
@@ -277,8 +280,7 @@ class Registrar:
 
     async def _draft(self, member: Member, source: Source, by: str, why: str, also: Sequence[Written]) -> Enrolled:
         now = self.chance.now()
-        if member.domain not in self.roll.drafts and len(self.roll.drafts) >= MAX_DRAFTS:
-            raise TooManyDrafts("too many drafts wait", mend="have some of them signed or dropped: `clearinghouse member list`")
+        self._check_room(member.domain, letter=source is Source.JOIN and why == PERSON)
         waiting = self.roll.drafts.get(member.domain)
         if waiting is not None and waiting.accepted and why != REGISTRAR:  # a letter must not be signed in the place of a decision
             raise DraftWaits(f"a record of `{member.domain}` waits for the registrar", mend="wait until it is signed or dropped")
@@ -286,6 +288,12 @@ class Registrar:
         await self.books.write(Drafted(draft), *also)
         log.info("member_drafted", domain=member.domain, draft=draft.id, waits_for=why)
         return Enrolled((member.domain, draft.id), (), (), False, self._version, waits_for=why)  # noqa: FBT003 - it waits
+
+    def _check_room(self, domain: str, *, letter: bool) -> None:
+        drafts = self.roll.drafts
+        letters = sum(each.source is Source.JOIN and not each.accepted for each in drafts.values()) if letter else 0
+        if domain not in drafts and (len(drafts) >= MAX_DRAFTS or letters >= MAX_LETTERS):
+            raise TooManyDrafts("too many drafts wait", mend="have some of them signed or dropped: `clearinghouse member list`")
 
     def _check_registrar(self, domain: str, who: tuple[str, ...]) -> None:
         entitlement = self.entitlement()
