@@ -82,7 +82,7 @@ class Asker:
     async def _ask(self, matter: Matter) -> None:
         try:
             async with self._turns, asyncio.timeout(ASKING_SECONDS):
-                outcome = outcome_of(await self._answered(matter))
+                outcome = outcome_of(await self._answered(matter), matter)
         except TimeoutError:
             outcome = Outcome(reason=matter.why(f"{matter.pair.remote} does not answer"), soon=True)
         except AgentUnreachable as error:
@@ -136,10 +136,11 @@ class Asker:
                     await self.refuse(matter.pair.local, held, reason)
 
 
-def outcome_of(answer: Answer) -> Outcome:
-    """Return what an answer means for whoever waits; its decision's id goes to the user, who can ask its people about it."""
+def outcome_of(answer: Answer, matter: Matter) -> Outcome:
+    """Return what an answer means for whoever waits: why it was refused at first, the answer, and its decision's id to ask people about."""
     identity = f" (decision {answer.id})" if answer.id else ""
     if answer.granted and answer.until is not None:
         return Outcome(granted=answer.until)
     soon = answer.outcome in {decision.Outcome.PENDING, decision.Outcome.UNANSWERED}
-    return Outcome(reason=f"{plain(answer.reason, MAX_REASON_CHARACTERS) or 'it was refused'}{identity}", soon=soon)
+    said = plain(answer.reason, MAX_REASON_CHARACTERS) or "it was refused"
+    return Outcome(reason=matter.why(f"{said}{identity}"), soon=soon)

@@ -155,9 +155,7 @@ def _tell(draft: Draft) -> None:
 
 
 _AWAY: Final = "see that the address is right; the target's agent may be reached through a clearinghouse: `--relay`"
-_AWAY_BY_RELAY: Final = (
-    "the target's agent may be away, or not fetch what a clearinghouse passes on (`relay` in its settings); ask again later"
-)
+_AWAY_BY_RELAY: Final = "the target's agent may be away, or not fetch what is passed on (`relay` in its settings); ask again later"
 
 
 def send(draft: Draft, signing: Signing, address: Address, *, json: bool) -> None:

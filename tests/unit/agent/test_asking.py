@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from clearinghouse.agent.answers import Answer
+from clearinghouse.agent.asker import outcome_of
 from clearinghouse.agent.asking import (
     EACH_USER,
     FIRST_PAUSE,
@@ -77,6 +79,14 @@ def test_where_nobody_is_asked_the_user_reads_the_first_reason(asking: Asking) -
         found = matter_in(event | {"text": said})
         assert found is not None
         assert asking.hear(*found, NOON) == (Refuse("h1", said),)
+
+
+def test_a_no_comes_after_the_reason_that_was_asked_about() -> None:
+    found = matter_in(EVENT | {"text": "shut out by this site for the time being (table 1.2)"})
+    assert found is not None
+    answer = Answer("7f", "refused", "deny", "refused", reason="a.example does not grant this")
+    said = "shut out by this site for the time being (table 1.2); a.example does not grant this (decision 7f)"
+    assert outcome_of(answer, found[0]) == Outcome(reason=said)
 
 
 def test_what_kept_us_from_asking_comes_after_the_first_reason(asking: Asking) -> None:
