@@ -38,6 +38,10 @@ EACH: Final = Rate(burst=30, per_second=1)
 """Envelopes of one sender: thirty at once, then one a second; an honest agent asks once for each user who writes."""
 TOGETHER: Final = Rate(burst=300, per_second=60)
 """Envelopes of all senders; to check the signatures of sixty a second takes 3 % of a processor."""
+SPARE: Final = Rate(burst=600, per_second=200)
+"""Envelopes beyond those, of senders that were quiet: a hundred who ask all that they may leave half of it to the others."""
+QUIET: Final = 3
+"""Envelopes that a sender may have used up lately and still count as quiet."""
 STRANGERS: Final = Rate(burst=120, per_second=2)
 """Envelopes of all whose key stands neither in a record nor in a policy, together: they fill 250 MB of disk in a day."""
 RELAY: Final = "relay"
@@ -65,6 +69,7 @@ class Paces:
     strangers: Rate = STRANGERS
     _accounts: Accounts = field(default_factory=Accounts)
     _all: Account | None = None
+    _spare: Account | None = None
     _strangers: Account | None = None
 
     def take_stranger(self, now: datetime) -> None:
@@ -75,13 +80,18 @@ class Paces:
         self._strangers.charge(1, now)
 
     def take(self, sender: str, now: datetime) -> None:
-        """Take one question of *sender*; raises `RateLimited` where there is none left."""
-        self._all = self._all or Account(self.together, now)
+        """Take one question of *sender*; raises `RateLimited` where there is none left.
+
+        When all together ask too much, those who were quiet go on: a flood is no way to keep the honest out (rule R21).
+        """
+        self._all, self._spare = self._all or Account(self.together, now), self._spare or Account(SPARE, now)
         each = self.together if sender == RELAY else self.each  # whoever sits behind the relay has been held to a pace there
-        if self._accounts.left(sender, each, now) < 1 or self._all.left(now) < 1:
+        left = self._accounts.left(sender, each, now)
+        common, least = (self._all, 1) if self._all.left(now) >= 1 else (self._spare, max(1, each.burst - QUIET))
+        if left < least or common.left(now) < 1:
             raise RateLimited("too many requests came from there", mend="ask again in a minute")
         self._accounts.charge(sender, each, 1, now)
-        self._all.charge(1, now)
+        common.charge(1, now)
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,26 @@ async def test_r21_a_member_pays_for_itself_whatever_way_its_request_came(target
     await target.ask(HOST, "Bob", via="ip:192.0.2.1")
     assert senders.allowance("member:partner.example", NOON) < senders.allowance("nobody", NOON)
     assert senders.allowance("ip:192.0.2.1", NOON) < senders.allowance("nobody", NOON)
+
+
+def test_r21_a_hundred_who_ask_all_that_they_may_keep_the_honest_waiting_no_second() -> None:
+    paces, now, honest = Paces(), NOON, 0
+
+    def takes(sender: str) -> bool:
+        try:
+            paces.take(sender, now)
+        except RateLimited:
+            return False
+        return True
+
+    for number in range(100 * EACH.burst):
+        takes(f"ip:{number % 100}")
+    assert takes("ip:honest")
+    for _ in range(60):
+        now += timedelta(seconds=1)
+        assert sum(takes(f"ip:{number % 100}") for number in range(300)) <= 100
+        honest += takes("ip:honest")
+    assert honest == 60
 
 
 def test_r21_senders_are_remembered_within_bounds() -> None:
