@@ -17,6 +17,7 @@ import pytest
 
 from clearinghouse.agent.sources.files import Files
 from clearinghouse.agent.sources.xmpp import Xmpp
+from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.demo.memory import memory_exchange
 from clearinghouse.demo.worlds import BROKER, COMPONENT
 from clearinghouse.doors.xmpp.documents import INBOX, OUTBOX
@@ -191,7 +192,31 @@ async def test_too_large_and_too_many_are_refused(home: Commons) -> None:
         assert (await client.post("/v1/requests", content=bytes(MAX_ASKED_BYTES + 1))).status_code == 413
         assert (await client.post("/v1/requests", content=b"{}")).status_code == 400
         home.house.library.rates = Rates(Pace(0.001, 2.0), Pace(100.0, 100.0), time.monotonic)
-        assert [(await client.get("/v1/health")).status_code for _ in range(3)] == [200, 200, 429]
+        home.house.library.quiet = Rates(Pace(0.001, 1.0), Pace(100.0, 100.0), time.monotonic)
+        assert [(await client.get("/v1/health")).status_code for _ in range(4)] == [200, 200, 200, 429]
+
+
+async def test_r21_a_hundred_addresses_that_ask_all_that_they_may_keep_no_other_out(home: Commons) -> None:
+    async with home.open():
+        library, now = home.house.library, [0.0]
+        library.rates.elapsed = library.quiet.elapsed = lambda: now[0]
+
+        def asks_from(peer: str) -> bool:
+            try:
+                library.paced(peer)
+            except RateLimited:
+                return False
+            return True
+
+        for number in range(30_000):
+            asks_from(f"192.0.2.{number % 100}")
+        answered = 0
+        for _ in range(20):
+            now[0] += 2.0
+            for number in range(3_000):
+                asks_from(f"192.0.2.{number % 100}")
+            answered += asks_from("198.51.100.1")
+        assert answered == 20
 
 
 # -- the fleet -----------------------------------------------------------------------------------------

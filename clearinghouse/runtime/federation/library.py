@@ -13,6 +13,7 @@ from typing import Final
 from clearinghouse.clearing.dsse import REQUEST, Envelope, opened
 from clearinghouse.clearing.envelope import Asked, read_asked
 from clearinghouse.clearing.people import NoSuchThing
+from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.clearing.vocabulary import EVERYTHING, domain_of
 from clearinghouse.clearing.wire import read_object
 from clearinghouse.errors import ClearinghouseError
@@ -42,6 +43,12 @@ QUESTIONS: Final = Pace(20.0, 200.0)
 TOGETHER: Final = Pace(1_000.0, 10_000.0)
 """Questions of all addresses: two a second of each of 500 agents, for which one core is enough."""
 
+QUIET: Final = Pace(0.5, 10.0)
+"""Questions of one address that are answered beyond those: whoever asks all that it may gains little, and an agent needs no more."""
+
+QUIET_TOGETHER: Final = Pace(500.0, 5_000.0)
+"""Those of all addresses: a hundred that ask all that they may leave nine in ten to the others (rule R21)."""
+
 
 @dataclass(slots=True)
 class Stacks:
@@ -55,14 +62,19 @@ class Stacks:
     relay: Relay
     chance: Chance
     rates: Rates = field(init=False)
+    quiet: Rates = field(init=False)
     _waiters: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rates = Rates(QUESTIONS, TOGETHER, self.chance.elapsed)
+        self.quiet = Rates(QUIET, QUIET_TOGETHER, self.chance.elapsed)
 
     def paced(self, peer: str) -> None:
         """See `Library.paced`."""
-        self.rates.take(peer, EVERYTHING)
+        try:
+            self.rates.take(peer, EVERYTHING)
+        except RateLimited:
+            self.quiet.take(peer, EVERYTHING)
 
     async def signed(self, envelope: bytes) -> Reader:
         """See `Library.signed`."""
