@@ -140,7 +140,8 @@ def _left_over(imported: Imported) -> dict[str, object]:
 
 
 def _tell(imported: Imported, made: list[Path], unread: list[Located], *, signed: bool) -> None:
-    what = "signed records" if signed else "drafts of members"
+    one = len(imported.members) == 1
+    what = f"signed record{'' if one else 's'}" if signed else f"draft{'' if one else 's'} of {'a member' if one else 'members'}"
     left = _counted(len(imported.unread), "row")
     say((f"{len(imported.members)} {what}", STRONG), f", {len(imported.refusals)} refused today, {left} left for you")
     for today in imported.today:

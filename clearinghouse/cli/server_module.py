@@ -51,6 +51,7 @@ s2s_secure_auth = true
 modules_enabled = {{ "clearinghouse" }}    -- beside those that are there, without "dialback"
 clearinghouse_agent = "agent.a.example"
 clearinghouse_exempt = {{ "hub.example" }}
+clearinghouse_ungoverned = "deny"    -- nothing passes until the agent is there; "allow" while you switch on
 
 Component "agent.a.example"
   component_secret = "..."

@@ -34,7 +34,7 @@ modules:
   mod_clearinghouse:
     agent: agent.a.example
     exempt: [hub.example]
-    ungoverned: deny
+    ungoverned: deny  # nothing passes until the agent is there; allow while you switch on
 """
 
 NEXT: Final = "put these lines into the sections of ejabberd.yml, with your own names and the agent's secret, and restart ejabberd"
