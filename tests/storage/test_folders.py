@@ -169,7 +169,7 @@ def test_what_lies_beside_the_groups_is_told(reader: Folders, folders: Path) -> 
     (folders / "policies/whatever").mkdir()
     put(folders / "policies/a.kn", b"one")
     assert problem(reader, "policies/topic").endswith("did you mean `topics`?")
-    assert "the groups are federate, whitelist" in problem(reader, "policies/whatever")
+    assert "the groups are federate, admit, whitelist" in problem(reader, "policies/whatever")
     assert "counts nowhere: move it into the folder of its group" in problem(reader, "policies/a.kn")
 
 
