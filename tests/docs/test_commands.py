@@ -17,9 +17,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,11 +79,21 @@ def environment(place: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place(tmp_path: Path) -> Iterator[Path]:
     for folder in ("policies", "credentials"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     (tmp_path / ".place").write_text(str(tmp_path))
-    return tmp_path
+    yield tmp_path
+    end_what_runs(tmp_path)
+
+
+def end_what_runs(place: Path) -> None:
+    """End what the page has started in the background and, where it went another way, not ended."""
+    ours = f"\0HOME={place}\0".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # gone already, or somebody else's
+            if ours in b"\0" + (process / "environ").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if any(commands(path))], ids=name)
