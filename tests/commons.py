@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import httpx
+import pytest
 
 from clearinghouse.clearing.dsse import REQUEST, ROOT, opened, seal
 from clearinghouse.clearing.envelope import Asked, written
@@ -20,6 +21,7 @@ from clearinghouse.demo.worlds import BROKER, COMPONENT, MemoryWorld
 from clearinghouse.federation.documents import digest, timestamp_name
 from clearinghouse.federation.roots import Root
 from clearinghouse.federation.trust import Trusted, follow
+from clearinghouse.runtime import policy
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.house import House
 from clearinghouse.runtime.parts import Service
@@ -108,13 +110,14 @@ class Commons:
 
     @asynccontextmanager
     async def open(self, *, published: bool = True) -> AsyncIterator[Service]:
-        chance = Chance(now=lambda: self.now)
-        async with running(
-            self.settings, make_link=self.make_link or self.world.make_link, chance=chance, store_of=self.store_of, signers_of=self.signing
-        ) as self.service:
-            if published:
-                await until(lambda: self.house.shelf.timestamp(EVERYTHING) is not None)
-            yield self.service
+        chance, link = Chance(now=lambda: self.now), self.make_link or self.world.make_link
+        service = running(self.settings, make_link=link, chance=chance, store_of=self.store_of, signers_of=self.signing)
+        with pytest.MonkeyPatch.context() as hurry:
+            hurry.setattr(policy, "SETTLE_SECONDS", 0.01)  # nobody is half-way through writing
+            async with service as self.service:
+                if published:
+                    await until(lambda: self.house.shelf.timestamp(EVERYTHING) is not None)
+                yield self.service
 
     @asynccontextmanager
     async def signing(self, settings: Settings) -> AsyncIterator[Signers]:

@@ -10,12 +10,14 @@ from typing import TypeAlias
 import pytest
 import pytest_asyncio
 
+from clearinghouse.demo.correspondents import Correspondent, correspondent
 from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.neighbours import Neighbours
 from clearinghouse.demo.prosody import Prosody, lua_text
 from clearinghouse.demo.servers import Hosting, Server
 from tests.servers.federation.peer import DIALBACK_SECRET
-from tests.servers.federation.sites import AWAY, HOME, PASSWORD, PEOPLE, Site, site
+from tests.servers.federation.posts import GUARDED
+from tests.servers.federation.sites import AWAY, HOME, PASSWORD, PEOPLE, Site, agent, site
 
 Make: TypeAlias = Callable[..., Server]
 
@@ -56,6 +58,36 @@ def home(request: pytest.FixtureRequest, neighbours: Neighbours) -> Iterator[Ser
 @pytest.fixture(scope="session")
 def away(neighbours: Neighbours) -> Iterator[Server]:
     yield from lasting(Prosody, AWAY, neighbours)
+
+
+@pytest.fixture(scope="session")
+def street() -> Iterator[Neighbours]:
+    """Names for the servers beside which real agents work; those of the others go on leading to them."""
+    with Neighbours() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def partner(street: Neighbours) -> Iterator[Server]:
+    yield from lasting(Prosody, AWAY, street)
+
+
+@pytest.fixture(scope="session", params=list(MAKES))
+def guarded(request: pytest.FixtureRequest, street: Neighbours) -> Iterator[Server]:
+    """A server of which only an agent speaks to its module."""
+    yield from lasting(MAKES[request.param], GUARDED, street)
+
+
+@pytest.fixture
+async def people(guarded: Server, partner: Server) -> AsyncIterator[tuple[Correspondent, Correspondent]]:
+    """Somebody at our server, and somebody at the other one, which lets everything pass."""
+    async with (
+        agent(partner) as theirs,
+        correspondent("alice@a.fed", PASSWORD, guarded) as alice,
+        correspondent("bob@b.fed", PASSWORD, partner) as bob,
+    ):
+        await theirs.rule({}, default="allow")
+        yield alice, bob
 
 
 class Known(Prosody):

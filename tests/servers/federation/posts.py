@@ -12,7 +12,7 @@ from typing import Any
 
 from clearinghouse.demo.correspondents import Correspondent
 from clearinghouse.demo.servers import Hosting, Server
-from clearinghouse.doors.control.client import NotRunning, call_at
+from clearinghouse.doors.control.client import AGENT, NotRunning, call_at
 from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.settings.agent import AgentSettings
 from clearinghouse.settings.reading import read_agent_settings
@@ -77,8 +77,12 @@ class Post:
 
     async def status(self) -> dict[str, Any]:
         """Ask at the socket, as `agent status` does, without starting a program each time."""
-        found: dict[str, Any] = (await asyncio.to_thread(call_at, self.settings.socket, "status"))["status"]
+        found: dict[str, Any] = (await self.tells("status"))["status"]
         return found
+
+    async def tells(self, do: str, **words: str) -> dict[str, Any]:
+        """Put a question at the socket, as the command of that name does."""
+        return await asyncio.to_thread(lambda: call_at(self.settings.socket, do, listener=AGENT, **words))
 
     async def until(self, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Wait until the status of the agent is so."""

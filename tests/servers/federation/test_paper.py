@@ -17,13 +17,10 @@ from clearinghouse.agent.answers import Answer
 from clearinghouse.agent.life import Outside, running
 from clearinghouse.agent.parts import Agent
 from clearinghouse.demo.correspondents import Correspondent, correspondent
-from clearinghouse.demo.neighbours import Neighbours
-from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import Server
 from clearinghouse.keynote.keys import write_key_file
-from tests.servers.federation.conftest import MAKES, lasting
-from tests.servers.federation.posts import DOMAIN, GUARDED, Post, passes, refused
-from tests.servers.federation.sites import AWAY, PASSWORD, agent
+from tests.servers.federation.posts import DOMAIN, Post, passes, refused
+from tests.servers.federation.sites import PASSWORD, agent
 from tests.servers.processes import done
 from tests.targets import seal_wish
 from tests.world import key, signed
@@ -123,23 +120,6 @@ class Target:
             assert "policy-violation" in await refused(each, self.alice)
 
 
-@pytest.fixture(scope="module")
-def street() -> Iterator[Neighbours]:
-    """Names of our own: those of the other tests go on leading to their servers."""
-    with Neighbours() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def partner(street: Neighbours) -> Iterator[Server]:
-    yield from lasting(Prosody, AWAY, street)
-
-
-@pytest.fixture(scope="module", params=list(MAKES))
-def guarded(request: pytest.FixtureRequest, street: Neighbours) -> Iterator[Server]:
-    yield from lasting(MAKES[request.param], GUARDED, street)
-
-
 @pytest.fixture
 async def target(guarded: Server, partner: Server, tmp_path: Path) -> AsyncIterator[Target]:
     post = Post(tmp_path, guarded, more={"sections": SECTIONS.format(address=guarded.address, port=PORT)})
@@ -167,13 +147,13 @@ async def test_section_3_the_white_list(target: Target) -> None:
         assert by_admin.granted
         await passes(target.bob, target.alice)
         await passes(target.eve, target.alice)
-        await target.post.asks("end-grant", by_admin.id)
+        await target.post.tells("end-grant", id=by_admin.id)
         await target.nobody_passes()
         alice = signed("target admin", "alice", HOST)
         by_alice = await target.ask(PARTNER, "alice", credentials=(alice,))
         assert by_alice.granted
         await passes(target.eve, target.alice)
-        await target.post.asks("end-grant", by_alice.id)
+        await target.post.tells("end-grant", id=by_alice.id)
         bob = signed("alice", "bob", f'{HOST} && _ACTION_AUTHORIZERS == "{key("bob").principal}" && date <= "20991231" && {MESSAGES}')
         claims = {**PARTNER, "Username": "bob", "PacketType": "message"}
         for address in ("127.0.0.1", target.partner):  # over the second one refusals go back
@@ -216,6 +196,7 @@ async def test_section_5_business_roles(target: Target) -> None:
         await passes(target.bob, target.alice)
 
 
+@pytest.mark.parametrize("guarded", ["prosody"], indirect=True)  # what a module does once its agent is dead, test_cutting has of both
 async def test_what_was_asked_for_at_the_command_line_ends_though_the_agent_is_killed(target: Target) -> None:
     """It is granted over HTTPS, counts on while nobody is there, ends by the server's clock, and does not come back."""
     post, key_file = target.post, target.post.directory / "admin.key"
@@ -236,7 +217,7 @@ async def test_what_was_asked_for_at_the_command_line_ends_though_the_agent_is_k
     async with post.running():
         await post.applies(post.hub.version)
         await target.nobody_passes()
-        _, told = await post.asks("grants", "--ended")
+        told = await post.tells("grants", ended="yes")
         assert [each["id"] for each in told["grants"] if not each["ended"]] == []
         assert json.loads(out)["answer"]["id"] in {each["id"] for each in told["grants"]}
 
