@@ -81,7 +81,7 @@ class Entitlement:
         if self._asks(True, operation, signers, now, audience, member):  # noqa: FBT003 - the other of two snapshots
             raise RevokedSigner(f"what {who} signed rests on something that is revoked", mend=mend)
         if self.named.intersection(signers):
-            raise TooFewSigners(f"{who} may not sign this without others", mend=mend)
+            raise TooFewSigners(f"{who} may not sign this, or not without others", mend=mend)
         raise ForeignSigner(f"{who} may not sign this", mend=mend)
 
     def _asks(self, before: bool, operation: str, signers: tuple[str, ...], now: datetime, audience: str, member: str) -> bool:  # noqa: FBT001 - see above

@@ -105,9 +105,9 @@ def _about_people(settings: Settings, holdings: Holdings) -> Iterator[str]:
 
 
 def _about_the_house(settings: Settings, holdings: Holdings) -> Iterator[str]:
-    if not settings.broker:
+    if not settings.broker and settings.federation is None:
         yield "there is no [[broker]]: the service would connect nowhere"
-    if not holdings.policies.get("topics"):
+    if not holdings.policies.get("topics") and (settings.broker or settings.federation is None):
         yield "there are no policies in the group `topics`: every subscription would be refused"
     if not os.access(settings.store.path.parent, os.W_OK):
         yield f"the store's directory `{settings.store.path.parent}` is absent or cannot be written"

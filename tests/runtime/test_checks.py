@@ -132,5 +132,7 @@ def test_what_would_keep_tables_from_being_published_is_told(tmp_path: Path) -> 
     told = "\n".join(found.cautions)
     for fact in ("is of epoch 1, and", "no revocation set", "group `federate`", "a thief of it", "there is no [http]"):
         assert fact in told
+    assert "[[broker]]" not in told, "a federation needs none"
+    assert "`topics`" not in told
     (tmp_path / "root/1.json").unlink()
     assert "there is no root metadata" in "\n".join(looked_at(home.settings).cautions)
