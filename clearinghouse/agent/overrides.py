@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 
 import structlog
 
-from clearinghouse.agent.keeping import StateDirectory
+from clearinghouse.agent.keeping import StateDirectory, StateUnavailable
 from clearinghouse.agent.shorthand import OVERRIDE
 from clearinghouse.clearing.dsse import REQUEST, Envelope, opened
 from clearinghouse.clearing.envelope import Asked, Replayed, read_asked
@@ -120,14 +120,15 @@ class Overrides:
     _all: dict[str, Override] = field(default_factory=dict)
 
     def restore(self) -> None:
-        """Take back what the state directory has."""
-        found = self.state.read_json(FILE) or {}
-        try:
-            overrides = [_read(each, self.domain) for each in found.get("overrides", ())]
-        except (ValueError, KeyError, TypeError):
-            log.error("overrides_not_read", mend="give them again: none counts")  # noqa: TRY400 - nobody wants the frames
-            return
-        self._all = {each.id: each for each in overrides}
+        """Take back what the state directory has; one that is not right takes no other along, above all no denial."""
+        found = (self.state.read_json(FILE) or {}).get("overrides", ())
+        for each in found if isinstance(found, list) else ():
+            try:
+                made = _read(each, self.domain)
+            except (ValueError, KeyError, TypeError, ClearinghouseError) as error:
+                log.error("override_not_read", reason=str(error)[:MAX_REASON], mend="give it again: it does not count")  # noqa: TRY400 - see above
+            else:
+                self._all[made.id] = made
 
     # -- what holds
 
@@ -191,23 +192,30 @@ class Overrides:
             mend = "`clearinghouse agent override list` has their ids"
             raise NoSuchOverride(f"{len(found) or 'no'} overrides that hold begin so", mend=mend)
         ended = replace(found[0], ended=now)
-        self._keep({**self._all, ended.id: ended}, now)
-        self._tell("override-withdrawn", ended, by)
+        self._put("override-withdrawn", ended, by, closes=ended.action is Action.ALLOW)
         return ended
 
     def _add(self, made: Override) -> Override:
         now = self.now()
         if sum(each.holds(now) for each in self._all.values()) >= MAX_OVERRIDES:
             raise TooLarge("there are too many overrides", mend="withdraw some, or change the policy")
-        self._keep({**self._all, made.id: made}, now)
-        self._tell("override", made, ", ".join(made.by))
+        self._put("override", made, ", ".join(made.by), closes=made.action is Action.DENY)
         return made
 
-    def _keep(self, overrides: Mapping[str, Override], now: datetime) -> None:
-        """What is said counts once it is durable: a restart must not forget it."""
-        kept = {name: each for name, each in overrides.items() if (each.ended or each.until) > now - REMEMBERED}
-        self.state.write_json(FILE, {"overrides": [_written(each) for each in kept.values()]})
+    def _put(self, what: str, changed: Override, by: str, *, closes: bool) -> None:
+        """What opens counts once it is durable; what *closes* counts at once, though a full disk would have a restart forget it."""
+        now = self.now()
+        kept = {name: each for name, each in self._all.items() if (each.ended or each.until) > now - REMEMBERED} | {changed.id: changed}
+        try:
+            self.state.write_json(FILE, {"overrides": [_written(each) for each in kept.values()]})
+        except StateUnavailable as error:
+            if not closes:
+                raise
+            self._all = kept
+            self._tell(what, changed, by)
+            raise StateUnavailable(f"this counts, and a restart would forget it: {error.message}", mend=error.mend) from None
         self._all = kept
+        self._tell(what, changed, by)
 
     def _tell(self, what: str, override: Override, by: str) -> None:
         told = {"id": override.id, "action": override.action.value, "domain": override.domain, "until": stamp(override.until)}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from clearinghouse.agent.keeping import StateUnavailable
 from clearinghouse.agent.overrides import FILE, LONGEST, NoSuchOverride, OverrideRefused, body_of
 from clearinghouse.clearing.dsse import REQUEST, seal
 from clearinghouse.clearing.envelope import Asked, Replayed, StaleEnvelope, WrongAudience, written
@@ -182,3 +183,35 @@ async def test_an_override_is_never_for_more_than_a_month() -> None:
 def kept(house: House) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads((house.settings.state / FILE).read_text())["overrides"]
     return found
+
+
+async def test_one_that_is_spoilt_on_disk_takes_no_denial_along(house: House) -> None:
+    async with house.agent() as agent:
+        await house.follows(agent)
+        agent.overrides.allow(signed(house, "d.example"))
+        agent.overrides.deny("b.example", HOUR, "flood", "unix:ann")
+    kept = agent.state.read_json(FILE)
+    assert kept is not None
+    for spoilt in ({"id": "x"}, {**kept["overrides"][1], "domain": "no name"}, None, {**kept["overrides"][0], "by": ["somebody"]}):
+        agent.state.write_json(FILE, {"overrides": [spoilt, *kept["overrides"][1:]]})
+        async with house.agent() as again:
+            await house.follows(again)
+            assert house.passing(*ROWS, "d.example") == set()
+
+
+async def test_a_full_disk_keeps_nobody_from_shutting_out(house: House) -> None:
+    async with house.agent() as agent:
+        await house.follows(agent)
+        mistake = agent.overrides.allow(signed(house, "d.example"))
+        await until(lambda: house.passing(*ROWS, "d.example") == {"b.example", "d.example"})
+        (agent.state.path / FILE).rename(agent.state.path / "aside")
+        (agent.state.path / FILE).mkdir()
+        with pytest.raises(StateUnavailable, match="this counts"):
+            agent.overrides.deny("b.example", HOUR, "flood", "unix:ann")
+        with pytest.raises(StateUnavailable, match="this counts"):
+            agent.overrides.withdraw(mistake.id, "unix:ann")
+        await until(lambda: house.passing(*ROWS, "d.example") == set())
+        with pytest.raises(StateUnavailable):
+            agent.overrides.allow(signed(house, "e.example"))
+        assert not any(each["domain"] == "e.example" for each in agent.overrides.listed())
+        (agent.state.path / FILE).rmdir()
