@@ -26,7 +26,6 @@ from clearinghouse.federation.image import Image, change_between
 from clearinghouse.federation.pushes import change_push, pushes, written
 from clearinghouse.grid.stanzas import IQ, StanzaRefused
 from tests.servers.federation.conftest import lasting
-from tests.servers.federation.peer import peer
 from tests.servers.federation.sites import AWAY, CLASSES, HOME, PASSWORD, SECRET, Site, agent, new_body, new_serial, site
 from tests.servers.processes import PATH
 from tests.servers.test_first_steps import HOW_TO, on_page
@@ -247,14 +246,6 @@ async def test_a_server_that_misses_the_module_does_not_start() -> None:
         async with Without(OWN, neighbours=neighbours):
             pass
     assert "unknown ejabberd module: mod_clearinghouse" in found.value.mend
-
-
-async def test_nobody_outside_proves_to_be_one_of_our_own_hosts(mortal: Ejabberd) -> None:
-    async with agent(mortal) as ours:
-        await ours.rule({OWN.component: "all"}, default="allow")
-    async with peer(mortal.address, "a.fed") as other:
-        answer = await other.proves(OWN.component)
-    assert "policy-violation" in answer
 
 
 def test_without_a_compiler_the_sources_are_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:

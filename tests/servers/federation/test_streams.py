@@ -48,6 +48,14 @@ async def test_one_that_does_not_say_its_name_at_first_is_refused_when_it_claims
     assert "not permitted (d-1)" in answer  # nothing is proven yet
 
 
+@pytest.mark.parametrize("believing", ["ejabberd"], indirect=True)  # Prosody has no answer to this, which is none either
+async def test_nobody_outside_proves_to_be_one_of_our_own_hosts(believed: Site) -> None:
+    await believed.home.rule({HOME.component: "all"}, default="allow")
+    async with peer(believed.home.server.address, "a.fed") as other:
+        answer = await other.proves(HOME.component)
+    assert "policy-violation" in answer
+
+
 async def test_a_second_domain_on_a_stream_needs_its_own_permission(believed: Site) -> None:
     await believed.home.rule({"b.fed": "all", "c.fed": "none"})
     async with peer(believed.home.server.address, "a.fed") as other:
