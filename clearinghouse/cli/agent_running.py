@@ -10,7 +10,8 @@ import typer
 from clearinghouse import telemetry
 from clearinghouse.agent.checks import Check, looked_at
 from clearinghouse.agent.life import Outside, serve
-from clearinghouse.cli.output import BAD, BAD_INPUT, CAUTION, DIM, STRONG, as_json, clean, mark, say
+from clearinghouse.cli import checked
+from clearinghouse.cli.output import BAD_INPUT, DIM, STRONG, as_json, clean, mark, say
 from clearinghouse.settings.agent import AgentSettings
 from clearinghouse.settings.model import LogFormat
 from clearinghouse.settings.reading import read_agent_settings
@@ -32,7 +33,7 @@ def check(config: Path, *, allow_demo: bool, json: bool) -> None:
     else:
         _tell_settings(settings, config)
         _tell_loaded(found)
-        _tell_problems(found)
+        checked.tell_problems(found)
     if not found.good:
         raise typer.Exit(BAD_INPUT)
 
@@ -57,15 +58,6 @@ def _tell_loaded(found: Check) -> None:
                 say((clean(each.source), DIM), indent=4)
 
 
-def _tell_problems(found: Check) -> None:
-    for problem in (*found.holdings.problems, *found.errors):
-        say(mark(good=False), " ", clean(str(problem)))
-    for caution in found.cautions:
-        say(("caution: ", CAUTION), clean(caution))
-    count = len(found.holdings.problems) + len(found.errors)
-    say(("nothing was left out", STRONG) if found.good else (f"{count} left out", BAD))
-
-
 def _members(found: Check, settings: AgentSettings) -> dict[str, object]:
     return {
         "community": settings.community,
@@ -75,10 +67,5 @@ def _members(found: Check, settings: AgentSettings) -> dict[str, object]:
         "principal": found.principal,
         "sources": [{"kind": each.kind.value, "place": each.place} for each in settings.source],
         "settings_say": list(found.texts),
-        "policies": {group: [each.source for each in loaded] for group, loaded in found.holdings.policies.items()},
-        "left_out": [
-            {"file": each.file, "line": each.line, "column": each.column, **each.error.as_json()} for each in found.holdings.problems
-        ],
-        "errors": [each.as_json() for each in found.errors],
-        "cautions": list(found.cautions),
+        **checked.members(found),
     }

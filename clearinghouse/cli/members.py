@@ -8,17 +8,13 @@ from typing import Annotated
 import typer
 
 from clearinghouse.cli.options import Demo, Json, Passphrase
+from clearinghouse.cli.people import LOOKED, Keys, Output
 from clearinghouse.cli.serve import DEFAULT_CONFIG, Config
 
 DONE = """
 \b
 Exit status: 0 done, or waiting as a draft; 1 you said no; 2 refused, with its
 reason; 3 the service does not run, or cannot now.
-"""
-LOOKED = """
-\b
-Exit status: 0 shown; 2 refused, with its reason; 3 the service does not run,
-or cannot now.
 """
 FLEET = """
 \b
@@ -47,8 +43,6 @@ Component = Annotated[str | None, typer.Option(metavar="JID", help="The address 
 Contact = Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Whom to write to; may be repeated.")]
 Note = Annotated[str | None, typer.Option(metavar="TEXT", help="What the record says besides.")]
 Source = Annotated[str | None, typer.Option("--from", metavar="FILE", help="Records of `import`, or signed ones, one a line.")]
-Keys = Annotated[list[Path] | None, typer.Option("--key", metavar="FILE", help="Sign it with this key; may be repeated.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write what is signed there, to hand in elsewhere.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which levels change.")]
 
 

@@ -9,7 +9,8 @@ from typing import Final
 import typer
 
 from clearinghouse import telemetry
-from clearinghouse.cli.output import BAD, BAD_INPUT, CAUTION, DIM, STRONG, as_json, clean, mark, say
+from clearinghouse.cli import checked
+from clearinghouse.cli.output import BAD_INPUT, DIM, STRONG, as_json, clean, mark, say
 from clearinghouse.runtime.checks import Check, looked_at
 from clearinghouse.runtime.service import serve
 from clearinghouse.settings import LogFormat, Settings, read_settings
@@ -34,7 +35,7 @@ def check(config: Path, *, json: bool) -> None:
     else:
         _tell_settings(settings, config)
         _tell_loaded(found)
-        _tell_problems(found)
+        checked.tell_problems(found)
     if not found.good:
         raise typer.Exit(BAD_INPUT)
 
@@ -69,25 +70,11 @@ def _tell_sources(sources: list[str]) -> None:
         say((f"and {len(sources) - _SHOWN} more", DIM), indent=4)
 
 
-def _tell_problems(found: Check) -> None:
-    for problem in (*found.holdings.problems, *found.errors):
-        say(mark(good=False), " ", clean(str(problem)))
-    for caution in found.cautions:
-        say(("caution: ", CAUTION), clean(caution))
-    count = len(found.holdings.problems) + len(found.errors)
-    say(("nothing was left out", STRONG) if found.good else (f"{count} left out", BAD))
-
-
 def _members(found: Check, settings: Settings) -> dict[str, object]:
     return {
         "community": settings.community,
         "brokers": [each.jid for each in settings.broker],
         "topics": [each.node for each in settings.topic],
-        "policies": {group: [each.source for each in loaded] for group, loaded in found.holdings.policies.items()},
         "credentials": [each.source for each in found.holdings.credentials],
-        "left_out": [
-            {"file": each.file, "line": each.line, "column": each.column, **each.error.as_json()} for each in found.holdings.problems
-        ],
-        "errors": [each.as_json() for each in found.errors],
-        "cautions": list(found.cautions),
+        **checked.members(found),
     }
