@@ -14,6 +14,7 @@ from clearinghouse.agent.clock import Clock
 from clearinghouse.agent.keeping import StateDirectory, StateUnavailable
 from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.agent.sources.source import NoSuchDocument
+from clearinghouse.agent.sparing import Sparing
 from clearinghouse.clearing.clear import ClockBehind
 from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.errors import ClearinghouseError, InternalError, Unavailable
@@ -58,6 +59,7 @@ class Follower:
     looked: asyncio.Event = field(default_factory=asyncio.Event)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _newest: str = ""
+    _sparing: Sparing = field(default_factory=Sparing)
 
     @property
     def audience(self) -> str:
@@ -107,6 +109,8 @@ class Follower:
         if self.standing() is not Standing.FRESH:
             self.sources.blame()
         self.looked.set()
+        if not self._failed() and self._sparing.over():
+            log.info("followed_again", source=self.sources.place)
         if not (self.caught_up or self._failed()):
             self.caught_up = True
             await self._tell()
@@ -191,11 +195,12 @@ class Follower:
 
     def _refused(self, error: ClearinghouseError) -> None:
         self.error = error
+        self.sources.blame()
+        if not self._sparing.says(error.code):
+            return
         if isinstance(error, Unavailable | NoSuchDocument):
-            self.sources.blame()
             log.warning("not_followed", code=error.code, reason=error.message, mend=error.mend)
         else:
-            self.sources.blame()
             log.error("document_refused", code=error.code, reason=error.message, source=self.sources.place, mend=error.mend)
 
     async def _news(self) -> None:

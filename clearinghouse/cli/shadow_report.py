@@ -182,7 +182,9 @@ def _tell(found: Report, shown: Sequence[Pair]) -> None:
         count = found.counts[fate.value]
         if count or fate in LOSING:
             words, style = _WORDS[fate]
-            say((f"{count:>8,} ", STRONG), (f"{'pairs' if count != 1 else 'pair'} {words}", style))
+            pairs = "pair" if count == 1 else "pairs"
+            words = words.replace("stay", "stays") if count == 1 else words
+            say((f"{count:>8,} ", STRONG), (f"{pairs} {words}", style))
     for pair in shown[:ROWS_SHOWN]:
         words, style = _WORDS[pair.fate]
         remote = "every other domain" if pair.remote == EVERYBODY_ELSE else clean(pair.remote)

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from clearinghouse.agent.sources.source import CannotReport, Source, SourceUnavailable
+from clearinghouse.agent.sparing import Sparing
 from clearinghouse.errors import ClearinghouseError
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,7 @@ class Failover:
     sources: Sequence[Source]
     used: Source | None = None
     _out: dict[int, float] = field(default_factory=dict)
+    _sparing: Sparing = field(default_factory=Sparing)
 
     @property
     def place(self) -> str:
@@ -52,6 +54,7 @@ class Failover:
                 failure = error
             else:
                 self.used = source
+                self._sparing.over(f"{number} away")
                 return found
         raise failure or SourceUnavailable("there is no source", mend="describe one: [[source]]")
 
@@ -95,16 +98,17 @@ class Failover:
         """Ask the others first from now on: what this source gave was refused."""
         for number, source in enumerate(self.sources):
             if source is self.used and len(self.sources) > 1:
-                self._put_out(number, "what it gave was refused")
+                self._put_out(number, "what it gave was refused", "refused")
 
     def _in_order(self) -> list[tuple[int, Source]]:
         now = _clock()
         self._out = {number: since for number, since in self._out.items() if now - since < AGAIN_SECONDS}
         return sorted(enumerate(self.sources), key=lambda each: (self._out.get(each[0], 0.0), each[0]))
 
-    def _put_out(self, number: int, why: str) -> None:
+    def _put_out(self, number: int, why: str, kind: str = "away") -> None:
         self._out[number] = _clock()
-        log.warning("source_unavailable", source=self.sources[number].place, reason=why)
+        if self._sparing.says(f"{number} {kind}"):
+            log.warning("source_unavailable", source=self.sources[number].place, reason=why)
 
 
 def _clock() -> float:
