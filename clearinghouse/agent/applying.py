@@ -22,7 +22,7 @@ from clearinghouse.clearing.wire import stamp
 from clearinghouse.enforcers.levels import LevelEnforcer, SerialTaken
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.federation.image import Change, Grant, Image
-from clearinghouse.federation.pushes import grant_json
+from clearinghouse.federation.pushes import ROWS_IN_A_PUSH, grant_json
 from clearinghouse.federation.trust import Trusted
 from clearinghouse.settings.agent import AgentSettings
 
@@ -85,6 +85,7 @@ class Applier:
     _next: datetime | None = None
     _numbers: tuple[int, frozenset[str]] = (0, frozenset())
     _kept: bool = True
+    _live: set[str] = field(default_factory=set)
 
     # -- what is to be enforced
 
@@ -141,6 +142,7 @@ class Applier:
         basis = await self.basis()
         if self._knows_less_than_the_server():
             if not basis.denials and not basis.closed:
+                await self._end_grants(basis)
                 return
             basis = replace(basis, admission=Admission({}, {}, None))
         wanted = image_of(self.settings, basis, self._serial())
@@ -174,6 +176,16 @@ class Applier:
         if behind:
             log.warning("server_knows_more", serial=self._in_force(), ours=told, mend="nothing, once a source answers")
         return behind
+
+    async def _end_grants(self, basis: Basis) -> None:
+        """Tell a server that knows more of which grants we know that they ended: no rows are needed for that."""
+        live = {each.id for each in basis.grants}
+        ended, serial = tuple(sorted(self._live - live)[:ROWS_IN_A_PUSH]), self._in_force()
+        if ended:
+            change = Change(self.settings.domain, serial + 1, serial, {}, (), (), ended, self._told("expires"), "")
+            await self.enforcer.change(change)
+            await self._status()
+        self._live = self._live.difference(ended) | live
 
     def _change(self, basis: Basis, wanted: Image) -> Change | None:
         """Return the way from what the server has to what is *wanted*, where only some rows had to be looked at."""

@@ -72,6 +72,17 @@ class LevelEnforcer:
             await self._pushed(image)
         self._in_force[image.name] = image
 
+    async def change(self, change: Change) -> None:
+        """Change an image of which we do not know all; raises `SerialTaken` where the module has another one than it follows."""
+        push = change_push(change)
+        assert push is not None  # noqa: S101 - what does not fit into one push is no such change
+        try:
+            await self._tell(push, change.name, change.serial)
+        except StanzaRefused as refusal:
+            if refusal.condition != "conflict":
+                raise
+            raise SerialTaken(change.name, await self._serial(change.name)) from refusal
+
     async def status(self) -> Mapping[str, Any]:
         """Return how the module stands: images, streams, what it has seen, and facts about the server."""
         answer = await self.stanzas.ask(self.host, "get", Element(STATUS))

@@ -12,6 +12,7 @@ from clearinghouse.agent.following import FOLDER
 from clearinghouse.agent.status import Health
 from clearinghouse.errors import BadSettings
 from clearinghouse.federation.documents import table_name, timestamp_name
+from clearinghouse.federation.image import Grant
 from clearinghouse.federation.trust import Standing
 from tests.agent.community import US, Clock, Hub, MemorySource
 from tests.agent.houses import House, until
@@ -229,6 +230,35 @@ async def test_r17_a_clock_that_is_behind_closes_also_a_server_that_knows_more(h
     house.clock.sleep(hours=-2)
     async with house.agent():
         await until(lambda: house.passing(*NAMES) == set())
+
+
+async def test_a_grant_that_ended_ends_also_at_a_server_that_knows_more(house: House) -> None:
+    class Granting:
+        holds = True
+
+        def live(self, now: object) -> tuple[Grant, ...]:
+            del now
+            return (Grant("g1", "stranger.example", house.clock.seconds() // 3600 * 3600 + 7200),) if self.holds else ()
+
+    async with house.agent() as agent:
+        agent.applier.grants = Granting()
+        await house.follows(agent)
+        await until(lambda: (agent.state.read_json(f"images/{US}.json") or {}).get("serial") == house.server.images[US].serial)
+        (agent.state.path / "images").rename(agent.state.path / "aside")
+        (agent.state.path / "images").write_text("no directory, so nothing can be written into it")
+        house.hub.publish({"b.example": "level-2"})
+        await house.follows(agent)
+        assert house.passing(*NAMES) == {"b.example", "stranger.example"}
+    (agent.state.path / "images").unlink()
+    (agent.state.path / "aside").rename(agent.state.path / "images")
+    house.source.cut = True
+    async with house.agent() as again:
+        granting = again.applier.grants = Granting()
+        await until(lambda: again.applier._live == {"g1"})
+        assert house.passing(*NAMES) == {"b.example", "stranger.example"}
+        granting.holds = False
+        again.applier.wake.set()
+        await until(lambda: house.passing(*NAMES) == {"b.example"})
 
 
 async def test_two_agents_never_work_in_one_state_directory(house: House) -> None:
