@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from rich.table import Table
-from rich.text import Text
-
-from clearinghouse.cli.output import BAD, CAUTION, DIM, GOOD, ID_SHOWN, STRONG, clean, console, mark, say
+from clearinghouse.cli.output import BAD, CAUTION, DIM, GOOD, ID_SHOWN, STRONG, clean, mark, say
+from clearinghouse.cli.tabular import tell_table
 
 Members = Mapping[str, Any]
 
@@ -47,15 +45,27 @@ def members(found: Sequence[Members], drafts: Sequence[Members]) -> None:
     present = [each for each in found if each["removed"] == "no"]
     if present:
         rows = [(each["domain"], each["level"], str(each["serial"]), each["at"][:10], _endpoints(each)) for each in present]
-        _table(("domain", "level", "serial", "since"), ("endpoints",), rows)
+        tell_table(("domain", "level", "serial", "since"), ("endpoints",), rows)
     else:
         say("there are no members")
     if len(found) > len(present):
-        say((f"and {len(found) - len(present)} former members, whom --json names", DIM))
+        gone = len(found) - len(present)
+        say((f"and {gone} former member{'' if gone == 1 else 's'}, whom --json names", DIM))
     if drafts:
         say("drafts:")
-        waiting = [(each["id"][:ID_SHOWN], each["record"]["domain"], each["source"], each["by"], each["waits_for"]) for each in drafts]
-        _table(("draft", "domain", "source"), ("by", "waits for"), waiting)
+        there = {each["domain"] for each in present}
+        waiting = [
+            (each["id"][:ID_SHOWN], each["record"]["domain"], _act(each["record"], there), each["source"], each["by"], each["waits_for"])
+            for each in drafts
+        ]
+        tell_table(("draft", "domain", "is to", "source"), ("by", "waits for"), waiting)
+
+
+def _act(record: Members, there: Collection[str]) -> str:
+    """Return what a draft does once it is signed, so that nobody signs a removal for a change."""
+    if record["removed"] != "no":
+        return "leave"
+    return "change" if record["domain"] in there else "join"
 
 
 def record(found: Sequence[Members], drafts: Sequence[Members]) -> None:
@@ -78,7 +88,7 @@ def fleet(found: Sequence[Members], newest: Members) -> None:
         state = "stale" if each["stale"] else each.get("standing", "")
         rows.append((each["domain"], state, has, each.get("reported", "never")[:19], module, each.get("mode", ""), "; ".join(each["why"])))
     if rows:
-        _table(("domain", "state", "table", "reported (UTC)"), ("module", "mode", "why"), rows)
+        tell_table(("domain", "state", "table", "reported (UTC)"), ("module", "mode", "why"), rows)
     else:
         say("there are no members")
     stale = sum(bool(each["stale"]) for each in found)
@@ -108,14 +118,3 @@ def published(found: Members) -> None:
 
 def _endpoints(found: Members) -> str:
     return " ".join(f"{each['host']}:{each['port']}" + (":direct" if each["tls"] == "direct" else "") for each in found["endpoints"])
-
-
-def _table(short: Sequence[str], long: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in short:
-        table.add_column(title, no_wrap=True)
-    for title in long:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(clean(each)) for each in row))
-    console().print(table)

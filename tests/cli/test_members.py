@@ -69,6 +69,8 @@ async def test_a_member_is_added_signed_shown_changed_and_removed(home: Commons)
         assert changed["waits_for"]
         assert (await run(home, "member", "drop", changed["names"][1]))[0] == 0
         assert await run(home, "member", "remove", "b.example", "--dry-run") == (0, "b.example loses in *: level-2 -> deny\n")
+        assert (await run(home, "member", "remove", "b.example"))[0] == 0
+        assert "leave" in (await run(home, "member", "list"))[1], "nobody signs a removal for a change"
         assert (await run(home, "member", "show", "z.example"))[0] == 2
 
 
