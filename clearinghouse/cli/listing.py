@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rich.table import Table
-from rich.text import Text
-
-from clearinghouse.cli.output import BAD, CAUTION, DIM, GOOD, ID_SHOWN, STRONG, clean, console, mark, say
+from clearinghouse.cli.output import BAD, CAUTION, DIM, GOOD, ID_SHOWN, STRONG, clean, mark, say
+from clearinghouse.cli.tabular import tell_table
 
 Members = Mapping[str, Any]
 
@@ -35,7 +33,7 @@ def cases(found: Sequence[Members]) -> None:
         (each["id"][:ID_SHOWN], _day(each["opened"]), _minute(each["expires"]), each["subject"], f"{each['operation']} {each['topic']}")
         for each in found
     ]
-    _table(("id", "since", "until (UTC)"), ("who", "what"), rows)
+    tell_table(("id", "since", "until (UTC)"), ("who", "what"), rows)
 
 
 def grants(found: Sequence[Members]) -> None:
@@ -47,7 +45,7 @@ def grants(found: Sequence[Members]) -> None:
         (each["id"][:ID_SHOWN], _day(each["since"]), _minute(each["ended"] or each["ends"]), each["holder"], _granted(each))
         for each in found
     ]
-    _table(("id", "since", "until (UTC)"), ("who", "what"), rows)
+    tell_table(("id", "since", "until (UTC)"), ("who", "what"), rows)
 
 
 def _granted(grant: Members) -> str:
@@ -61,7 +59,7 @@ def credentials(found: Sequence[Members]) -> None:
         say("there are no credentials")
         return
     rows = [(each["id"][:ID_SHOWN], each["source"] or "added", each["by"]) for each in found]
-    _table(("id",), ("from", "by"), rows)
+    tell_table(("id",), ("from", "by"), rows)
 
 
 def revocations(found: Sequence[Members]) -> None:
@@ -73,7 +71,7 @@ def revocations(found: Sequence[Members]) -> None:
         (each["id"][:ID_SHOWN], _day(each["at"]), each["kind"], each["name"], "lifted" if each["lifted"] else each["reason"], each["by"])
         for each in found
     ]
-    _table(("id", "since", "kind"), ("what", "why", "by"), rows)
+    tell_table(("id", "since", "kind"), ("what", "why", "by"), rows)
 
 
 def summary(case: Members) -> None:
@@ -113,17 +111,6 @@ def _parties(verb: str, found: Sequence[Members], style: Any) -> None:  # noqa: 
         say((clean(each["jid"]), STRONG), " ", (verb, style), clean(f"{what}: {each['before']} -> {each['after']}, {each['reason']}"))
     if len(found) > PARTIES_SHOWN:
         say((f"and {len(found) - PARTIES_SHOWN} more, whom --json names", DIM))
-
-
-def _table(short: Sequence[str], long: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in short:
-        table.add_column(title, no_wrap=True)
-    for title in long:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(clean(each)) for each in row))
-    console().print(table)
 
 
 def _minute(instant: str | None) -> str:

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
-from rich.table import Table
-
-from clearinghouse.cli.output import as_json, clean, console, finish, raw_bytes, say
+from clearinghouse.cli.output import as_json, clean, finish, raw_bytes, say
 from clearinghouse.cli.replaying import Replays, replay_all, tell_replays
+from clearinghouse.cli.tabular import tell_table
 from clearinghouse.errors import BadSettings
 from clearinghouse.keynote.principals import short
 from clearinghouse.ledger.checkpoint import Checkpoint, Receipt, receipt_bytes
@@ -121,14 +120,12 @@ def tell_entries(found: Sequence[Kept]) -> None:
     if not found:
         say("the log is empty")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("entry", "UTC", "kind", "about"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("record", overflow="fold")
-    for each in found:
-        entry = each.entry
-        table.add_row(str(entry.number), f"{entry.at:%Y-%m-%d %H:%M}", entry.kind, clean(entry.ref[:REF_SHOWN]), _gist(each))
-    console().print(table)
+    tell_table(("entry", "UTC", "kind", "about"), ("record",), map(_row, found))
+
+
+def _row(kept: Kept) -> tuple[str, ...]:
+    entry = kept.entry
+    return str(entry.number), f"{entry.at:%Y-%m-%d %H:%M}", entry.kind, entry.ref[:REF_SHOWN], _gist(kept)
 
 
 def _gist(kept: Kept) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 
 from clearinghouse.clearing.decision import Decision, Outcome
@@ -16,7 +15,8 @@ from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.clearing.vocabulary import operation_named
 from clearinghouse.cli.drawing import draw
 from clearinghouse.cli.loading import Loaded
-from clearinghouse.cli.output import BAD, CAUTION, GOOD, ID_SHOWN, STRONG, as_json, clean, console, mark, say
+from clearinghouse.cli.output import BAD, CAUTION, GOOD, ID_SHOWN, STRONG, as_json, clean, mark, say
+from clearinghouse.cli.tabular import tell_table
 from clearinghouse.errors import BadSettings
 from clearinghouse.keynote import Admitted, Limits, Proof, admit
 from clearinghouse.keynote.octets import from_octets
@@ -79,17 +79,12 @@ def tell_many(found: Sequence[Recorded]) -> None:
     if not found:
         say("there are no decisions yet")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("id", "UTC", "outcome"):
-        table.add_column(title, no_wrap=True)
-    for title in ("who", "topic", "reason"):
-        table.add_column(title, overflow="fold")
-    for each in found:
-        decision = each.decision
-        outcome = Text(decision.outcome, STYLES[decision.outcome])
-        row = (decision.id[:ID_SHOWN], f"{decision.at:%Y-%m-%d %H:%M}", outcome, _who(decision), _topic(decision), decision.reason.code)
-        table.add_row(*row)
-    console().print(table)
+    tell_table(("id", "UTC", "outcome"), ("who", "topic", "reason"), [_row(each.decision) for each in found])
+
+
+def _row(decision: Decision) -> tuple[str | Text, ...]:
+    outcome = Text(decision.outcome, STYLES[decision.outcome])
+    return decision.id[:ID_SHOWN], f"{decision.at:%Y-%m-%d %H:%M}", outcome, _who(decision), _topic(decision), decision.reason.code
 
 
 def tell(recorded: Recorded, replayed: Replayed | None) -> None:
