@@ -22,7 +22,7 @@ from clearinghouse.clearing.wire import stamp
 from clearinghouse.enforcers.levels import LevelEnforcer, SerialTaken
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.federation.image import Change, Grant, Image
-from clearinghouse.federation.pushes import ROWS_IN_A_PUSH, grant_json
+from clearinghouse.federation.pushes import ROWS_IN_A_PUSH, image_json
 from clearinghouse.federation.trust import Trusted
 from clearinghouse.settings.agent import AgentSettings
 
@@ -266,27 +266,6 @@ class Applier:
             await asyncio.to_thread(lambda: self.state.write_json(f"{IMAGES}/{image.name}.json", image_json(image)))
         except StateUnavailable as error:
             log.warning("image_not_kept", reason=error.message, mend=error.mend)
-
-
-def image_json(image: Image) -> dict[str, Any]:
-    """Return *image* as one object, with the members of the pushes."""
-    rows: dict[str, list[str]] = {}
-    for domain, name in image.rows.items():
-        rows.setdefault(name, []).append(domain)
-    return {
-        "image": image.name,
-        "serial": image.serial,
-        "mode": image.mode,
-        "default": image.default,
-        "default_reason": image.default_reason,
-        "expires": image.expires,
-        "hosts": list(image.hosts),
-        "classes": {name: {"mask": found.mask, "reason": found.reason} for name, found in image.classes.items()},
-        "ask": image.ask,
-        "decision": image.decision,
-        "rows": rows,
-        "grants": [dict(grant_json(each)) for each in image.grants],
-    }
 
 
 def _is_nothing(change: Change, before: Image) -> bool:

@@ -31,8 +31,19 @@ def written(push: Push) -> str:
 
 def pushes(image: Image) -> Iterator[Push]:
     """Yield the pushes that make *image* the one in force; the last one switches."""
-    yield {
-        "do": "begin",
+    yield {"do": "begin", **_frame(image)}
+    this = {"image": image.name, "serial": image.serial}
+    for name, domains in _by_class(image.rows).items():
+        for piece in _pieces(domains):
+            yield {"do": "rows", **this, "class": name, "domains": piece}
+    for start in range(0, len(image.grants), GRANTS_IN_A_PUSH):
+        yield {"do": "grants", **this, "grants": [grant_json(grant) for grant in image.grants[start : start + GRANTS_IN_A_PUSH]]}
+    yield {"do": "commit", **this}
+
+
+def _frame(image: Image) -> dict[str, Any]:
+    """Return all of *image* but its rows and grants."""
+    return {
         "image": image.name,
         "serial": image.serial,
         "mode": image.mode,
@@ -44,13 +55,11 @@ def pushes(image: Image) -> Iterator[Push]:
         "ask": image.ask,
         "decision": image.decision,
     }
-    this = {"image": image.name, "serial": image.serial}
-    for name, domains in _by_class(image.rows).items():
-        for piece in _pieces(domains):
-            yield {"do": "rows", **this, "class": name, "domains": piece}
-    for start in range(0, len(image.grants), GRANTS_IN_A_PUSH):
-        yield {"do": "grants", **this, "grants": [grant_json(grant) for grant in image.grants[start : start + GRANTS_IN_A_PUSH]]}
-    yield {"do": "commit", **this}
+
+
+def image_json(image: Image) -> dict[str, Any]:
+    """Return *image* as one object, with the members of the pushes."""
+    return {**_frame(image), "rows": _by_class(image.rows), "grants": [dict(grant_json(each)) for each in image.grants]}
 
 
 def change_push(change: Change) -> Push | None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghouse.agent.applying import image_json
 from clearinghouse.federation.image import EVERYTHING, Grant, Image, LevelClass, mask_of
+from clearinghouse.federation.pushes import image_json
 from clearinghouse.federation.shadow import (
     EVERYBODY_ELSE,
     Fate,
