@@ -225,7 +225,7 @@ def explain(where: Where, member: Listed, audience: str, *, everything: bool, js
     else:
         level_pictures.headline(member.domain, view, judged)
         if proof is not None:
-            admitted = tuple(believed.held.admitted())
+            admitted = (*believed.held.policies["federate"], *believed.held.credentials)  # other groups have no say here
             loaded = Loaded(believed.held.snapshot.assertions("federate"), admitted, believed.problems, {})
             draw(proof, loaded, believed.scale.levels, everything=everything)
     finish(ok=ok)

@@ -57,6 +57,15 @@ def test_records_of_members_with_their_keys(run: Command, desk: Path) -> None:
     assert run("levels", "explain", "a.example").status == 1
 
 
+def test_an_explanation_draws_no_policies_of_other_groups(run: Command, desk: Path) -> None:
+    policies(desk, 'Authorizer: "POLICY"\nLicensees: "xmpp:a.example"\nConditions: operation == "federate" -> "level-1";\n')
+    people = desk / "policies/people"
+    people.mkdir()
+    (people / "operators.kn").write_text('Authorizer: "POLICY"\nLicensees: "unix:ann"\nConditions: operation == "administer" -> "allow";\n')
+    drawn = run("levels", "explain", "z.example")
+    assert (drawn.status, "operators.kn" in drawn.out) == (1, False)
+
+
 def test_what_member_list_prints_is_a_list_of_members(run: Command, desk: Path) -> None:
     policies(desk, f'Authorizer: "POLICY"\nLicensees: "{ANN.principal}"\nConditions: operation == "federate" -> "level-1";\n')
     rows = [{"domain": "a.example", "keys": [ANN.principal], "removed": "no"}, {"domain": "b.example", "keys": []}]
