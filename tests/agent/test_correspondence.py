@@ -10,7 +10,6 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import pytest
-import trustme
 
 from clearinghouse.agent.asking import FIRST_PAUSE
 from clearinghouse.agent.parts import Agent
@@ -23,6 +22,7 @@ from clearinghouse.grid.stanzas import IQ
 from clearinghouse.keynote.keys import write_key_file
 from tests.agent.community import Clock, Hub
 from tests.agent.houses import House, until
+from tests.certificates import certify
 from tests.targets import seal_wish
 from tests.world import key, signed
 
@@ -95,12 +95,9 @@ def _follows(house: House, agent: Agent) -> bool:
 
 @pytest.fixture
 def street(tmp_path: Path) -> Street:
-    clock, authority = Clock(), trustme.CA()
-    made = authority.issue_cert("127.0.0.1")
+    clock = Clock()
     a, b = (House(tmp_path / domain[0], Hub(clock, audience=domain), clock) for domain in (A, B))
-    (tmp_path / "b/cert.pem").write_bytes(b"".join(each.bytes() for each in made.cert_chain_pems))
-    (tmp_path / "b/tls.key").write_bytes(made.private_key_pem.bytes())
-    authority.cert_pem.write_to_path(tmp_path / "a/ca.pem")
+    certify("127.0.0.1", tmp_path / "b/cert.pem", tmp_path / "b/tls.key", trusted=tmp_path / "a/ca.pem")
     (tmp_path / "a/show").mkdir()
     (tmp_path / "a/show/chain.kn").write_bytes(CHAIN)
     a.more |= {"ask": "true", "sections": f'[requests]\nca_file = "ca.pem"\nroots = ["{key("b admin").principal}"]\n'}

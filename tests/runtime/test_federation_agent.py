@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import trustme
 
 from clearinghouse.agent.life import Outside, running
 from clearinghouse.agent.parts import Agent
@@ -19,6 +18,7 @@ from clearinghouse.demo.server_module import MemoryLink, MemoryServer
 from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.settings.reading import parse_agent_settings
 from tests.agent.houses import settings_text
+from tests.certificates import certify
 from tests.commons import PIN, Commons, commons, op
 from tests.presses import COMMUNITY, key, who
 from tests.runtime.house import until
@@ -63,12 +63,7 @@ def pair(tmp_path: Path) -> Pair:
     home, directory = commons(tmp_path / "hub"), tmp_path / "agent"
     for folder in ("policies", "credentials"):
         (directory / folder).mkdir(parents=True)
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    authority.cert_pem.write_to_path(directory / "ca.pem")
-    certificate.private_key_pem.write_to_path(home.directory / "http.key")
-    for blob in certificate.cert_chain_pems:
-        blob.write_to_path(home.directory / "http.pem", append=True)
+    certify("127.0.0.1", home.directory / "http.pem", home.directory / "http.key", trusted=directory / "ca.pem")
     home.text = home.text.replace("views = []\n", "").replace("port = 0", 'port = 0\ncertificate_file = "http.pem"\nkey_file = "http.key"')
     write_key_file(directory / "agent.key", key(US))
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-import trustme
 
 from clearinghouse.agent.life import Outside, running
 from clearinghouse.agent.parts import Agent
@@ -22,6 +21,7 @@ from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.settings.reading import parse_agent_settings
 from tests.agent.community import Hub, MemorySource, RealClock
 from tests.agent.houses import settings_text, until
+from tests.certificates import certify
 from tests.servers.federation.conftest import MAKES, lasting
 from tests.servers.federation.posts import GUARDED, passes
 from tests.servers.federation.sites import AWAY, PASSWORD, SECRET, new_body
@@ -106,15 +106,11 @@ def guarded(request: pytest.FixtureRequest, street: Neighbours) -> Iterator[Serv
 
 def desks(place: Path, guarded: Server, partner: Server) -> tuple[Desk, Desk]:
     """Return our directory and theirs: they listen, we hold the credential that they want to see."""
-    authority = trustme.CA()
-    made = authority.issue_cert("127.0.0.1")
     listen = 'listen = "127.0.0.1:0"\ncertificate_file = "cert.pem"\nprivate_key_file = "tls.key"\n'
     ours = Desk(place / "a", guarded, A, f'ca_file = "ca.pem"\nroots = ["{key("b admin").principal}"]\n')
     theirs = Desk(place / "b", partner, B, listen)
-    authority.cert_pem.write_to_path(ours.directory / "ca.pem")
+    certify("127.0.0.1", theirs.directory / "cert.pem", theirs.directory / "tls.key", trusted=ours.directory / "ca.pem")
     (ours.directory / "show/chain.kn").write_bytes(CHAIN)
-    (theirs.directory / "cert.pem").write_bytes(b"".join(each.bytes() for each in made.cert_chain_pems))
-    (theirs.directory / "tls.key").write_bytes(made.private_key_pem.bytes())
     (theirs.directory / "policies/whitelist/own.kn").write_text(TRUSTING)
     return ours, theirs
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import trustme
 
 from clearinghouse.agent.answers import Answer
 from clearinghouse.agent.life import Outside, running
@@ -19,6 +18,7 @@ from clearinghouse.agent.parts import Agent
 from clearinghouse.demo.correspondents import Correspondent, correspondent
 from clearinghouse.demo.servers import Server
 from clearinghouse.keynote.keys import write_key_file
+from tests.certificates import certify
 from tests.servers.federation.posts import DOMAIN, Post, passes, refused
 from tests.servers.federation.sites import PASSWORD, agent
 from tests.servers.processes import done
@@ -123,11 +123,7 @@ class Target:
 @pytest.fixture
 async def target(guarded: Server, partner: Server, tmp_path: Path) -> AsyncIterator[Target]:
     post = Post(tmp_path, guarded, more={"sections": SECTIONS.format(address=guarded.address, port=PORT)})
-    authority = trustme.CA()
-    made = authority.issue_cert(guarded.address)
-    (tmp_path / "cert.pem").write_bytes(b"".join(each.bytes() for each in made.cert_chain_pems))
-    (tmp_path / "tls.key").write_bytes(made.private_key_pem.bytes())
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certify(guarded.address, tmp_path / "cert.pem", tmp_path / "tls.key", trusted=tmp_path / "ca.pem")
     (tmp_path / "policies/whitelist").mkdir()
     (tmp_path / "policies/whitelist/own.kn").write_text(POLICY)
     async with AsyncExitStack() as stack:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import trustme
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,6 +21,7 @@ from clearinghouse.agent.door import MAX_HEAD_BYTES, PATH, TOGETHER, Door, servi
 from clearinghouse.agent.post import AgentUnreachable, ByHttps, ByRelay, Way, Wires, asked
 from clearinghouse.clearing.dsse import MAX_ENVELOPE_BYTES
 from clearinghouse.errors import BadSettings
+from tests.certificates import certify
 from tests.targets import HOST, Target, paper
 from tests.world import NOON
 
@@ -39,12 +39,9 @@ class Tls:
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
-    place, authority = tmp_path_factory.mktemp("tls"), trustme.CA()
-    made = authority.issue_cert("127.0.0.1")
+    place = tmp_path_factory.mktemp("tls")
     found = Tls(place / "cert.pem", place / "key.pem", place / "ca.pem")
-    found.certificate.write_bytes(b"".join(each.bytes() for each in made.cert_chain_pems))
-    found.key.write_bytes(made.private_key_pem.bytes())
-    authority.cert_pem.write_to_path(found.ca)
+    certify("127.0.0.1", found.certificate, found.key, trusted=found.ca)
     return found
 
 

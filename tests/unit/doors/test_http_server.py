@@ -8,21 +8,18 @@ from pathlib import Path
 
 import httpx
 import pytest
-import trustme
 from starlette.applications import Starlette
 
 from clearinghouse.doors.http.listener import Listener, listening
 from clearinghouse.errors import BadSettings
+from tests.certificates import certify
 from tests.commons import Commons, commons
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Commons:
     made = commons(tmp_path)
-    certificate = trustme.CA().issue_cert("127.0.0.1")
-    certificate.private_key_pem.write_to_path(tmp_path / "http.key")
-    for blob in certificate.cert_chain_pems:
-        blob.write_to_path(tmp_path / "http.pem", append=True)
+    certify("127.0.0.1", tmp_path / "http.pem", tmp_path / "http.key")
     made.text = made.text.replace("port = 0", 'port = 0\ncertificate_file = "http.pem"\nkey_file = "http.key"')
     return made
 
