@@ -179,6 +179,9 @@ def sign(carrier: Carrier, draft: str, source: str | None, *, json: bool) -> Non
     if not wanted:
         raise BadSettings("nothing waits for a signature", mend="see `clearinghouse member list`")
     signed = [(each.domain, seal_member(each, carrier.signers())) for each in wanted]
+    if not json:
+        for each in wanted:
+            say(f"signed {each.domain}, serial {each.serial}{': it leaves' if each.removed else ''}")
     if carrier.output is not None:
         write_new(carrier.output, b"".join(record + b"\n" for _, record in signed))
         told: list[dict[str, Any]] = [{"domain": domain, "changed": None} for domain, _ in signed]

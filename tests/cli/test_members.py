@@ -59,7 +59,7 @@ async def test_a_member_is_added_signed_shown_changed_and_removed(home: Commons)
         assert (status, "waits as draft" in said) == (0, True)
         registrar = str(home.directory / "registrar.key")
         status, said = await run(home, "member", "sign", "--key", registrar)
-        assert (status, "1 taken" in said) == (0, True)
+        assert (status, "1 taken" in said, "signed b.example, serial 1" in said) == (0, True, True)
         await home.settled({"b.example": "level-2"})
         assert (await run(home, "member", "add", "B.Example"))[0] == 2
         shown = (await told(home, "member", "show", "b.example"))["members"]
