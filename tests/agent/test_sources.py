@@ -228,6 +228,20 @@ async def test_files_are_no_links_pipes_or_directories_and_take_no_reports(hub: 
         await source.report(b"sealed")
 
 
+Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def https_from(answer: Answering, hub: Hub, directory: Path) -> AsyncIterator[Https]:
+    """Give a source at a server that does nothing but *answer*."""
+    ca, context = trusted_by(directory)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        source = Https(f"https://localhost:{port}", Speaker(key("agent a"), NAME, hub.clock), US, ca)
+        yield source
+        await source.close()
+
+
 async def test_https_unpacks_nothing(hub: Hub, tmp_path: Path) -> None:
     """A source that sends a bomb in gzip is cut off before anything is unpacked."""
     seen: list[bytes] = []
@@ -239,14 +253,9 @@ async def test_https_unpacks_nothing(hub: Hub, tmp_path: Path) -> None:
         await writer.drain()
         writer.close()
 
-    ca, context = trusted_by(tmp_path)
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        source = Https(f"https://localhost:{port}", Speaker(key("agent a"), NAME, hub.clock), US, ca)
+    async with https_from(answer, hub, tmp_path) as source:
         with pytest.raises(SourceUnavailable, match="comes packed"):
             await source.fetch(timestamp_name(US), limit=10_000)
-        await source.close()
     assert b"accept-encoding: identity" in seen[0].lower()
 
 
@@ -258,13 +267,8 @@ async def test_a_date_of_no_clock_ends_no_agent(hub: Hub, tmp_path: Path) -> Non
         await writer.drain()
         writer.close()
 
-    ca, context = trusted_by(tmp_path)
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        source = Https(f"https://localhost:{port}", Speaker(key("agent a"), NAME, hub.clock), US, ca)
+    async with https_from(answer, hub, tmp_path) as source:
         assert (await source.fetch(timestamp_name(US), limit=10_000), source.ahead) == (b"x", None)
-        await source.close()
 
 
 class Trickle(Stanzas):
