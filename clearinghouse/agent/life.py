@@ -25,6 +25,7 @@ from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.agent.sources.made import sources_of
 from clearinghouse.agent.speaking import Speaker
 from clearinghouse.doors.control.server import control_door
+from clearinghouse.errors import StoreUnavailable
 from clearinghouse.keynote.keys import read_key_file
 from clearinghouse.settings.agent import AgentSettings
 from clearinghouse.settings.people import Person
@@ -103,11 +104,19 @@ async def _assembled(settings: AgentSettings, outside: Outside, stack: AsyncExit
     sources = outside.sources(settings, speaker, link)
     stack.push_async_callback(sources.close)
     authority.settle_seconds = outside.settle
-    await authority.load()
+    await _loaded(authority)
     grants = await Grants.opened(store, authority, desk=desk)
     agent = Agent(settings, state, clock, speaker, sources, link, authority, grants, Journal(store))
     agent.follower.pause = outside.pause
     return agent
+
+
+async def _loaded(authority: Authority) -> None:
+    """Believe what the folders say, though the disk takes nothing: a newer table must not wait for room (`Authority.keep` comes again)."""
+    try:
+        await authority.load()
+    except StoreUnavailable as error:
+        log.error("policy_not_kept", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
 
 
 async def _recalled(agent: Agent) -> None:

@@ -324,18 +324,37 @@ def ip(*words: str) -> None:
 # -- the disk
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A small file system of its own at *path*."""
+
+    path: Path
+
+    def fill(self) -> None:
+        """Leave no room."""
+        with suppress(OSError), self._filler.open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    def clear(self) -> None:
+        """Make room."""
+        self._filler.unlink()
+
+    def kept(self) -> dict[str, bytes]:
+        """Return what the agent has there of the table that it believes."""
+        return {each.name: each.read_bytes() for each in (self.path / "trusted").iterdir() if each.suffix != ".new"}
+
+    @property
+    def _filler(self) -> Path:
+        return self.path / "filler"
+
+
 @contextmanager
-def small_disk(path: Path, kilobytes: int) -> Iterator[Callable[[], None]]:
-    """Have a file system of its own at *path*; the function that this gives fills it, and is to be called again for room."""
+def small_disk(path: Path, kilobytes: int) -> Iterator[Disk]:
+    """Mount one that has so much room, until the block ends."""
     path.mkdir(mode=0o700)
     subprocess.run(("mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,mode=0700", "tmpfs", str(path)), check=True, timeout=PATIENCE_SECONDS)
     try:
-        yield lambda: _fill(path / "filler")
+        yield Disk(path)
     finally:
         subprocess.run(("umount", "--lazy", str(path)), check=True, timeout=PATIENCE_SECONDS)
-
-
-def _fill(path: Path) -> None:
-    with suppress(OSError), path.open("ab", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
