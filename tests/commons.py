@@ -18,9 +18,9 @@ from clearinghouse.clearing.envelope import Asked, written
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.vocabulary import EVERYTHING, Door
 from clearinghouse.demo.worlds import BROKER, COMPONENT, MemoryWorld
-from clearinghouse.federation.documents import digest, timestamp_name
-from clearinghouse.federation.roots import Root
-from clearinghouse.federation.trust import Trusted, follow
+from clearinghouse.federation.published.documents import digest, timestamp_name
+from clearinghouse.federation.published.roots import Root
+from clearinghouse.federation.trust.trusted import Trusted, follow
 from clearinghouse.runtime import policy
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.house import House

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from clearinghouse.federation import ceremonies, members, revocations, roots, timestamps
-from clearinghouse.federation.ceremonies import Keyholders, Plan
-from clearinghouse.federation.documents import digest, members_name, revocations_name, root_name, timestamp_name
-from clearinghouse.federation.members import Endpoint, Member
-from clearinghouse.federation.publishing import Publisher
-from clearinghouse.federation.revocations import RevocationSet
-from clearinghouse.federation.roots import Root
-from clearinghouse.federation.trust import Trusted, follow
+from clearinghouse.federation.published import members, revocations, roots, timestamps
+from clearinghouse.federation.published.documents import digest, members_name, revocations_name, root_name, timestamp_name
+from clearinghouse.federation.published.members import Endpoint, Member
+from clearinghouse.federation.published.publishing import Publisher
+from clearinghouse.federation.published.revocations import RevocationSet
+from clearinghouse.federation.published.roots import Root
+from clearinghouse.federation.roles import ceremonies
+from clearinghouse.federation.roles.ceremonies import Keyholders, Plan
+from clearinghouse.federation.trust.trusted import Trusted, follow
 from clearinghouse.keynote.keys import PrivateKey, from_seed
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

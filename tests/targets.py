@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from clearinghouse.agent.answers import Answer
-from clearinghouse.agent.authority import Authority
-from clearinghouse.agent.grants import Grants
-from clearinghouse.agent.requests import Paces, Requests
+from clearinghouse.agent.granting.answers import Answer
+from clearinghouse.agent.granting.authority import Authority
+from clearinghouse.agent.granting.grants import Grants
+from clearinghouse.agent.granting.requests import Paces, Requests
 from clearinghouse.clearing import envelope
 from clearinghouse.clearing.dsse import REQUEST
 from clearinghouse.clearing.envelope import LONGEST_LIFE, seal, written
@@ -19,9 +19,9 @@ from clearinghouse.clearing.senders import Rate
 from clearinghouse.clearing.whitelist import KIND, Wish
 from clearinghouse.cli.scenario_file import Asked
 from clearinghouse.demo.keys import demonstration_key
-from clearinghouse.federation import image
-from clearinghouse.federation.members import Endpoint, Member
-from clearinghouse.federation.revocations import RevocationSet
+from clearinghouse.federation.enforced import image
+from clearinghouse.federation.published.members import Endpoint, Member
+from clearinghouse.federation.published.revocations import RevocationSet
 from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.storage.folders import Folders
 from clearinghouse.storage.memory import MemoryStore

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 
-from clearinghouse.agent.shorthand import ADMIT, OVERRIDE, policies_of, with_policies, written_out
+from clearinghouse.agent.applying.shorthand import ADMIT, OVERRIDE, policies_of, with_policies, written_out
 from clearinghouse.agent.sources.https import trusting
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.errors import ClearinghouseError

@@ -9,9 +9,9 @@ from typing import Final
 
 import structlog
 
+from clearinghouse.agent.applying.overrides import Overrides
 from clearinghouse.agent.following import Follower
-from clearinghouse.agent.overrides import Overrides
-from clearinghouse.agent.petitions import Petitions
+from clearinghouse.agent.granting.petitions import Petitions
 from clearinghouse.agent.status import Status
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.doors.control.asking import Answer, Words, read_question, refused

@@ -10,17 +10,17 @@ from typing import Final
 
 import structlog
 
-from clearinghouse.agent.clock import Clock
-from clearinghouse.agent.keeping import StateDirectory, StateUnavailable
+from clearinghouse.agent.home.clock import Clock
+from clearinghouse.agent.home.keeping import StateDirectory, StateUnavailable
+from clearinghouse.agent.home.sparing import Sparing
 from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.agent.sources.source import NoSuchDocument
-from clearinghouse.agent.sparing import Sparing
 from clearinghouse.clearing.clear import ClockBehind
 from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.errors import ClearinghouseError, InternalError, Unavailable
-from clearinghouse.federation.documents import COMMUNITY, MAX_ROOT_BYTES, digest, root_name, timestamp_name
-from clearinghouse.federation.refusals import EndlessData
-from clearinghouse.federation.trust import Standing, Trusted
+from clearinghouse.federation.published.documents import COMMUNITY, MAX_ROOT_BYTES, digest, root_name, timestamp_name
+from clearinghouse.federation.published.refusals import EndlessData
+from clearinghouse.federation.trust.trusted import Standing, Trusted
 from clearinghouse.settings.agent import AgentSettings
 
 log = structlog.get_logger(__name__)

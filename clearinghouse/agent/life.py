@@ -13,17 +13,17 @@ from typing import Final
 
 import structlog
 
-from clearinghouse.agent.authority import Authority
-from clearinghouse.agent.clock import Clock
 from clearinghouse.agent.following import PAUSE_SECONDS
-from clearinghouse.agent.grants import Grants
-from clearinghouse.agent.journal import Journal
-from clearinghouse.agent.keeping import StateDirectory
-from clearinghouse.agent.links import Link, component_link
+from clearinghouse.agent.granting.authority import Authority
+from clearinghouse.agent.granting.grants import Grants
+from clearinghouse.agent.home.clock import Clock
+from clearinghouse.agent.home.journal import Journal
+from clearinghouse.agent.home.keeping import StateDirectory
+from clearinghouse.agent.home.links import Link, component_link
+from clearinghouse.agent.home.speaking import Speaker
 from clearinghouse.agent.parts import Agent
 from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.agent.sources.made import sources_of
-from clearinghouse.agent.speaking import Speaker
 from clearinghouse.doors.control.server import control_door
 from clearinghouse.errors import StoreUnavailable
 from clearinghouse.keynote.keys import read_key_file

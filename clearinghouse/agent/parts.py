@@ -9,29 +9,29 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
-from clearinghouse.agent.applying import Applier
-from clearinghouse.agent.authority import Authority
-from clearinghouse.agent.clock import Clock
+from clearinghouse.agent.applying.applier import Applier
+from clearinghouse.agent.applying.overrides import Override, Overrides
+from clearinghouse.agent.applying.picture import decision_of
+from clearinghouse.agent.applying.shorthand import LocalPolicy
+from clearinghouse.agent.asking.correspondence import Correspondence
 from clearinghouse.agent.control import Counter
-from clearinghouse.agent.correspondence import Correspondence
 from clearinghouse.agent.following import Follower
-from clearinghouse.agent.grants import Grants
-from clearinghouse.agent.journal import Journal
-from clearinghouse.agent.keeping import StateDirectory
-from clearinghouse.agent.links import Link
-from clearinghouse.agent.overrides import Override, Overrides
-from clearinghouse.agent.petitions import Petitions
-from clearinghouse.agent.picture import decision_of
+from clearinghouse.agent.granting.authority import Authority
+from clearinghouse.agent.granting.grants import Grants
+from clearinghouse.agent.granting.petitions import Petitions
+from clearinghouse.agent.granting.requests import Requests
+from clearinghouse.agent.granting.window import Window
+from clearinghouse.agent.home.clock import Clock
+from clearinghouse.agent.home.journal import Journal
+from clearinghouse.agent.home.keeping import StateDirectory
+from clearinghouse.agent.home.links import Link
+from clearinghouse.agent.home.speaking import Speaker
 from clearinghouse.agent.reporting import Alarm, Reporter
-from clearinghouse.agent.requests import Requests
-from clearinghouse.agent.shorthand import LocalPolicy
 from clearinghouse.agent.sources.failover import Failover
-from clearinghouse.agent.speaking import Speaker
 from clearinghouse.agent.status import Health, Status
-from clearinghouse.agent.window import Window
 from clearinghouse.enforcers.levels import LevelEnforcer, event_in
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation.image import Image
+from clearinghouse.federation.enforced.image import Image
 from clearinghouse.settings.agent import AgentSettings
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from clearinghouse.agent.speaking import Speaker
+from clearinghouse.agent.home.speaking import Speaker
 from clearinghouse.agent.status import STATUS, Health, Status
 from clearinghouse.errors import ClearinghouseError
 

@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 from clearinghouse import __version__
-from clearinghouse.agent.applying import Applier
+from clearinghouse.agent.applying.applier import Applier
+from clearinghouse.agent.applying.picture import expires_at
 from clearinghouse.agent.following import Follower
-from clearinghouse.agent.picture import expires_at
 from clearinghouse.clearing.wire import stamp
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation.trust import Standing
+from clearinghouse.federation.trust.trusted import Standing
 
 STATUS: Final = "status"
 """The kind of a signed request that reports how the agent is."""

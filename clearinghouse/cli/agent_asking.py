@@ -12,10 +12,10 @@ from secrets import token_urlsafe
 from typing import Any, Final
 
 from clearinghouse import telemetry
+from clearinghouse.agent.applying.overrides import LONGEST, Overrides, body_of
+from clearinghouse.agent.applying.shorthand import OVERRIDE
 from clearinghouse.agent.checks import snapshot_of
-from clearinghouse.agent.keeping import StateDirectory
-from clearinghouse.agent.overrides import LONGEST, Overrides, body_of
-from clearinghouse.agent.shorthand import OVERRIDE
+from clearinghouse.agent.home.keeping import StateDirectory
 from clearinghouse.clearing.dsse import REQUEST, seal
 from clearinghouse.clearing.envelope import LONGEST_LIFE, Asked, written
 from clearinghouse.clearing.request import LOCAL_USER

@@ -14,9 +14,9 @@ from clearinghouse.cli.carrying import Carrier
 from clearinghouse.cli.new_files import write_new
 from clearinghouse.cli.output import as_json, clean, finish, say
 from clearinghouse.errors import BadSettings, ClearinghouseError
-from clearinghouse.federation.enrolment import applied, read_wanted, wanted_words
-from clearinghouse.federation.members import Member, read_member, read_payload, seal_member
+from clearinghouse.federation.membership.enrolment import applied, read_wanted, wanted_words
 from clearinghouse.federation.names import normal
+from clearinghouse.federation.published.members import Member, read_member, read_payload, seal_member
 from clearinghouse.keynote import encoding
 from clearinghouse.keynote.encoding import Encoding
 from clearinghouse.keynote.octets import from_octets

@@ -11,8 +11,8 @@ from typing import Final
 from clearinghouse.cli import reading
 from clearinghouse.cli.output import DIM, STRONG, Located, as_json, clean, error_json, finish, say, tell_error
 from clearinghouse.errors import BadSettings
-from clearinghouse.federation.members import seal_member
-from clearinghouse.federation.shadow import EVERYBODY_ELSE, Today, today_as_json
+from clearinghouse.federation.enforced.shadow import EVERYBODY_ELSE, Today, today_as_json
+from clearinghouse.federation.published.members import seal_member
 from clearinghouse.importing.entries import EVERYWHERE
 from clearinghouse.importing.gather import Format, gathered
 from clearinghouse.importing.merged import Imported, merged

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from clearinghouse.cli.output import BAD, CAUTION, DIM, GOOD, STRONG, clean, console, say
-from clearinghouse.federation.level_advice import OnlyLive
-from clearinghouse.federation.levels import COMMUNITY, Judged, LevelBook, Scale
+from clearinghouse.federation.levels.advice import OnlyLive
+from clearinghouse.federation.levels.book import COMMUNITY, Judged, LevelBook, Scale
 
 Change = tuple[str, str, str]
 """A domain, its level before, and its level after."""

@@ -16,10 +16,10 @@ from clearinghouse.cli.loading import Loaded
 from clearinghouse.cli.output import Located, as_json, clean, error_json, finish, tell_error
 from clearinghouse.cli.serve import DEFAULT_CONFIG
 from clearinghouse.errors import BadSettings, ClearinghouseError
-from clearinghouse.federation.level_advice import OnlyLive, only_live
-from clearinghouse.federation.levels import COMMUNITY, LevelBook, Scale, judge, request_about
-from clearinghouse.federation.members import read_member, read_payload
+from clearinghouse.federation.levels.advice import OnlyLive, only_live
+from clearinghouse.federation.levels.book import COMMUNITY, LevelBook, Scale, judge, request_about
 from clearinghouse.federation.names import normal
+from clearinghouse.federation.published.members import read_member, read_payload
 from clearinghouse.keynote import Admissions
 from clearinghouse.settings import Settings, read_settings
 from clearinghouse.storage.folders import Folders

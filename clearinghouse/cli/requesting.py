@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 import typer
 
-from clearinghouse.agent.answers import Answer
-from clearinghouse.agent.composing import Letter
-from clearinghouse.agent.post import RELAY_SECONDS, AgentUnreachable, ByHttps, ByRelay, Way, Wires
-from clearinghouse.agent.speaking import Speaker
+from clearinghouse.agent.asking.composing import Letter
+from clearinghouse.agent.asking.post import RELAY_SECONDS, AgentUnreachable, ByHttps, ByRelay, Way, Wires
+from clearinghouse.agent.granting.answers import Answer
+from clearinghouse.agent.home.speaking import Speaker
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.envelope import LONGEST_LIFE
 from clearinghouse.clearing.facts import LONGEST_VALIDITY
@@ -28,8 +28,8 @@ from clearinghouse.cli.loading import load
 from clearinghouse.cli.output import ID_SHOWN, OTHER, as_json, clean, mark, say
 from clearinghouse.errors import BadSettings, HolderError
 from clearinghouse.federation.disclosure import needed_chain
+from clearinghouse.federation.enforced.packet_rules import rule_of
 from clearinghouse.federation.names import normal
-from clearinghouse.federation.packet_rules import rule_of
 from clearinghouse.keynote import Admitted
 from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.keynote.octets import from_octets

@@ -15,10 +15,11 @@ from clearinghouse.cli.new_files import write_new
 from clearinghouse.cli.output import as_json, clean, say
 from clearinghouse.cli.reading import read
 from clearinghouse.errors import BadSettings
-from clearinghouse.federation import ceremonies, roots
-from clearinghouse.federation.ceremonies import ROLES, Draft, Keyholders, NothingToSign, Plan, WrongCeremony
-from clearinghouse.federation.documents import MAX_ROOT_BYTES, check_size, digest
-from clearinghouse.federation.roots import Root
+from clearinghouse.federation.published import roots
+from clearinghouse.federation.published.documents import MAX_ROOT_BYTES, check_size, digest
+from clearinghouse.federation.published.roots import Root
+from clearinghouse.federation.roles import ceremonies
+from clearinghouse.federation.roles.ceremonies import ROLES, Draft, Keyholders, NothingToSign, Plan, WrongCeremony
 from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.principals import is_key, normalise, short

@@ -14,12 +14,14 @@ from clearinghouse.cli.output import DIM, STRONG, Located, as_json, clean, error
 from clearinghouse.cli.reading import read
 from clearinghouse.cli.root_ceremony import sealed_root
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation import believing, ceremonies, roots
-from clearinghouse.federation.ceremonies import Keyholders
-from clearinghouse.federation.documents import MAX_ROOT_BYTES, digest
-from clearinghouse.federation.refusals import RootExpired
-from clearinghouse.federation.roots import Root
-from clearinghouse.federation.state import State
+from clearinghouse.federation.published import roots
+from clearinghouse.federation.published.documents import MAX_ROOT_BYTES, digest
+from clearinghouse.federation.published.refusals import RootExpired
+from clearinghouse.federation.published.roots import Root
+from clearinghouse.federation.roles import ceremonies
+from clearinghouse.federation.roles.ceremonies import Keyholders
+from clearinghouse.federation.trust import believing
+from clearinghouse.federation.trust.state import State
 from clearinghouse.keynote.principals import short
 
 

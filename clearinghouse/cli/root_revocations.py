@@ -13,10 +13,10 @@ from clearinghouse.cli.new_files import write_new
 from clearinghouse.cli.output import as_json, clean, say
 from clearinghouse.cli.reading import read
 from clearinghouse.errors import BadSettings
-from clearinghouse.federation import revocations
-from clearinghouse.federation.documents import MAX_REVOCATIONS_BYTES, check_size
-from clearinghouse.federation.payloads import is_digest
-from clearinghouse.federation.revocations import RevocationSet
+from clearinghouse.federation.published import revocations
+from clearinghouse.federation.published.documents import MAX_REVOCATIONS_BYTES, check_size
+from clearinghouse.federation.published.payloads import is_digest
+from clearinghouse.federation.published.revocations import RevocationSet
 from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.principals import normalise

@@ -11,16 +11,15 @@ from typing import Any, Final, TypeVar
 
 from rich.style import Style
 
-from clearinghouse.agent.admission import Admitter
-from clearinghouse.agent.shorthand import policies_of, with_policies
+from clearinghouse.agent.applying.admission import Admitter
+from clearinghouse.agent.applying.shorthand import policies_of, with_policies
 from clearinghouse.clearing.dsse import TABLE, opened
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.cli.output import BAD, CAUTION, DIM, GOOD, STRONG, Located, as_json, clean, finish, say
 from clearinghouse.cli.reading import instant
 from clearinghouse.errors import BadSettings, ClearinghouseError
-from clearinghouse.federation.documents import MAX_CONTENT_BYTES, parted
-from clearinghouse.federation.image import EVERYTHING, Image, LevelClass
-from clearinghouse.federation.shadow import (
+from clearinghouse.federation.enforced.image import EVERYTHING, Image, LevelClass
+from clearinghouse.federation.enforced.shadow import (
     EVERYBODY_ELSE,
     LOSING,
     Fate,
@@ -34,7 +33,8 @@ from clearinghouse.federation.shadow import (
     seen_of,
     today_of,
 )
-from clearinghouse.federation.tables import Head, read_content, read_payload
+from clearinghouse.federation.published.documents import MAX_CONTENT_BYTES, parted
+from clearinghouse.federation.published.tables import Head, read_content, read_payload
 from clearinghouse.importing.files import read_bytes
 from clearinghouse.importing.records import read_members
 from clearinghouse.settings.agent import AgentSettings

@@ -15,13 +15,14 @@ from clearinghouse.cli.output import STRONG, as_json, clean, error_json, finish,
 from clearinghouse.cli.reading import read
 from clearinghouse.cli.root_ceremony import sealed_root
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation import believing, tables
-from clearinghouse.federation.documents import MAX_CONTENT_BYTES, MAX_HEAD_BYTES, digest, parted
 from clearinghouse.federation.names import normal
-from clearinghouse.federation.refusals import ContentMismatch, NothingNamed
-from clearinghouse.federation.state import State
-from clearinghouse.federation.tables import Table
-from clearinghouse.federation.trust import Standing, Trusted, follow
+from clearinghouse.federation.published import tables
+from clearinghouse.federation.published.documents import MAX_CONTENT_BYTES, MAX_HEAD_BYTES, digest, parted
+from clearinghouse.federation.published.refusals import ContentMismatch, NothingNamed
+from clearinghouse.federation.published.tables import Table
+from clearinghouse.federation.trust import believing
+from clearinghouse.federation.trust.state import State
+from clearinghouse.federation.trust.trusted import Standing, Trusted, follow
 from clearinghouse.keynote.principals import short
 
 

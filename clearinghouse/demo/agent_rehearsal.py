@@ -27,7 +27,7 @@ from clearinghouse.agent.life import Outside, running, utc_now
 from clearinghouse.cli.output import BAD_INPUT, clean, say, tell_error
 from clearinghouse.demo.server_module import MemoryLink, MemoryServer
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation.image import EVERYTHING, NOTHING, Image
+from clearinghouse.federation.enforced.image import EVERYTHING, NOTHING, Image
 from clearinghouse.federation.names import normal
 from clearinghouse.settings.reading import read_agent_settings
 

@@ -15,8 +15,8 @@ from xml.etree.ElementTree import Element
 
 from clearinghouse.doors.xmpp.exchange import Exchange
 from clearinghouse.errors import BrokerUnavailable
-from clearinghouse.federation.image import ANY, BITS, OUTBOUND, Change, Grant, Image, LevelClass, applied
-from clearinghouse.federation.pushes import NAMESPACE
+from clearinghouse.federation.enforced.image import ANY, BITS, OUTBOUND, Change, Grant, Image, LevelClass, applied
+from clearinghouse.federation.enforced.pushes import NAMESPACE
 from clearinghouse.grid.stanzas import IQ, MESSAGE, error_reply, reply_to
 
 PUSH: Final = f"{{{NAMESPACE}}}push"

@@ -11,8 +11,8 @@ from typing import Any
 
 from clearinghouse.doctor.certificates import Certificate
 from clearinghouse.doctor.dns import Record
-from clearinghouse.federation.image import Image
-from clearinghouse.federation.members import Member
+from clearinghouse.federation.enforced.image import Image
+from clearinghouse.federation.published.members import Member
 from clearinghouse.importing.ejabberd import EjabberdConfig
 from clearinghouse.importing.entries import Unread
 from clearinghouse.importing.prosody import ProsodyConfig

@@ -19,7 +19,7 @@ from clearinghouse.doctor.hosts import certificates_of
 from clearinghouse.doctor.state import Kept
 from clearinghouse.doors.control.client import call_at
 from clearinghouse.errors import BadSettings, ClearinghouseError
-from clearinghouse.federation.shadow import module_in
+from clearinghouse.federation.enforced.shadow import module_in
 from clearinghouse.importing.ejabberd import EjabberdConfig, read_ejabberd
 from clearinghouse.importing.entries import Unread
 from clearinghouse.importing.files import read_bytes, text_of

@@ -8,7 +8,7 @@ from typing import Any, Final
 from clearinghouse.doctor.catalogue import Seen, Severity, check
 from clearinghouse.doctor.facts import Facts
 from clearinghouse.doctor.versions import packaged
-from clearinghouse.federation.image import NOTHING, Image
+from clearinghouse.federation.enforced.image import NOTHING, Image
 
 LAST_WORD_MINUTES: Final = 10
 """An agent asks its module each minute; ten minutes without an answer are no accident."""

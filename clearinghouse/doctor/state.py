@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from clearinghouse.agent.applying import IMAGES, MODULE_STATUS
+from clearinghouse.agent.applying.applier import IMAGES, MODULE_STATUS
 from clearinghouse.agent.following import FOLDER
 from clearinghouse.clearing.dsse import ROOT, TABLE, opened
 from clearinghouse.doctor.facts import EMPTY, Lifetime
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation import roots, tables
-from clearinghouse.federation.documents import MAX_MEMBERS_BYTES
-from clearinghouse.federation.image import Image
-from clearinghouse.federation.keeping import HEAD_FILE, MEMBERS_FILE, ROOTS
-from clearinghouse.federation.members import Member, read_member, unlisted
-from clearinghouse.federation.shadow import image_of
+from clearinghouse.federation.enforced.image import Image
+from clearinghouse.federation.enforced.shadow import image_of
+from clearinghouse.federation.published import roots, tables
+from clearinghouse.federation.published.documents import MAX_MEMBERS_BYTES
+from clearinghouse.federation.published.members import Member, read_member, unlisted
+from clearinghouse.federation.trust.keeping import HEAD_FILE, MEMBERS_FILE, ROOTS
 from clearinghouse.settings.agent import AgentSettings
 
 _INDEX: Final = "index.json"

@@ -14,8 +14,8 @@ import structlog
 
 from clearinghouse.clearing.wire import read_object
 from clearinghouse.errors import PeerError
-from clearinghouse.federation.image import Change, Image, change_between
-from clearinghouse.federation.pushes import NAMESPACE, Push, change_push, pushes, written
+from clearinghouse.federation.enforced.image import Change, Image, change_between
+from clearinghouse.federation.enforced.pushes import NAMESPACE, Push, change_push, pushes, written
 from clearinghouse.grid.stanzas import StanzaRefused, Stanzas
 
 log = structlog.get_logger(__name__)

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Final
 
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation.documents import RESERVED
-from clearinghouse.federation.members import MAX_CONTACTS, MAX_ENDPOINTS, MAX_TEXT_CHARACTERS, Endpoint, Member, written
+from clearinghouse.federation.enforced.shadow import Side, Today
 from clearinghouse.federation.names import BadName, normal
-from clearinghouse.federation.shadow import Side, Today
+from clearinghouse.federation.published.documents import RESERVED
+from clearinghouse.federation.published.members import MAX_CONTACTS, MAX_ENDPOINTS, MAX_TEXT_CHARACTERS, Endpoint, Member, written
 from clearinghouse.importing.entries import Entry, Found, Lists, Place, Unread
 
 IMPORT_ID_DIGITS: Final = 12

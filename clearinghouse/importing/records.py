@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from clearinghouse.errors import BadSettings
-from clearinghouse.federation.documents import MAX_MEMBER_BYTES
-from clearinghouse.federation.members import Member, read_member, read_payload, unlisted
+from clearinghouse.federation.published.documents import MAX_MEMBER_BYTES
+from clearinghouse.federation.published.members import Member, read_member, read_payload, unlisted
 from clearinghouse.importing.files import read_bytes
 
 _OF_AN_ENVELOPE = b"payloadType"

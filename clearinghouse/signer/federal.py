@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from clearinghouse.clearing.dsse import MEMBER, REVOCATIONS, TABLE, TIMESTAMP, seal
-from clearinghouse.federation import members, revocations, tables, timestamps
-from clearinghouse.federation.documents import MAX_HEAD_BYTES, MAX_MEMBER_BYTES, MAX_REVOCATIONS_BYTES
+from clearinghouse.federation.published import members, revocations, tables, timestamps
+from clearinghouse.federation.published.documents import MAX_HEAD_BYTES, MAX_MEMBER_BYTES, MAX_REVOCATIONS_BYTES
 from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.signer.roles import Role, SignerRefused
 

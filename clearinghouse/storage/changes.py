@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from clearinghouse.clearing.cases import Case, Grant, Revocation
 from clearinghouse.clearing.decision import Decision
-from clearinghouse.federation.registry import AgentStatus, Draft, KeptMember
+from clearinghouse.federation.membership.registry import AgentStatus, Draft, KeptMember
 from clearinghouse.storage.recorded import Effect, Event
 
 

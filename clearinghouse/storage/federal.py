@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import RowMapping
 
-from clearinghouse.federation.registry import AgentStatus, Draft, KeptMember, Source
+from clearinghouse.federation.membership.registry import AgentStatus, Draft, KeptMember, Source
 from clearinghouse.storage import statements
 from clearinghouse.storage.changes import DraftClosed, Drafted, Federal, MemberSet, Published, Reported
 from clearinghouse.storage.schema import agents, drafts, members

@@ -11,8 +11,8 @@ from clearinghouse.clearing.cases import Case, CaseState, Grant, Revocation
 from clearinghouse.clearing.envelope import Replayed
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.errors import StoreUnavailable
-from clearinghouse.federation.registry import AgentStatus, Draft, KeptMember
-from clearinghouse.federation.registry import Kept as KeptFederation
+from clearinghouse.federation.membership.registry import AgentStatus, Draft, KeptMember
+from clearinghouse.federation.membership.registry import Kept as KeptFederation
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import (
     CaseMoved,

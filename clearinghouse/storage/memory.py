@@ -12,7 +12,7 @@ from typing import TypeVar
 from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.request import Place
-from clearinghouse.federation.registry import Kept as KeptFederation
+from clearinghouse.federation.membership.registry import Kept as KeptFederation
 from clearinghouse.ledger.entry import SALT_BYTES
 from clearinghouse.ledger.merkle import Frontier, inclusion_proof
 from clearinghouse.storage.archive import Archive

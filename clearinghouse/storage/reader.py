@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.clearing.request import Place
-from clearinghouse.federation.registry import Kept
+from clearinghouse.federation.membership.registry import Kept
 from clearinghouse.ledger.merkle import Frontier
 from clearinghouse.storage import erasing
 from clearinghouse.storage.archive import Archive

@@ -16,7 +16,7 @@ from clearinghouse.clearing.cases import Case, Grant, Revocation
 from clearinghouse.clearing.clear import Ledger
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.clearing.request import Place
-from clearinghouse.federation.registry import Kept
+from clearinghouse.federation.membership.registry import Kept
 from clearinghouse.ledger.entry import Entry
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import Change, EnvelopeSeen

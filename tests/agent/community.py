@@ -10,15 +10,15 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from clearinghouse.agent.sources.source import NoSuchDocument, SourceUnavailable
-from clearinghouse.federation.documents import digest, members_name, revocations_name, root_name, timestamp_name
-from clearinghouse.federation.members import Member, listed, seal_member
-from clearinghouse.federation.publishing import Publisher
-from clearinghouse.federation.refusals import EndlessData
-from clearinghouse.federation.revocations import RevocationSet, seal_revocations
-from clearinghouse.federation.revocations import written as written_revocations
-from clearinghouse.federation.roots import Root, seal_root
-from clearinghouse.federation.roots import written as written_root
-from clearinghouse.federation.timestamps import seal_timestamp
+from clearinghouse.federation.published.documents import digest, members_name, revocations_name, root_name, timestamp_name
+from clearinghouse.federation.published.members import Member, listed, seal_member
+from clearinghouse.federation.published.publishing import Publisher
+from clearinghouse.federation.published.refusals import EndlessData
+from clearinghouse.federation.published.revocations import RevocationSet, seal_revocations
+from clearinghouse.federation.published.revocations import written as written_revocations
+from clearinghouse.federation.published.roots import Root, seal_root
+from clearinghouse.federation.published.roots import written as written_root
+from clearinghouse.federation.published.timestamps import seal_timestamp
 from tests.world import NOON, key
 
 NAME = "csirt-net"

@@ -16,15 +16,15 @@ from clearinghouse.clearing.envelope import read_asked
 from clearinghouse.clearing.people import NoSuchThing
 from clearinghouse.doors.http.server import http_door
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation.documents import digest, timestamp_name
-from clearinghouse.federation.reception import Answer, Copy, Reader
+from clearinghouse.federation.membership.reception import Answer, Copy, Reader
+from clearinghouse.federation.published.documents import digest, timestamp_name
 from clearinghouse.settings.federation import Http
 from tests.agent.community import NAME, Hub
 
 
 @dataclass(slots=True)
 class Shelf:
-    """Implements `clearinghouse.federation.reception.Library` with the documents of *hub*, for the holder of one *key*."""
+    """Implements `clearinghouse.federation.membership.reception.Library` with the documents of *hub*, for the holder of one *key*."""
 
     hub: Hub
     key: str

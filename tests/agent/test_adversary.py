@@ -21,19 +21,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from clearinghouse.agent.applying import Applier
-from clearinghouse.agent.clock import Clock as AgentClock
+from clearinghouse.agent.applying.applier import Applier
+from clearinghouse.agent.applying.overrides import Overrides
+from clearinghouse.agent.applying.shorthand import LocalPolicy
 from clearinghouse.agent.following import Follower
-from clearinghouse.agent.keeping import StateDirectory, StateUnavailable
-from clearinghouse.agent.overrides import Overrides
-from clearinghouse.agent.shorthand import LocalPolicy
+from clearinghouse.agent.home.clock import Clock as AgentClock
+from clearinghouse.agent.home.keeping import StateDirectory, StateUnavailable
 from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.clearing.dsse import TABLE, opened
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.demo.server_module import MemoryLink, MemoryServer
 from clearinghouse.enforcers.levels import LevelEnforcer
 from clearinghouse.errors import ClearinghouseError, Unavailable
-from clearinghouse.federation.documents import (
+from clearinghouse.federation.published.documents import (
     MAX_CONTENT_BYTES,
     delta_name,
     parted,
@@ -42,7 +42,7 @@ from clearinghouse.federation.documents import (
     table_name,
     timestamp_name,
 )
-from clearinghouse.federation.tables import read_payload
+from clearinghouse.federation.published.tables import read_payload
 from clearinghouse.settings.agent import AgentSettings
 from clearinghouse.settings.reading import parse_agent_settings
 from tests.agent.community import US, Clock, Hub, MemorySource

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clearinghouse.agent.status import Health
-from clearinghouse.federation.image import NOTHING
+from clearinghouse.federation.enforced.image import NOTHING
 from tests.agent.community import US, Clock, Hub
 from tests.agent.houses import House, until
 from tests.world import key

@@ -11,12 +11,12 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from clearinghouse.agent.asking import FIRST_PAUSE
+from clearinghouse.agent.asking.when import FIRST_PAUSE
 from clearinghouse.agent.parts import Agent
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.vocabulary import Door
 from clearinghouse.demo.server_module import MemoryServer
-from clearinghouse.federation.members import Endpoint
+from clearinghouse.federation.published.members import Endpoint
 from clearinghouse.grid.requests import write_envelope
 from clearinghouse.grid.stanzas import IQ
 from clearinghouse.keynote.keys import write_key_file

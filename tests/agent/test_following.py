@@ -11,9 +11,9 @@ import pytest
 from clearinghouse.agent.following import FOLDER
 from clearinghouse.agent.status import Health
 from clearinghouse.errors import BadSettings
-from clearinghouse.federation.documents import table_name, timestamp_name
-from clearinghouse.federation.image import Grant
-from clearinghouse.federation.trust import Standing
+from clearinghouse.federation.enforced.image import Grant
+from clearinghouse.federation.published.documents import table_name, timestamp_name
+from clearinghouse.federation.trust.trusted import Standing
 from tests.agent.community import US, Clock, Hub, MemorySource
 from tests.agent.houses import House, until
 

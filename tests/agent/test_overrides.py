@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from clearinghouse.agent.keeping import StateUnavailable
-from clearinghouse.agent.overrides import FILE, LONGEST, NoSuchOverride, OverrideRefused, body_of
+from clearinghouse.agent.applying.overrides import FILE, LONGEST, NoSuchOverride, OverrideRefused, body_of
+from clearinghouse.agent.home.keeping import StateUnavailable
 from clearinghouse.clearing.dsse import REQUEST, seal
 from clearinghouse.clearing.envelope import Asked, Replayed, StaleEnvelope, WrongAudience, written
 from clearinghouse.errors import ClearinghouseError, MalformedRequest
-from clearinghouse.federation.image import Grant
+from clearinghouse.federation.enforced.image import Grant
 from tests.agent.community import US, Clock, Hub
 from tests.agent.houses import House, until
 from tests.world import key

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.agent.inbox import Inbox
-from clearinghouse.agent.post import ByRelay, Wires
-from clearinghouse.agent.speaking import Speaker
+from clearinghouse.agent.asking.inbox import Inbox
+from clearinghouse.agent.asking.post import ByRelay, Wires
+from clearinghouse.agent.home.speaking import Speaker
 from clearinghouse.demo.keys import demonstration_key
 from tests.commons import Commons, commons
 from tests.presses import COMMUNITY, key

@@ -14,15 +14,15 @@ from xml.etree.ElementTree import Element
 import pytest
 from structlog.testing import capture_logs
 
+from clearinghouse.agent.home.speaking import Speaker
 from clearinghouse.agent.sources.files import Files
 from clearinghouse.agent.sources.https import Https
 from clearinghouse.agent.sources.source import CannotReport, NoSuchDocument, Source, SourceUnavailable
 from clearinghouse.agent.sources.xmpp import DOCUMENT, Xmpp
-from clearinghouse.agent.speaking import Speaker
 from clearinghouse.doors.xmpp.documents import read_document, write_document
 from clearinghouse.errors import BadSettings, BrokerUnavailable
-from clearinghouse.federation.documents import digest, table_name, timestamp_name
-from clearinghouse.federation.refusals import EndlessData
+from clearinghouse.federation.published.documents import digest, table_name, timestamp_name
+from clearinghouse.federation.published.refusals import EndlessData
 from clearinghouse.grid.namespaces import PUBSUB, PUBSUB_EVENT
 from clearinghouse.grid.stanzas import IQ, MESSAGE, Question, StanzaRefused
 from tests.agent.community import NAME, US, Clock, Hub, MemorySource

@@ -189,9 +189,9 @@ def test_r01_a_query_sees_the_policies_of_its_own_group_only(sim: Community) -> 
     """A policy of a group with one operation need not test it, and still grants nothing elsewhere."""
     sim.load(assertion("POLICY", "ann", 'App_domain == "XMPP" && domain == "a.example" && Server_IP_Address ~= "^192\\\\."'), "whitelist")
     assert sim.asks("ann", "whitelist", claims=AUDIT).value == "allow"
-    assert {sim.asks("ann", name).value for name in OPERATIONS if OPERATIONS[name].group not in {"whitelist", "topics", "federate", "admit"}} == {
-        "deny"
-    }
+    assert {
+        sim.asks("ann", name).value for name in OPERATIONS if OPERATIONS[name].group not in {"whitelist", "topics", "federate", "admit"}
+    } == {"deny"}
     assert set(sim.ready().snapshot.groups) == set(GROUPS)
 
 

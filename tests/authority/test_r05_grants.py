@@ -9,8 +9,8 @@ import pytest
 
 from clearinghouse.demo.keys import demonstration_key
 from clearinghouse.errors import MalformedRequest, PeerError
-from clearinghouse.federation.image import Image
-from clearinghouse.federation.packet_rules import DIRECTIONS, KINDS, CannotEnforce, PacketRule, rule_of
+from clearinghouse.federation.enforced.image import Image
+from clearinghouse.federation.enforced.packet_rules import DIRECTIONS, KINDS, CannotEnforce, PacketRule, rule_of
 from tests.targets import HOST, Records, Target, member
 from tests.world import NOON
 

@@ -7,8 +7,8 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from clearinghouse.agent.asking import Asking, Refuse, matter_in
-from clearinghouse.agent.window import Window
+from clearinghouse.agent.asking.when import Asking, Refuse, matter_in
+from clearinghouse.agent.granting.window import Window
 from clearinghouse.clearing.envelope import Replayed
 from clearinghouse.demo.keys import demonstration_key
 from clearinghouse.errors import ClearinghouseError

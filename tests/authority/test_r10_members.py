@@ -12,7 +12,7 @@ from clearinghouse.clearing.vocabulary import Door
 from clearinghouse.demo.memory import memory_exchange
 from clearinghouse.demo.worlds import COMPONENT
 from clearinghouse.errors import ClearinghouseError, MalformedRequest
-from clearinghouse.federation.members import Endpoint
+from clearinghouse.federation.published.members import Endpoint
 from clearinghouse.grid.requests import write_envelope
 from clearinghouse.grid.stanzas import StanzaRefused
 from clearinghouse.runtime.federation.registrar import DraftWaits

@@ -8,8 +8,8 @@ import pytest
 
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.clearing.soundness import Reason
-from clearinghouse.federation.level_advice import LIVE, only_live
-from clearinghouse.federation.levels import LevelBook, Scale
+from clearinghouse.federation.levels.advice import LIVE, only_live
+from clearinghouse.federation.levels.book import LevelBook, Scale
 from clearinghouse.keynote import Admitted, admit
 from tests.world import NOON, assertion, plain
 

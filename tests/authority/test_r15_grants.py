@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.agent.authority import StaleRecords
+from clearinghouse.agent.granting.authority import StaleRecords
 from clearinghouse.demo.keys import demonstration_key
 from clearinghouse.errors import StoreUnavailable
 from clearinghouse.keynote import admit

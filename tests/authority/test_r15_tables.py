@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from clearinghouse.federation import revocations, roots
-from clearinghouse.federation.documents import digest
-from clearinghouse.federation.entitlement import Entitlement
-from clearinghouse.federation.revocations import RevocationSet
-from clearinghouse.federation.trust import Standing, Trusted, follow
+from clearinghouse.federation.published import revocations, roots
+from clearinghouse.federation.published.documents import digest
+from clearinghouse.federation.published.revocations import RevocationSet
+from clearinghouse.federation.roles.entitlement import Entitlement
+from clearinghouse.federation.trust.trusted import Standing, Trusted, follow
 from tests.presses import COMMUNITY, MINUTE, NOW, Press, key, made, member, plan, who
 
 ROWS = {"a.example": "level-1"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.agent.grants import TooManyGrants
+from clearinghouse.agent.granting.grants import TooManyGrants
 from clearinghouse.demo.keys import demonstration_key
 from tests.targets import HOST, Target, paper
 from tests.world import NOON

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clearinghouse.clearing.envelope import Replayed
-from clearinghouse.federation.documents import timestamp_name
+from clearinghouse.federation.published.documents import timestamp_name
 from tests import presses
 from tests.commons import Commons, commons
 from tests.presses import who

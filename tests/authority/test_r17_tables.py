@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from clearinghouse.clearing.clear import ClockBehind
-from clearinghouse.federation.believing import SKEW
-from clearinghouse.federation.trust import CLOCK_STEP, Standing, Trusted, follow
+from clearinghouse.federation.trust.believing import SKEW
+from clearinghouse.federation.trust.trusted import CLOCK_STEP, Standing, Trusted, follow
 from tests.presses import MINUTE, NOW, Press
 
 ROWS = {"a.example": "level-1"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.agent.requests import EACH, STRANGERS, Paces
+from clearinghouse.agent.granting.requests import EACH, STRANGERS, Paces
 from clearinghouse.clearing.senders import MAX_REMEMBERED, Rate, RateLimited
 from clearinghouse.errors import TooLarge
 from tests.targets import HOST, Records, Target, member, paper

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.agent.answers import answer_in
+from clearinghouse.agent.granting.answers import answer_in
 from clearinghouse.demo.keys import demonstration_key
 from tests.targets import HOST, Records, Target, member, of_folder, paper
 from tests.world import NOON

@@ -18,7 +18,7 @@ from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.neighbours import Neighbours
 from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import Server
-from clearinghouse.federation.image import Change, Image
+from clearinghouse.federation.enforced.image import Change, Image
 from tests.benchmarks.measure import Effort
 from tests.benchmarks.report import Goal, Section
 from tests.servers.federation.sites import HOME, PASSWORD, Agent, agent

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from clearinghouse.clearing.snapshot import Snapshot
-from clearinghouse.federation.levels import Change, LevelBook, Scale
+from clearinghouse.federation.levels.book import Change, LevelBook, Scale
 from clearinghouse.keynote import Admitted, admit
 from clearinghouse.keynote.clock import clock_attributes
 

@@ -19,10 +19,10 @@ from typing import Final
 import httpx
 
 from clearinghouse.clearing.vocabulary import EVERYTHING
-from clearinghouse.federation.documents import digest, timestamp_name
-from clearinghouse.federation.members import Member, seal_member
-from clearinghouse.federation.registry import KeptMember
-from clearinghouse.federation.trust import Trusted
+from clearinghouse.federation.membership.registry import KeptMember
+from clearinghouse.federation.published.documents import digest, timestamp_name
+from clearinghouse.federation.published.members import Member, seal_member
+from clearinghouse.federation.trust.trusted import Trusted
 from clearinghouse.keynote.signing import sign
 from clearinghouse.storage.changes import MemberSet
 from tests.benchmarks.measure import Effort

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
 
-from clearinghouse.federation.levels import Change, LevelBook
+from clearinghouse.federation.levels.book import Change, LevelBook
 from clearinghouse.keynote import Admitted
 from tests.benchmarks.biscuit import Peers
 from tests.benchmarks.federation import Federation, Turned, queried

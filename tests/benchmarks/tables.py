@@ -13,10 +13,10 @@ from xml.parsers import expat
 import re2
 from typing_extensions import override
 
-from clearinghouse.federation import tables
-from clearinghouse.federation.documents import digest
-from clearinghouse.federation.publishing import Edition, Publisher
-from clearinghouse.federation.trust import Trusted, follow
+from clearinghouse.federation.published import tables
+from clearinghouse.federation.published.documents import digest
+from clearinghouse.federation.published.publishing import Edition, Publisher
+from clearinghouse.federation.trust.trusted import Trusted, follow
 from tests.benchmarks.measure import Effort, Side, race
 from tests.benchmarks.report import Goal, Section
 from tests.presses import COMMUNITY, LEVELS, NOW, Press

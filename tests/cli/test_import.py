@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from clearinghouse.cli.importing import Written
-from clearinghouse.federation.members import read_member, read_payload
-from clearinghouse.federation.shadow import today_of
+from clearinghouse.federation.enforced.shadow import today_of
+from clearinghouse.federation.published.members import read_member, read_payload
 from clearinghouse.importing.gather import Format
 from tests.cli.conftest import HUB, Command
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.federation.members import Member, seal_member, written
+from clearinghouse.federation.published.members import Member, seal_member, written
 from tests.cli.conftest import ANN, HUB, Command, credential
 from tests.docs.pages import ROOT
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from clearinghouse.cli.main import app
-from clearinghouse.federation.members import written
+from clearinghouse.federation.published.members import written
 from clearinghouse.keynote.keys import write_key_file
 from tests import presses
 from tests.commons import Commons, commons, op, root_at

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from clearinghouse.clearing.dsse import REVOCATIONS, opened
-from clearinghouse.federation import revocations, roots
-from clearinghouse.federation.documents import digest
-from clearinghouse.federation.entitlement import Entitlement
+from clearinghouse.federation.published import revocations, roots
+from clearinghouse.federation.published.documents import digest
+from clearinghouse.federation.roles.entitlement import Entitlement
 from clearinghouse.keynote.keys import write_key_file
 from tests.cli.conftest import Command
 from tests.cli.test_pages import documented

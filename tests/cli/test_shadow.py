@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from clearinghouse.federation.documents import digest, joined
-from clearinghouse.federation.shadow import Side, Today, today_as_json
-from clearinghouse.federation.tables import Head, content_of, seal_head, written
+from clearinghouse.federation.enforced.shadow import Side, Today, today_as_json
+from clearinghouse.federation.published.documents import digest, joined
+from clearinghouse.federation.published.tables import Head, content_of, seal_head, written
 from tests.cli.conftest import HUB, Command
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

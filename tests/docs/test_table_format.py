@@ -14,13 +14,13 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from clearinghouse.clearing.dsse import MEMBER, PAYLOAD_TYPES, REVOCATIONS, ROOT, TABLE, TIMESTAMP
-from clearinghouse.federation import members, revocations, roots, timestamps
-from clearinghouse.federation.documents import digest, members_name
-from clearinghouse.federation.members import Endpoint, Member
-from clearinghouse.federation.publishing import Publisher
-from clearinghouse.federation.revocations import RevocationSet
-from clearinghouse.federation.roots import Root
-from clearinghouse.federation.trust import Standing, Trusted, follow
+from clearinghouse.federation.published import members, revocations, roots, timestamps
+from clearinghouse.federation.published.documents import digest, members_name
+from clearinghouse.federation.published.members import Endpoint, Member
+from clearinghouse.federation.published.publishing import Publisher
+from clearinghouse.federation.published.revocations import RevocationSet
+from clearinghouse.federation.published.roots import Root
+from clearinghouse.federation.trust.trusted import Standing, Trusted, follow
 from clearinghouse.keynote.keys import PrivateKey, from_seed
 from tests.docs.pages import ROOT as REPOSITORY
 from tests.docs.pages import blocks, table_rows

@@ -15,7 +15,8 @@ from typing import Any
 
 from clearinghouse.clearing.dsse import REVOCATIONS, TABLE, TIMESTAMP, opened
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation import ceremonies, deltas, members, revocations, roots, tables, timestamps
+from clearinghouse.federation.published import deltas, members, revocations, roots, tables, timestamps
+from clearinghouse.federation.roles import ceremonies
 from tests.fuzz.parser_target import Broken
 from tests.presses import LEVELS, Press, made, member, plan, who
 

@@ -20,9 +20,9 @@ from clearinghouse.doctor.checks import ALL
 from clearinghouse.doctor.gathering import Asked
 from clearinghouse.doctor.gathering import gathered as facts_of
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation.members import read_payload
+from clearinghouse.federation.enforced.shadow import today_as_json, today_of
 from clearinghouse.federation.names import BadName, normal
-from clearinghouse.federation.shadow import today_as_json, today_of
+from clearinghouse.federation.published.members import read_payload
 from clearinghouse.importing.entries import Found
 from clearinghouse.importing.gather import gathered
 from clearinghouse.importing.merged import Imported, merged

@@ -8,12 +8,12 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghouse.agent.admission import Admission, Admitter
-from clearinghouse.agent.picture import change_among
+from clearinghouse.agent.applying.admission import Admission, Admitter
+from clearinghouse.agent.applying.picture import change_among
 from clearinghouse.clearing.policies import check_policy
 from clearinghouse.clearing.snapshot import Snapshot
-from clearinghouse.federation.image import Image, change_between
-from clearinghouse.federation.rows import Rows
+from clearinghouse.federation.enforced.image import Image, change_between
+from clearinghouse.federation.published.rows import Rows
 from clearinghouse.keynote import admit
 from tests.world import NOON, key
 

@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghouse.agent.answers import read_answer
-from clearinghouse.agent.asking import Ask, Asking, Matter, Outcome, Pair, Refuse, Release, matter_in
+from clearinghouse.agent.asking.when import Ask, Asking, Matter, Outcome, Pair, Refuse, Release, matter_in
+from clearinghouse.agent.granting.answers import read_answer
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation.image import ANY, Grant, Image
-from clearinghouse.federation.packet_rules import DIRECTIONS, KINDS, rule_of
+from clearinghouse.federation.enforced.image import ANY, Grant, Image
+from clearinghouse.federation.enforced.packet_rules import DIRECTIONS, KINDS, rule_of
 from tests.world import NOON
 
 NAMES = st.sampled_from(["App_domain", "domain", "Server_IP_Address", "Username", "PacketType", "direction", "role"])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghouse.federation.image import EVERYTHING, Change, Grant, Image, LevelClass, applied, change_between
-from clearinghouse.federation.pushes import PUSH_BYTES, ROWS_IN_A_PUSH, change_push, pushes, written
+from clearinghouse.federation.enforced.image import EVERYTHING, Change, Grant, Image, LevelClass, applied, change_between
+from clearinghouse.federation.enforced.pushes import PUSH_BYTES, ROWS_IN_A_PUSH, change_push, pushes, written
 
 CLASSES = {"low": LevelClass(0, "too low"), "high": LevelClass(EVERYTHING)}
 

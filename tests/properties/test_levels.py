@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearinghouse.clearing.snapshot import Snapshot
-from clearinghouse.federation.deltas import Delta
-from clearinghouse.federation.judging import FEDERATE, Judged, judge, request_about
-from clearinghouse.federation.levels import Change, LevelBook, Scale
+from clearinghouse.federation.levels.book import Change, LevelBook, Scale
+from clearinghouse.federation.levels.judging import FEDERATE, Judged, judge, request_about
+from clearinghouse.federation.published.deltas import Delta
 from clearinghouse.keynote import Admitted, admit
 from tests.properties import strategies as kn
 

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from clearinghouse.clearing.vocabulary import Kind, is_canonical
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation import deltas, members, revocations, roots, tables, timestamps
-from clearinghouse.federation.deltas import Delta
-from clearinghouse.federation.documents import digest
-from clearinghouse.federation.members import Endpoint, Member
 from clearinghouse.federation.names import BadName, below, normal
-from clearinghouse.federation.publishing import Publisher
-from clearinghouse.federation.revocations import RevocationSet
-from clearinghouse.federation.tables import Head
-from clearinghouse.federation.timestamps import Timestamp
-from clearinghouse.federation.trust import Standing, Trusted, follow
+from clearinghouse.federation.published import deltas, members, revocations, roots, tables, timestamps
+from clearinghouse.federation.published.deltas import Delta
+from clearinghouse.federation.published.documents import digest
+from clearinghouse.federation.published.members import Endpoint, Member
+from clearinghouse.federation.published.publishing import Publisher
+from clearinghouse.federation.published.revocations import RevocationSet
+from clearinghouse.federation.published.tables import Head
+from clearinghouse.federation.published.timestamps import Timestamp
+from clearinghouse.federation.trust.trusted import Standing, Trusted, follow
 from tests.presses import COMMUNITY, LEVELS, NOW, Press, made, member, plan, who
 
 LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,6}[a-z0-9])?", fullmatch=True).filter(lambda label: not label.startswith("xn--"))

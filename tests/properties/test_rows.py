@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghouse.federation.rows import MOST_CHANGES, Rows
+from clearinghouse.federation.published.rows import MOST_CHANGES, Rows
 from tests.presses import LEVELS
 
 FEW = [f"m{number}.example" for number in range(8)]

@@ -9,7 +9,7 @@ import pytest
 from clearinghouse.demo import agent_rehearsal
 from clearinghouse.demo.agent_rehearsal import Watch
 from clearinghouse.demo.server_module import MemoryServer
-from clearinghouse.federation.image import NOTHING, Grant, Image, LevelClass
+from clearinghouse.federation.enforced.image import NOTHING, Grant, Image, LevelClass
 
 NOW = 1_800_000_000
 CLASSES = {"level-2": LevelClass(255), "level-1": LevelClass(NOTHING, "level level-1 is not admitted here"), "half": LevelClass(15)}

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from clearinghouse.agent.home.speaking import Speaker
 from clearinghouse.agent.life import Outside, running
 from clearinghouse.agent.parts import Agent
 from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.agent.sources.https import Https
-from clearinghouse.agent.speaking import Speaker
 from clearinghouse.demo.server_module import MemoryLink, MemoryServer
 from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.settings.reading import parse_agent_settings

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clearinghouse.federation.trust import Trusted
+from clearinghouse.federation.trust.trusted import Trusted
 from clearinghouse.keynote.keys import write_key_file
 from tests.commons import Commons, commons
 from tests.presses import key, who

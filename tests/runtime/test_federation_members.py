@@ -10,9 +10,9 @@ from clearinghouse.clearing.dsse import REQUEST, opened
 from clearinghouse.clearing.envelope import Replayed
 from clearinghouse.clearing.people import NoSuchThing, NotEntitled
 from clearinghouse.errors import ClearinghouseError, MalformedRequest
-from clearinghouse.federation.members import Endpoint, Member, read_member, read_payload, seal_member
-from clearinghouse.federation.reception import Answer
-from clearinghouse.federation.refusals import DocumentRefused, ForeignSigner
+from clearinghouse.federation.membership.reception import Answer
+from clearinghouse.federation.published.members import Endpoint, Member, read_member, read_payload, seal_member
+from clearinghouse.federation.published.refusals import DocumentRefused, ForeignSigner
 from clearinghouse.keynote.signing import sign
 from clearinghouse.runtime.asking.rates import Pace, Rates
 from clearinghouse.runtime.federation.registrar import MAX_LETTERS, OldRecord

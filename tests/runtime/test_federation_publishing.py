@@ -12,9 +12,9 @@ import pytest
 from clearinghouse.clearing.cases import RevocationKind
 from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.errors import StoreUnavailable
-from clearinghouse.federation.ceremonies import Keyholders
-from clearinghouse.federation.documents import table_name
-from clearinghouse.federation.trust import Standing
+from clearinghouse.federation.published.documents import table_name
+from clearinghouse.federation.roles.ceremonies import Keyholders
+from clearinghouse.federation.trust.trusted import Standing
 from clearinghouse.settings import Settings
 from clearinghouse.storage.changes import Change, Published
 from clearinghouse.storage.memory import MemoryStore

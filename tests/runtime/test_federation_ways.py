@@ -22,8 +22,8 @@ from clearinghouse.demo.memory import memory_exchange
 from clearinghouse.demo.worlds import BROKER, COMPONENT
 from clearinghouse.doors.xmpp.documents import INBOX, OUTBOX
 from clearinghouse.doors.xmpp.exchange import Exchange
-from clearinghouse.federation.documents import digest
-from clearinghouse.federation.reception import MAX_ASKED_BYTES
+from clearinghouse.federation.membership.reception import MAX_ASKED_BYTES
+from clearinghouse.federation.published.documents import digest
 from clearinghouse.grid.namespaces import CLEARINGHOUSE
 from clearinghouse.grid.requests import write_envelope
 from clearinghouse.grid.stanzas import StanzaRefused

@@ -11,7 +11,7 @@ from clearinghouse.clearing.soundness import Reason
 from clearinghouse.cli.scenario_file import Scenario, read_scenarios
 from clearinghouse.demo.keys import demonstration_key
 from clearinghouse.errors import PeerError, StoreUnavailable
-from clearinghouse.federation.image import Grant, Image
+from clearinghouse.federation.enforced.image import Grant, Image
 from clearinghouse.keynote import admit
 from clearinghouse.storage.changes import Change
 from clearinghouse.storage.holdings import Holdings

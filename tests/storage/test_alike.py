@@ -17,7 +17,7 @@ from clearinghouse.clearing.cases import Case, CaseState, Grant
 from clearinghouse.clearing.envelope import Replayed
 from clearinghouse.clearing.request import Place
 from clearinghouse.errors import StoreUnavailable
-from clearinghouse.federation.registry import AgentStatus, Draft, Kept, KeptMember, Source
+from clearinghouse.federation.membership.registry import AgentStatus, Draft, Kept, KeptMember, Source
 from clearinghouse.storage.changes import (
     CaseMoved,
     Change,

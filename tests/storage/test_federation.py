@@ -8,7 +8,7 @@ from pathlib import Path
 
 from alembic import command
 
-from clearinghouse.federation.registry import AgentStatus, Draft, Kept, KeptMember, Source
+from clearinghouse.federation.membership.registry import AgentStatus, Draft, Kept, KeptMember, Source
 from clearinghouse.storage.changes import DraftClosed, Drafted, MemberSet, Published, Reported
 from clearinghouse.storage.database import create_engine, writing
 from clearinghouse.storage.layout import alembic_config

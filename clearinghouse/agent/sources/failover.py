@@ -11,8 +11,8 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
+from clearinghouse.agent.home.sparing import Sparing
 from clearinghouse.agent.sources.source import CannotReport, Source, SourceUnavailable
-from clearinghouse.agent.sparing import Sparing
 from clearinghouse.errors import ClearinghouseError
 
 log = structlog.get_logger(__name__)

@@ -12,8 +12,8 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from clearinghouse.agent.sources.source import CannotReport, NoSuchDocument, SourceUnavailable
-from clearinghouse.federation.documents import timestamp_name
-from clearinghouse.federation.refusals import EndlessData
+from clearinghouse.federation.published.documents import timestamp_name
+from clearinghouse.federation.published.refusals import EndlessData
 
 LOOK_SECONDS: Final = 1.0
 """Between looks at the newest timestamp, each of which costs 5 us."""

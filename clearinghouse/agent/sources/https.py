@@ -17,12 +17,12 @@ from xml.etree.ElementTree import Element
 
 import httpx
 
+from clearinghouse.agent.home.speaking import Speaker
 from clearinghouse.agent.sources.source import FETCH_SECONDS, WAIT_SECONDS, NoSuchDocument, SourceUnavailable
-from clearinghouse.agent.speaking import Speaker
 from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.errors import BadSettings
-from clearinghouse.federation.documents import COMMUNITY
-from clearinghouse.federation.refusals import EndlessData
+from clearinghouse.federation.published.documents import COMMUNITY
+from clearinghouse.federation.published.refusals import EndlessData
 
 MAX_KEPT: Final = 8
 """Small documents that are kept with their ETags: the timestamp, above all, which is asked for each time."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from clearinghouse.agent.links import Link
+from clearinghouse.agent.home.links import Link
+from clearinghouse.agent.home.speaking import Speaker
 from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.agent.sources.files import Files
 from clearinghouse.agent.sources.https import Https
 from clearinghouse.agent.sources.source import Source
 from clearinghouse.agent.sources.xmpp import Xmpp
-from clearinghouse.agent.speaking import Speaker
 from clearinghouse.settings import agent as told
 from clearinghouse.settings.agent import AgentSettings, SourceKind
 

@@ -16,7 +16,7 @@ import structlog
 
 from clearinghouse.agent.sources.source import FETCH_SECONDS, NoSuchDocument, SourceUnavailable
 from clearinghouse.errors import BrokerUnavailable
-from clearinghouse.federation.refusals import EndlessData
+from clearinghouse.federation.published.refusals import EndlessData
 from clearinghouse.grid.namespaces import CLEARINGHOUSE, PUBSUB, PUBSUB_EVENT
 from clearinghouse.grid.requests import ENVELOPE
 from clearinghouse.grid.stanzas import StanzaRefused, Stanzas

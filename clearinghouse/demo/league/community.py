@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from clearinghouse.demo.neighbours import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE
-from clearinghouse.federation import ceremonies
-from clearinghouse.federation.ceremonies import Keyholders, Plan
-from clearinghouse.federation.documents import digest
-from clearinghouse.federation.roots import Root, seal_root
-from clearinghouse.federation.roots import written as written_root
+from clearinghouse.federation.published.documents import digest
+from clearinghouse.federation.published.roots import Root, seal_root
+from clearinghouse.federation.published.roots import written as written_root
+from clearinghouse.federation.roles import ceremonies
+from clearinghouse.federation.roles.ceremonies import Keyholders, Plan
 from clearinghouse.keynote.keys import PrivateKey, generate, write_key_file
 from clearinghouse.keynote.signing import sign
 from clearinghouse.settings import Settings, read_settings

@@ -14,7 +14,7 @@ from clearinghouse.demo.league.community import ANN, BEN, EAST, EVE, MAL, MEMBER
 from clearinghouse.demo.league.world import World, league_world
 from clearinghouse.demo.life import Narrator
 from clearinghouse.demo.story import NotAsTold, expect
-from clearinghouse.federation.image import Grant
+from clearinghouse.federation.enforced.image import Grant
 
 FIRST, ACROSS = "Ben, have you seen the loader?", "We have it here as well."
 AGAIN, WRONG, KNOCK = "It is me, eve: I need you on this.", "Let me in, too.", "Eve, thank you for your help."

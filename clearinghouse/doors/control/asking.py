@@ -32,7 +32,7 @@ from clearinghouse.doors.control.shapes import (
     ruling_members,
 )
 from clearinghouse.errors import ClearinghouseError, InternalError, MalformedRequest
-from clearinghouse.federation.registry import Registry
+from clearinghouse.federation.membership.registry import Registry
 from clearinghouse.keynote import encoding
 from clearinghouse.keynote.encoding import Encoding
 

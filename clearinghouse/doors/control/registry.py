@@ -9,9 +9,9 @@ from clearinghouse.clearing.people import Changed, Speaker
 from clearinghouse.clearing.vocabulary import shown
 from clearinghouse.doors.control.shapes import changed_members
 from clearinghouse.errors import BadSettings, MalformedRequest
-from clearinghouse.federation.enrolment import WORDS
-from clearinghouse.federation.members import as_members, read_payload
-from clearinghouse.federation.registry import Draft, Enrolled, Registry
+from clearinghouse.federation.membership.enrolment import WORDS
+from clearinghouse.federation.membership.registry import Draft, Enrolled, Registry
+from clearinghouse.federation.published.members import as_members, read_payload
 from clearinghouse.keynote import encoding
 from clearinghouse.keynote.encoding import Encoding
 

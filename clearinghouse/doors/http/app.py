@@ -21,7 +21,7 @@ from clearinghouse.clearing.people import NoSuchThing, NotEntitled
 from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.doors.http.gate import Turns, address_of
 from clearinghouse.errors import ClearinghouseError, InternalError, MalformedRequest, TooLarge, Unavailable
-from clearinghouse.federation.reception import LONGEST_WAIT, MAX_ASKED_BYTES, Answer, Copy, Library, Reader
+from clearinghouse.federation.membership.reception import LONGEST_WAIT, MAX_ASKED_BYTES, Answer, Copy, Library, Reader
 
 log = structlog.get_logger(__name__)
 

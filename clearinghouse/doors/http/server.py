@@ -11,7 +11,7 @@ import structlog
 
 from clearinghouse.doors.http.app import Door
 from clearinghouse.doors.http.listener import Listener, listening
-from clearinghouse.federation.reception import Library
+from clearinghouse.federation.membership.reception import Library
 from clearinghouse.settings import Http
 
 log = structlog.get_logger(__name__)

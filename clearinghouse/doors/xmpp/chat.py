@@ -12,7 +12,7 @@ from clearinghouse.doors.xmpp.member_steps import MEMBER_ACT, MEMBER_SHOW, MEMBE
 from clearinghouse.doors.xmpp.steps import ACT, SHOW, TAKE
 from clearinghouse.doors.xmpp.talks import Talk, Talks
 from clearinghouse.errors import ClearinghouseError, MalformedRequest, TooLarge, Unavailable
-from clearinghouse.federation.registry import Registry
+from clearinghouse.federation.membership.registry import Registry
 from clearinghouse.grid import screens
 from clearinghouse.grid.commands import (
     FIRST,

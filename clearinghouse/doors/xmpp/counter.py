@@ -31,7 +31,7 @@ from clearinghouse.doors.xmpp.documents import (
     write_inbox,
 )
 from clearinghouse.errors import BrokerUnavailable, ClearinghouseError, OperatorError, PeerError
-from clearinghouse.federation.reception import MAX_ASKED_BYTES, Library, Reader
+from clearinghouse.federation.membership.reception import MAX_ASKED_BYTES, Library, Reader
 from clearinghouse.grid.commands import COMMAND, CommandRefused
 from clearinghouse.grid.namespaces import CLEARINGHOUSE, COMMANDS
 from clearinghouse.grid.paging import INFO, ITEMS, about_commands, about_us, read_page, write_commands, write_topics

@@ -18,7 +18,7 @@ from typing import Final
 from xml.etree.ElementTree import Element, SubElement
 
 from clearinghouse.errors import MalformedRequest, TooLarge
-from clearinghouse.federation.reception import Answer
+from clearinghouse.federation.membership.reception import Answer
 from clearinghouse.grid.namespaces import CLEARINGHOUSE, PUBSUB
 from clearinghouse.grid.texts import plain
 

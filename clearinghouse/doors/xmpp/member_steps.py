@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.errors import MalformedRequest, PeerError
-from clearinghouse.federation.registry import Registry
+from clearinghouse.federation.membership.registry import Registry
 from clearinghouse.grid import member_screens
 from clearinghouse.grid.commands import CommandAsked, Screen, Stage
 from clearinghouse.grid.member_screens import ACT, LINES, WORDS

@@ -12,7 +12,7 @@ from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.doors.xmpp.component import back_off
 from clearinghouse.doors.xmpp.documents import TABLES, publish_timestamp
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation.documents import timestamp_name, view_of
+from clearinghouse.federation.published.documents import timestamp_name, view_of
 from clearinghouse.grid.namespaces import CLEARINGHOUSE
 from clearinghouse.grid.topics import Topic
 from clearinghouse.runtime.federation.roll import Roll

@@ -15,11 +15,11 @@ import structlog
 from clearinghouse.clearing.dsse import REVOCATIONS, ROOT, opened
 from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.errors import BadSettings, ClearinghouseError, OperatorError, UnsafeFile
-from clearinghouse.federation import revocations, roots
-from clearinghouse.federation.documents import MAX_REVOCATIONS_BYTES, MAX_ROOT_BYTES, digest
-from clearinghouse.federation.revocations import RevocationSet
-from clearinghouse.federation.roots import Root
-from clearinghouse.federation.trust import Trusted
+from clearinghouse.federation.published import revocations, roots
+from clearinghouse.federation.published.documents import MAX_REVOCATIONS_BYTES, MAX_ROOT_BYTES, digest
+from clearinghouse.federation.published.revocations import RevocationSet
+from clearinghouse.federation.published.roots import Root
+from clearinghouse.federation.trust.trusted import Trusted
 from clearinghouse.settings.ownership import foreign
 
 log = structlog.get_logger(__name__)

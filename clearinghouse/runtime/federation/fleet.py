@@ -11,8 +11,8 @@ from clearinghouse.clearing.envelope import Asked
 from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.clearing.wire import stamp
 from clearinghouse.errors import PeerError, TooLarge
-from clearinghouse.federation.documents import COMMUNITY
-from clearinghouse.federation.registry import AgentStatus, Kept
+from clearinghouse.federation.membership.registry import AgentStatus, Kept
+from clearinghouse.federation.published.documents import COMMUNITY
 from clearinghouse.runtime.federation.press import Press
 from clearinghouse.runtime.federation.roll import Roll
 from clearinghouse.runtime.standing.books import Books

@@ -15,9 +15,9 @@ from clearinghouse.clearing.people import Changed, Office, Speaker
 from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.clearing.wire import stamp
 from clearinghouse.errors import BadSettings, ClearinghouseError
-from clearinghouse.federation.enrolment import Act
-from clearinghouse.federation.members import as_members
-from clearinghouse.federation.registry import Draft, Enrolled, Kept
+from clearinghouse.federation.membership.enrolment import Act
+from clearinghouse.federation.membership.registry import Draft, Enrolled, Kept
+from clearinghouse.federation.published.members import as_members
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation import levels
 from clearinghouse.runtime.federation.announcing import Announcer

@@ -12,7 +12,7 @@ from clearinghouse.clearing.envelope import Asked, read_asked
 from clearinghouse.clearing.people import Changed, NoSuchThing, Office
 from clearinghouse.clearing.vocabulary import EVERYTHING, domain_of
 from clearinghouse.clearing.wire import read_object
-from clearinghouse.federation.reception import Answer, Reader
+from clearinghouse.federation.membership.reception import Answer, Reader
 from clearinghouse.runtime.asking.rates import Pace, Rates
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.fleet import Fleet

@@ -11,8 +11,8 @@ from clearinghouse.clearing.clear import Desk, rule
 from clearinghouse.clearing.request import Request, checked
 from clearinghouse.clearing.senders import SenderBudgets
 from clearinghouse.clearing.vocabulary import Door
-from clearinghouse.federation.levels import LevelBook, Scale
-from clearinghouse.federation.members import Member
+from clearinghouse.federation.levels.book import LevelBook, Scale
+from clearinghouse.federation.published.members import Member
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from clearinghouse.clearing.senders import RateLimited
 from clearinghouse.clearing.vocabulary import EVERYTHING, domain_of
 from clearinghouse.clearing.wire import read_object
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation.documents import COMMUNITY
+from clearinghouse.federation.membership.reception import LONGEST_WAIT, Answer, Copy, Reader
 from clearinghouse.federation.names import BadName, normal
-from clearinghouse.federation.reception import LONGEST_WAIT, Answer, Copy, Reader
+from clearinghouse.federation.published.documents import COMMUNITY
 from clearinghouse.keynote import Limits
 from clearinghouse.runtime.asking.rates import Pace, Rates
 from clearinghouse.runtime.chance import Chance
@@ -52,7 +52,7 @@ QUIET_TOGETHER: Final = Pace(500.0, 5_000.0)
 
 @dataclass(slots=True)
 class Stacks:
-    """Implements `clearinghouse.federation.reception.Library`."""
+    """Implements `clearinghouse.federation.membership.reception.Library`."""
 
     community: str
     limits: Limits

@@ -18,12 +18,12 @@ from clearinghouse.clearing.clear import check_clock
 from clearinghouse.clearing.vocabulary import EVERYTHING
 from clearinghouse.clearing.wire import read_object
 from clearinghouse.errors import BadSettings, ClearinghouseError, InternalError
-from clearinghouse.federation import timestamps
-from clearinghouse.federation.documents import digest, members_name, root_name, timestamp_name
-from clearinghouse.federation.entitlement import Entitlement
-from clearinghouse.federation.members import Member
-from clearinghouse.federation.publishing import Edition, Publisher
-from clearinghouse.federation.roots import Root
+from clearinghouse.federation.published import timestamps
+from clearinghouse.federation.published.documents import digest, members_name, root_name, timestamp_name
+from clearinghouse.federation.published.members import Member
+from clearinghouse.federation.published.publishing import Edition, Publisher
+from clearinghouse.federation.published.roots import Root
+from clearinghouse.federation.roles.entitlement import Entitlement
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.ceremony import Ceremony, Found
 from clearinghouse.runtime.federation.levels import Levelled, Levels

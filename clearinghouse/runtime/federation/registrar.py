@@ -22,10 +22,10 @@ from clearinghouse.clearing.people import NoSuchThing, NotEntitled, Party, Speak
 from clearinghouse.clearing.request import Request, signers
 from clearinghouse.clearing.vocabulary import EVERYTHING, Door
 from clearinghouse.errors import MalformedRequest, PeerError, Unavailable
-from clearinghouse.federation.enrolment import Act, Change, Wanted, applied, change_between, read_wanted, wanted_words
-from clearinghouse.federation.entitlement import Entitlement
-from clearinghouse.federation.members import Member, read_member, read_payload, written
-from clearinghouse.federation.registry import REGISTRAR, Draft, Enrolled, KeptMember, Source
+from clearinghouse.federation.membership.enrolment import Act, Change, Wanted, applied, change_between, read_wanted, wanted_words
+from clearinghouse.federation.membership.registry import REGISTRAR, Draft, Enrolled, KeptMember, Source
+from clearinghouse.federation.published.members import Member, read_member, read_payload, written
+from clearinghouse.federation.roles.entitlement import Entitlement
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.ceremony import NoRoot
 from clearinghouse.runtime.federation.levels import OneByOne

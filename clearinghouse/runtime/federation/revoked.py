@@ -11,9 +11,9 @@ import structlog
 from clearinghouse.clearing.cases import RevocationKind
 from clearinghouse.clearing.dsse import REVOCATIONS, opened
 from clearinghouse.errors import OperatorError
-from clearinghouse.federation import revocations
-from clearinghouse.federation.documents import MAX_REVOCATIONS_BYTES, digest, revocations_name
-from clearinghouse.federation.revocations import RevocationSet
+from clearinghouse.federation.published import revocations
+from clearinghouse.federation.published.documents import MAX_REVOCATIONS_BYTES, digest, revocations_name
+from clearinghouse.federation.published.revocations import RevocationSet
 from clearinghouse.runtime.federation.ceremony import Found
 from clearinghouse.runtime.federation.sealing import Seals
 from clearinghouse.runtime.federation.shelf import Shelf

@@ -10,8 +10,8 @@ from types import MappingProxyType
 import structlog
 
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation.members import Member, read_member
-from clearinghouse.federation.registry import Draft, Kept, KeptMember
+from clearinghouse.federation.membership.registry import Draft, Kept, KeptMember
+from clearinghouse.federation.published.members import Member, read_member
 from clearinghouse.storage.changes import Change, DraftClosed, Drafted, MemberSet
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ import structlog
 from clearinghouse.clearing.dsse import REVOCATIONS, TABLE, TIMESTAMP, assembled
 from clearinghouse.clearing.wire import read_object
 from clearinghouse.errors import Unavailable
-from clearinghouse.federation.documents import MAX_HEAD_BYTES, MAX_REVOCATIONS_BYTES
+from clearinghouse.federation.published.documents import MAX_HEAD_BYTES, MAX_REVOCATIONS_BYTES
 from clearinghouse.signer.client import Sealer, Signers
 from clearinghouse.signer.roles import SignerUnavailable
 

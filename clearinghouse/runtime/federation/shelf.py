@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from clearinghouse.federation.documents import digest, timestamp_name
+from clearinghouse.federation.published.documents import digest, timestamp_name
 
 Told = Callable[[str], None]
 """Is told of an audience with a new timestamp; returns at once and raises nothing."""

@@ -8,12 +8,20 @@ from datetime import datetime
 from typing import Final
 
 from clearinghouse.clearing.dsse import TABLE, TIMESTAMP, opened
-from clearinghouse.federation import tables, timestamps
-from clearinghouse.federation.documents import MAX_CONTENT_BYTES, MAX_HEAD_BYTES, digest, parted, table_name, timestamp_name, view_of
-from clearinghouse.federation.members import listed
-from clearinghouse.federation.publishing import Publisher
-from clearinghouse.federation.tables import Table
-from clearinghouse.federation.timestamps import Timestamp
+from clearinghouse.federation.published import tables, timestamps
+from clearinghouse.federation.published.documents import (
+    MAX_CONTENT_BYTES,
+    MAX_HEAD_BYTES,
+    digest,
+    parted,
+    table_name,
+    timestamp_name,
+    view_of,
+)
+from clearinghouse.federation.published.members import listed
+from clearinghouse.federation.published.publishing import Publisher
+from clearinghouse.federation.published.tables import Table
+from clearinghouse.federation.published.timestamps import Timestamp
 from clearinghouse.runtime.federation.roll import Enlisted
 
 KEPT_DELTAS: Final = 64

@@ -18,7 +18,7 @@ from clearinghouse.demo.servers import COMPONENT_PORT, Hosting, Server
 from clearinghouse.doors.xmpp.exchange import Exchange
 from clearinghouse.doors.xmpp.session import Account, Session
 from clearinghouse.enforcers.levels import LevelEnforcer, event_in
-from clearinghouse.federation.image import EVERYTHING, Grant, Image, LevelClass, mask_of
+from clearinghouse.federation.enforced.image import EVERYTHING, Grant, Image, LevelClass, mask_of
 
 SECRET = "component secret"
 PASSWORD = "password"

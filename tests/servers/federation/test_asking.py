@@ -16,7 +16,7 @@ from clearinghouse.demo.correspondents import Correspondent, correspondent
 from clearinghouse.demo.neighbours import Neighbours
 from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import Server
-from clearinghouse.federation.members import Endpoint
+from clearinghouse.federation.published.members import Endpoint
 from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.settings.reading import parse_agent_settings
 from tests.agent.community import Hub, MemorySource, RealClock

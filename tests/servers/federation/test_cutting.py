@@ -9,7 +9,7 @@ import pytest
 from clearinghouse.demo.correspondents import correspondent
 from clearinghouse.demo.neighbours import Neighbours
 from clearinghouse.enforcers.levels import SerialTaken
-from clearinghouse.federation.image import Grant
+from clearinghouse.federation.enforced.image import Grant
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.conftest import Make
 from tests.servers.federation.sites import HOME, PASSWORD, Site, agent, new_body

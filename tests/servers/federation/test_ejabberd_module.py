@@ -22,8 +22,8 @@ from clearinghouse.doors.xmpp.session import Account, Session
 from clearinghouse.enforcers import ejabberd
 from clearinghouse.enforcers.levels import PUSH
 from clearinghouse.errors import MissingPackage, OperatorError
-from clearinghouse.federation.image import Image, change_between
-from clearinghouse.federation.pushes import change_push, pushes, written
+from clearinghouse.federation.enforced.image import Image, change_between
+from clearinghouse.federation.enforced.pushes import change_push, pushes, written
 from clearinghouse.grid.stanzas import IQ, StanzaRefused
 from tests.servers.federation.conftest import lasting
 from tests.servers.federation.sites import AWAY, CLASSES, HOME, PASSWORD, SECRET, Site, agent, new_body, new_serial, site

@@ -11,7 +11,7 @@ from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.neighbours import Neighbours
 from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import Server
-from clearinghouse.federation.image import Grant
+from clearinghouse.federation.enforced.image import Grant
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.conftest import lasting
 from tests.servers.federation.sites import AWAY, HOME, Site, new_body, site

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from clearinghouse.demo.correspondents import BODY, Correspondent
-from clearinghouse.federation.image import EVERYTHING, Direction, Grant, mask_of
+from clearinghouse.federation.enforced.image import EVERYTHING, Direction, Grant, mask_of
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.sites import CLASSES, Site, new_body
 

@@ -13,7 +13,7 @@ import pytest
 
 from clearinghouse.demo.correspondents import BODY
 from clearinghouse.demo.servers import CLIENT_PORT, Server
-from clearinghouse.federation.image import Grant
+from clearinghouse.federation.enforced.image import Grant
 from clearinghouse.grid.stanzas import MESSAGE, StanzaRefused
 from tests.servers.federation.sites import PASSWORD, Site, new_body
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.agent.answers import Answer
+from clearinghouse.agent.granting.answers import Answer
 from clearinghouse.agent.life import Outside, running
 from clearinghouse.agent.parts import Agent
 from clearinghouse.demo.correspondents import Correspondent, correspondent

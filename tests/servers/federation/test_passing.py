@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clearinghouse.federation.image import LevelClass, mask_of
+from clearinghouse.federation.enforced.image import LevelClass, mask_of
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.sites import CLASSES, Site, new_body
 

@@ -13,7 +13,7 @@ import pytest
 from clearinghouse.demo.correspondents import PRESENCE, Correspondent, correspondent
 from clearinghouse.demo.neighbours import Neighbours
 from clearinghouse.demo.prosody import Prosody
-from clearinghouse.federation.image import Grant
+from clearinghouse.federation.enforced.image import Grant
 from tests.servers.federation.sites import AWAY, HOME, PASSWORD, agent
 
 pytestmark = pytest.mark.servers

@@ -12,8 +12,8 @@ from clearinghouse.demo.servers import COMPONENT_PORT
 from clearinghouse.doors.xmpp.exchange import Exchange
 from clearinghouse.doors.xmpp.session import Account, Session
 from clearinghouse.enforcers.levels import PUSH, STATUS, SerialTaken
-from clearinghouse.federation.image import Grant, Image
-from clearinghouse.federation.pushes import pushes, written
+from clearinghouse.federation.enforced.image import Grant, Image
+from clearinghouse.federation.enforced.pushes import pushes, written
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.sites import CLASSES, SECRET, Site, new_body, new_serial
 

@@ -11,7 +11,7 @@ import pytest
 from clearinghouse.demo.neighbours import Neighbours
 from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import Server
-from clearinghouse.federation.image import Grant
+from clearinghouse.federation.enforced.image import Grant
 from tests.servers.federation.peer import peer
 from tests.servers.federation.sites import AWAY, HOME, PASSWORD, Site, new_body, site
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from clearinghouse.agent.answers import Answer
-from clearinghouse.agent.asker import outcome_of
-from clearinghouse.agent.asking import (
+from clearinghouse.agent.asking.asker import outcome_of
+from clearinghouse.agent.asking.when import (
     EACH_USER,
     FIRST_PAUSE,
     GRANTED_PAUSE,
@@ -29,6 +28,7 @@ from clearinghouse.agent.asking import (
     Release,
     matter_in,
 )
+from clearinghouse.agent.granting.answers import Answer
 from clearinghouse.clearing.senders import Rate
 from tests.world import NOON
 

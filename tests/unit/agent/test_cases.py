@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.agent.cases import WAIT, NobodyDecides, NoSuchCase
+from clearinghouse.agent.granting.cases import WAIT, NobodyDecides, NoSuchCase
 from clearinghouse.clearing.cases import CaseState
 from clearinghouse.clearing.people import AlreadyApproved, NotEntitled, Speaker
 from clearinghouse.clearing.vocabulary import Door

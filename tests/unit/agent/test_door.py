@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from clearinghouse.agent.answers import Answer
-from clearinghouse.agent.door import MAX_HEAD_BYTES, PATH, TOGETHER, Door, serving
-from clearinghouse.agent.post import AgentUnreachable, ByHttps, ByRelay, Way, Wires, asked
+from clearinghouse.agent.asking.post import AgentUnreachable, ByHttps, ByRelay, Way, Wires, asked
+from clearinghouse.agent.granting.answers import Answer
+from clearinghouse.agent.granting.door import MAX_HEAD_BYTES, PATH, TOGETHER, Door, serving
 from clearinghouse.clearing.dsse import MAX_ENVELOPE_BYTES
 from clearinghouse.errors import BadSettings
 from tests.certificates import certify

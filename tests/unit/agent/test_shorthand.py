@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.agent.shorthand import LocalPolicy, UnknownLevel, admitting_texts, policies_of
+from clearinghouse.agent.applying.shorthand import LocalPolicy, UnknownLevel, admitting_texts, policies_of
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.keynote import POLICY
 from clearinghouse.settings.agent import Admitting, AgentSettings, Packet, Stanzas

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from clearinghouse.agent.home.sparing import REPEAT_SECONDS, Sparing
 from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.agent.sources.files import Files
 from clearinghouse.agent.sources.source import SourceUnavailable
-from clearinghouse.agent.sparing import REPEAT_SECONDS, Sparing
 
 
 def test_the_same_is_said_once_and_again_after_a_while() -> None:

@@ -18,8 +18,8 @@ from clearinghouse.doctor.facts import Facts, FileMode, Lifetime
 from clearinghouse.doctor.gathering import Asked, gathered
 from clearinghouse.doctor.versions import packaged
 from clearinghouse.errors import BadSettings
-from clearinghouse.federation.image import EVERYTHING, Image, LevelClass
-from clearinghouse.federation.members import Endpoint, Member
+from clearinghouse.federation.enforced.image import EVERYTHING, Image, LevelClass
+from clearinghouse.federation.published.members import Endpoint, Member
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TEXTS = tomllib.loads(Path(__file__).with_name("examples.toml").read_text())["check"]

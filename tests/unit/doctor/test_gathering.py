@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from clearinghouse.agent.following import FOLDER
-from clearinghouse.agent.keeping import StateDirectory
+from clearinghouse.agent.home.keeping import StateDirectory
 from clearinghouse.clearing.wire import stamp
 from clearinghouse.demo.certificates import Authority
 from clearinghouse.doctor.catalogue import findings
@@ -24,12 +24,12 @@ from clearinghouse.doctor.facts import Facts
 from clearinghouse.doctor.gathering import Asked, gathered
 from clearinghouse.enforcers import prosody
 from clearinghouse.errors import BadSettings, ClearinghouseError
-from clearinghouse.federation.documents import digest
-from clearinghouse.federation.keeping import HEAD_FILE, MEMBERS_FILE
-from clearinghouse.federation.members import Endpoint, Member, listed, seal_member, written
-from clearinghouse.federation.roots import Root, seal_root
-from clearinghouse.federation.tables import Head, content_of, seal_head
-from clearinghouse.federation.tables import written as written_head
+from clearinghouse.federation.published.documents import digest
+from clearinghouse.federation.published.members import Endpoint, Member, listed, seal_member, written
+from clearinghouse.federation.published.roots import Root, seal_root
+from clearinghouse.federation.published.tables import Head, content_of, seal_head
+from clearinghouse.federation.published.tables import written as written_head
+from clearinghouse.federation.trust.keeping import HEAD_FILE, MEMBERS_FILE
 from clearinghouse.keynote.keys import from_seed
 from tests.docs.pages import ROOT, blocks
 from tests.unit.doctor.test_checks import AGENT

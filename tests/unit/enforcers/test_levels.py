@@ -9,8 +9,8 @@ import pytest
 
 from clearinghouse.demo.server_module import MemoryServer
 from clearinghouse.enforcers.levels import EVENT, MAX_EVENT_CHARACTERS, BadModuleAnswer, LevelEnforcer, SerialTaken, event_in
-from clearinghouse.federation.image import Change, Grant, Image, LevelClass
-from clearinghouse.federation.pushes import ROWS_IN_A_PUSH
+from clearinghouse.federation.enforced.image import Change, Grant, Image, LevelClass
+from clearinghouse.federation.enforced.pushes import ROWS_IN_A_PUSH
 from clearinghouse.grid.stanzas import IQ, MESSAGE, Question, StanzaRefused, refusal_in, reply_to
 
 IMAGE = Image("a.fed", 1, ("a.fed",), {"all": LevelClass(255), "none": LevelClass(0, "no")}, {"b.fed": "all"})

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from clearinghouse.clearing.dsse import TABLE, TIMESTAMP, opened
-from clearinghouse.federation import tables, timestamps
-from clearinghouse.federation.ceremonies import Keyholders
-from clearinghouse.federation.documents import digest, joined
-from clearinghouse.federation.tables import Head
-from clearinghouse.federation.timestamps import Timestamp
-from clearinghouse.federation.trust import follow
+from clearinghouse.federation.published import tables, timestamps
+from clearinghouse.federation.published.documents import digest, joined
+from clearinghouse.federation.published.tables import Head
+from clearinghouse.federation.published.timestamps import Timestamp
+from clearinghouse.federation.roles.ceremonies import Keyholders
+from clearinghouse.federation.trust.trusted import follow
 from tests.presses import Press, key, made, member, plan, who
 
 OTHERS = {f"m{number}.example": "level-3" for number in range(9)}

@@ -16,9 +16,8 @@ import pytest
 from clearinghouse.clearing.dsse import MEMBER, REVOCATIONS, ROOT, TABLE, TIMESTAMP, opened, seal
 from clearinghouse.clearing.wire import canonical
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation import members, revocations, roots, tables
-from clearinghouse.federation.ceremonies import Keyholders
-from clearinghouse.federation.documents import (
+from clearinghouse.federation.published import members, revocations, roots, tables
+from clearinghouse.federation.published.documents import (
     MAX_DELTA_BYTES,
     MAX_HEAD_BYTES,
     MAX_REVOCATIONS_BYTES,
@@ -27,7 +26,8 @@ from clearinghouse.federation.documents import (
     digest,
     joined,
 )
-from clearinghouse.federation.trust import Standing, Trusted
+from clearinghouse.federation.roles.ceremonies import Keyholders
+from clearinghouse.federation.trust.trusted import Standing, Trusted
 from tests.presses import MINUTE, NOW, key, made, member, plan, sealed, who
 from tests.unit.federation.net import NAMES, NEW, OLD, Net, rows
 

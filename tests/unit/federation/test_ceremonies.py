@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation import ceremonies
-from clearinghouse.federation.ceremonies import Draft, Keyholders, Plan
-from clearinghouse.federation.entitlement import Entitlement
-from clearinghouse.federation.trust import Standing, Trusted, follow
+from clearinghouse.federation.roles import ceremonies
+from clearinghouse.federation.roles.ceremonies import Draft, Keyholders, Plan
+from clearinghouse.federation.roles.entitlement import Entitlement
+from clearinghouse.federation.trust.trusted import Standing, Trusted, follow
 from clearinghouse.keynote.signing import sign
 from tests.presses import COMMUNITY, MINUTE, NOW, Press, key, made, pin_of, plan, sealed, who
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from clearinghouse.federation import image as images
-from clearinghouse.federation.image import EVERYTHING, BadImage, Change, Grant, Image, LevelClass, applied, change_between, mask_of
-from clearinghouse.federation.pushes import pushes
+from clearinghouse.federation.enforced import image as images
+from clearinghouse.federation.enforced.image import EVERYTHING, BadImage, Change, Grant, Image, LevelClass, applied, change_between, mask_of
+from clearinghouse.federation.enforced.pushes import pushes
 
 CLASSES = {
     "deny": LevelClass(0, "not federated"),

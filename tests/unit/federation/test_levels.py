@@ -11,9 +11,9 @@ import pytest
 from clearinghouse.clearing.clear import Desk, rule
 from clearinghouse.clearing.snapshot import Snapshot
 from clearinghouse.errors import BadSettings, MalformedRequest
-from clearinghouse.federation.deltas import Delta
-from clearinghouse.federation.level_advice import only_live
-from clearinghouse.federation.levels import Change, LevelBook, Scale, request_about
+from clearinghouse.federation.levels.advice import only_live
+from clearinghouse.federation.levels.book import Change, LevelBook, Scale, request_about
+from clearinghouse.federation.published.deltas import Delta
 from clearinghouse.keynote import Admitted, admit
 from tests.world import NOON, assertion, key, signed
 

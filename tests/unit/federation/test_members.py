@@ -9,9 +9,9 @@ import pytest
 
 from clearinghouse.clearing.wire import canonical
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation import members
-from clearinghouse.federation.documents import MAX_MEMBER_BYTES
-from clearinghouse.federation.members import Endpoint, Member, read_member, seal_member
+from clearinghouse.federation.published import members
+from clearinghouse.federation.published.documents import MAX_MEMBER_BYTES
+from clearinghouse.federation.published.members import Endpoint, Member, read_member, seal_member
 from tests.presses import COMMUNITY, NOW, key, member, who
 
 GOOD = members.as_members(

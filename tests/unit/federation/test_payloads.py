@@ -11,10 +11,10 @@ import pytest
 from clearinghouse.clearing.dsse import TABLE, TIMESTAMP, assembled, countersigned, opened, signatures_of
 from clearinghouse.clearing.wire import canonical
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation import deltas, revocations, roots, tables, timestamps
-from clearinghouse.federation.ceremonies import Keyholders
-from clearinghouse.federation.documents import MAX_DELTA_BYTES, digest, joined
-from clearinghouse.federation.trust import follow
+from clearinghouse.federation.published import deltas, revocations, roots, tables, timestamps
+from clearinghouse.federation.published.documents import MAX_DELTA_BYTES, digest, joined
+from clearinghouse.federation.roles.ceremonies import Keyholders
+from clearinghouse.federation.trust.trusted import follow
 from tests.presses import LEVELS, NOW, Press, key, made, plan, who
 
 PRESS = Press()

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghouse.federation.image import EVERYTHING, Grant, Image, LevelClass, mask_of
-from clearinghouse.federation.pushes import image_json
-from clearinghouse.federation.shadow import (
+from clearinghouse.federation.enforced.image import EVERYTHING, Grant, Image, LevelClass, mask_of
+from clearinghouse.federation.enforced.pushes import image_json
+from clearinghouse.federation.enforced.shadow import (
     EVERYBODY_ELSE,
     Fate,
     Pair,

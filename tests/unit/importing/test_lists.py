@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from clearinghouse.federation.members import Endpoint
-from clearinghouse.federation.shadow import Today, today_as_json, today_of
+from clearinghouse.federation.enforced.shadow import Today, today_as_json, today_of
+from clearinghouse.federation.published.members import Endpoint
 from clearinghouse.importing.gather import Format, gathered, told
 from clearinghouse.importing.merged import Imported, merged
 from clearinghouse.importing.yaml_tree import BadList

@@ -11,10 +11,10 @@ import pytest
 
 from clearinghouse.clearing.dsse import MEMBER, REVOCATIONS, TABLE, TIMESTAMP, opened
 from clearinghouse.errors import BadSettings, ClearinghouseError
-from clearinghouse.federation import members, revocations, tables, timestamps
-from clearinghouse.federation.revocations import RevocationSet
-from clearinghouse.federation.tables import Head
-from clearinghouse.federation.timestamps import Timestamp
+from clearinghouse.federation.published import members, revocations, tables, timestamps
+from clearinghouse.federation.published.revocations import RevocationSet
+from clearinghouse.federation.published.tables import Head
+from clearinghouse.federation.published.timestamps import Timestamp
 from clearinghouse.keynote.keys import generate, write_key_file
 from clearinghouse.settings.reading import parse_settings
 from clearinghouse.signer.client import RemoteSigner, signing

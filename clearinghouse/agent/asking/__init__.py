@@ -1,0 +1,1 @@
+"""Requests of our own: when another agent is asked, with which credentials, and on which way."""
