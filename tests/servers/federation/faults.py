@@ -150,7 +150,7 @@ async def _cancelled(*tasks: asyncio.Task[None]) -> None:
 
 # -- the clearinghouse
 
-LIVES: Final = {"timestamp_period": "1 second", "timestamp_lifetime": "3 seconds", "table_lifetime": "9 seconds"}
+LIVES: Final = {"timestamp_period": "1 second", "timestamp_lifetime": "3 seconds", "table_lifetime": "7 seconds"}
 """Short, so that a test sees them end."""
 
 

@@ -173,36 +173,32 @@ async def test_a_server_that_is_killed_begins_with_what_it_kept(make: Make, tmp_
         post.publish({"b.fed": "level-2"})
         talk.may.add(BOB)
         before = await killed_in_a_change(post, talk)
+        await server.start()
         kept = await image_at(server)
         assert kept["serial"] >= before["serial"]
-        assert kept["rows"] in {1, len(CROWD)}
-        async with following(post), talk.read_at(server):
-            await post.applies(post.hub.version)
-            await talk.comes_back(BOB)
-            talk.may.discard(BOB)
-        await server_killed(server)
-        await server.start()
-        assert (await image_at(server))["rows"] == len(CROWD)
+        assert kept["rows"] in {0, len(CROWD)}
         async with talk.read_at(server):
             await talk.comes_back(BOB)
             async with following(post):
-                post.publish({"b.fed": "level-2"})
+                assert (await post.applies(post.hub.version))["rows"] == len(CROWD)
+                await talk.comes_back(BOB)
                 talk.may.add(BOB)
-                await post.applies(post.hub.version)
+                post.publish({"b.fed": "level-2"})
                 await talk.arrives(BOB)
 
 
 async def killed_in_a_change(post: Post, talk: Talk) -> dict[str, Any]:
-    """Withdraw b.fed among many other changes, kill server and agent meanwhile, and start the server; return what was before."""
-    async with following(post) as running:
+    """Withdraw b.fed, change much else, and kill server and agent meanwhile; return how it was before."""
+    async with talk.read_at(post.server), following(post) as running:
+        await talk.arrives(BOB)
+        post.publish({})
         before = await post.applies(post.hub.version)
-        async with talk.read_at(post.server):
-            await talk.arrives(BOB)
-            post.publish(CROWD)
-            await post.until(lambda found: bool(found["table"]["version"] == post.hub.version))
-            await server_killed(post.server)
+        await talk.comes_back(BOB)
+        talk.may.discard(BOB)
+        post.publish(CROWD)
+        await post.until(lambda found: bool(found["table"]["version"] == post.hub.version))
+        await server_killed(post.server)
         await killed(running.process)
-    await post.server.start()
     return before
 
 
@@ -277,8 +273,8 @@ async def test_on_a_full_disk_what_ends_still_ends(tmp_path: Path) -> None:
 async def ends_though_full(post: Post, talk: Talk, disk: Disk) -> None:
     """Let bob in by a grant and dave by an override, fill the disk, publish: the table counts, and then both are out."""
     talk.may |= {BOB, DAVE}
-    await allowed(post, "c.fed", "6 seconds")
-    assert (await requested(post, "6 seconds"))["outcome"] == "granted"
+    answer, _ = await asyncio.gather(requested(post, "5 seconds"), allowed(post, "c.fed", "5 seconds"))
+    assert answer["outcome"] == "granted"
     await talk.arrives(BOB)
     disk.fill()
     before = disk.kept()
