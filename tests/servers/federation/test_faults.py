@@ -265,9 +265,6 @@ async def test_on_a_full_disk_what_ends_still_ends(tmp_path: Path) -> None:
                     talk.may.add(BOB)
                     assert (await post.applies(post.hub.version))["kept"]
                     await talk.arrives(BOB)
-                    talk.may.add(DAVE)
-                    await allowed(post, "c.fed", "1 minute")
-                    await talk.arrives(DAVE)
 
 
 async def ends_though_full(post: Post, talk: Talk, disk: Disk) -> None:
