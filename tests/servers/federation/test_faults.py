@@ -22,7 +22,7 @@ from clearinghouse.demo.neighbours import Neighbours
 from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import Server
 from clearinghouse.keynote.keys import write_key_file
-from tests.servers.federation.conftest import Make
+from tests.servers.federation.conftest import MAKES, Make
 from tests.servers.federation.faults import (
     ALICE,
     BOB,
@@ -166,10 +166,18 @@ async def settled(hall: Hall, post: Post, talk: Talk) -> int:
 # -- a server is killed
 
 
-async def test_a_server_that_is_killed_begins_with_what_it_kept(make: Make, tmp_path: Path) -> None:
+async def test_a_server_that_is_killed_begins_with_what_it_kept(tmp_path: Path) -> None:
+    """Servers of both makes, at the same time since most of it is waiting."""
+    async with asyncio.TaskGroup() as tasks:
+        for name, make in MAKES.items():
+            (tmp_path / name).mkdir()
+            tasks.create_task(begins_with_what_it_kept(make, tmp_path / name), name=name)
+
+
+async def begins_with_what_it_kept(make: Make, directory: Path) -> None:
     """Its module's image rules until the agent is back, as a whole or not at all; what is withdrawn stays so."""
     async with street(make) as (server, talk):
-        post = Post(tmp_path, server)
+        post = Post(directory, server)
         post.publish({"b.fed": "level-2"})
         talk.may.add(BOB)
         before = await killed_in_a_change(post, talk)
