@@ -27,13 +27,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    # One process shows first what is quick to show.  Several share the work file by file, and what takes long begins first,
+    # so that none is left with it at the end while the others wait.
+    items.sort(key=_dear_first if hasattr(config, "workerinput") else _slow_last)
     if not config.getoption("--without-servers"):
         return
     servers = [item for item in items if item.get_closest_marker("servers")]
     config.hook.pytest_deselected(items=servers)
     config.stash[_LEFT_OUT] = len(servers)
     items[:] = [item for item in items if item not in servers]
+
+
+def _slow_last(item: pytest.Item) -> int:
+    return item.get_closest_marker("slow") is not None
+
+
+def _dear_first(item: pytest.Item) -> int:
+    if item.get_closest_marker("slow") is not None or item.path.name == "test_commands.py":
+        return 0
+    return 1 if item.get_closest_marker("servers") is not None else 2
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
