@@ -96,6 +96,7 @@ def test_a_signature_for_one_type_is_none_for_another() -> None:
         b"{}",
         b"[" * 100_000,
         b"\xff",
+        SEALED.replace(b"application/", b"application\\/"),
         SEALED.replace(b'"payload":', b'"payload":"","payload":'),
         SEALED.replace(b'{"keyid":', b'{"keyid":"x","keyid":'),
         changed(lambda told: told.update(more=1)),

@@ -12,6 +12,7 @@
 
 -define(MAX_LISTED, 1000).        % streams of each direction in one answer: 300 kB
 -define(CUT_MS, 200).             % longer waits only for a stream that cannot write; it ends when it can
+-define(MAX_AGAIN, 5).              % connections to a peer that hangs up before it can be read; each takes some 20 ms
 -define(REFUSED_MS, 1000).        % after a peer's refusal, before the next stanza makes a new connection
 
 %% ---------------------------------------------------------------- incoming
@@ -131,6 +132,18 @@ closed(#{on_route := queue} = State, {stream, {in, #stream_error{reason = 'polic
 closed(#{on_route := queue, clearinghouse_ended := true} = State, {stream, {out, #stream_error{text = Text}}}) ->
     ejabberd_s2s_out:stop_async(self()),
     {stop, emptied(State, self, xmpp:get_text(Text))};
+%% A peer that says no and hangs up in one breath, as Prosody does: ejabberd may find the socket gone (`einval`) before it has
+%% read why, and would call it a time-out.  Asking again tells.
+closed(#{on_route := queue} = State, {socket, einval}) ->
+    Times = maps:get(clearinghouse_again, State, 0),
+    case Times < ?MAX_AGAIN of
+        true ->
+            ejabberd_s2s_out:connect(self()),
+            Again = maps:remove(stop_reason, State#{clearinghouse_again => Times + 1}),
+            {stop, xmpp_stream_out:set_timeout(Again, ejabberd_option:negotiation_timeout())};
+        false ->
+            State
+    end;
 closed(State, _) ->
     State.
 
