@@ -7,7 +7,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
 
 setup: ## make .venv and install what is missing, the servers included
-	@scripts/setup.sh --servers test
+	@scripts/setup.sh --servers postgres test
 
 demo: ## platforms ask a real ejabberd and a Prosody for incidents; the clearinghouse and people decide
 	@scripts/demo.sh $(ARGS)
@@ -16,20 +16,20 @@ test: ## every check and every test, those with real servers included
 	@scripts/test.sh $(ARGS)
 
 lint: ## rules, form, types, architecture, shell scripts
-	@scripts/setup.sh test
+	@scripts/setup.sh postgres test
 	@scripts/lint.sh
 
 fmt: ## put the code into its form, and mend what can be mended by rule
-	@scripts/setup.sh test
+	@scripts/setup.sh postgres test
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
 bench: ## measure the engine beside its peers, and approvals through real servers
-	@scripts/setup.sh test bench
+	@scripts/setup.sh postgres test bench
 	@.venv/bin/python -m tests.benchmarks $(ARGS)
 
 fuzz: ## let a fuzzer look for input that breaks the parser
-	@scripts/setup.sh test fuzz
+	@scripts/setup.sh postgres test fuzz
 	@.venv/bin/python -m tests.fuzz $(ARGS)
 
 docs: ## build the documentation; a warning is an error

@@ -13,7 +13,7 @@ unset UV_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS
 VENV=.venv-lock
 make_venv "$VENV"
 install_groups "$VENV" lock
-for group in build runtime test fuzz bench docs lock; do
+for group in build runtime postgres test fuzz bench docs lock; do
   say "locking $group"
   "$VENV/bin/uv" pip compile --quiet --no-config --no-build --universal --fork-strategy fewest --python-version 3.11 \
     --generate-hashes --custom-compile-command "make lock" "$@" --output-file "requirements/$group.txt" "requirements/$group.in"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes this checkout ready to run, and does nothing where it already is.
 #
-# usage: scripts/setup.sh [--servers] GROUP...     GROUP: test, fuzz, bench, docs (requirements/GROUP.txt)
+# usage: scripts/setup.sh [--servers] GROUP...     GROUP: postgres, test, fuzz, bench, docs (requirements/GROUP.txt)
 #
 # Makes .venv with the hashed requirements of the package and of the groups, and installs the package in it, editable.
 # With --servers it also installs the Debian packages of requirements/debian.txt that are missing.
@@ -28,6 +28,8 @@ is_installed() {
       else
         case $1 in
           iproute2) command -v ip >/dev/null ;;
+          jabberd2) command -v jabberd2-s2s >/dev/null || [ -x /usr/sbin/jabberd2-s2s ] ;;
+          postgresql) command -v initdb >/dev/null ;;
           lua-unbound) command -v prosodyctl >/dev/null ;; # other systems package it with Prosody, or under other names
           *) command -v "${1}ctl" >/dev/null ;;
         esac

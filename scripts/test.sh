@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 without=()
 status=0
-scripts/setup.sh --servers test fuzz || status=$?
+scripts/setup.sh --servers postgres test fuzz || status=$?
 if [ "$status" = "$WITHOUT_SERVERS" ]; then
   [ "${CI:-}" != true ] || die "CI=true: the tests with real servers must run, and the packages above are missing"
   without=(--without-servers)
