@@ -1,4 +1,4 @@
-"""Order and choice of the tests, and the one fixture that every test has; the others live beside the tests that use them."""
+"""Order and choice of the tests, the one fixture that every test has, and PostgreSQL; others live beside the tests that use them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 from hypothesis import settings
+
+from clearinghouse.demo.postgres import Cluster, cluster
 
 # Speed is measured by the benchmarks; here a slow machine must not turn into a failed property.
 settings.register_profile("clearinghouse", deadline=None, print_blob=True)
@@ -20,6 +22,19 @@ def lines_go_where_they_went_before() -> Iterator[None]:
     """Undo what a test that runs a whole program has said of its log lines."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """Give the one PostgreSQL of all tests of this process; a test that asks for it is marked `servers`."""
+    with cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def url(postgres: Cluster) -> str:
+    """Return the URL of a database of PostgreSQL that no other test has."""
+    return postgres.url(postgres.database())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
