@@ -24,7 +24,7 @@ from clearinghouse.signer.federal import SHAPES, ShapeRule
 from clearinghouse.signer.frames import as_bytes, as_text, receive, send
 from clearinghouse.signer.hardening import harden
 from clearinghouse.signer.rules import DeskRule, LogRule, Role, Rule
-from clearinghouse.sockets import listening, peer_user, removed
+from clearinghouse.sockets.unix import listening, peer_user, removed
 
 MAX_CONNECTIONS: Final = 16
 """Connections at once: one service, and what may linger of its last ones."""

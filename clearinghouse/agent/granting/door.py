@@ -20,9 +20,9 @@ from starlette.routing import Route
 
 from clearinghouse.agent.granting.requests import Requests
 from clearinghouse.clearing.dsse import MAX_ENVELOPE_BYTES
-from clearinghouse.doors.http.gate import address_of
 from clearinghouse.doors.http.listener import Listener, listening
 from clearinghouse.errors import ClearinghouseError, InternalError, MalformedRequest, TooLarge
+from clearinghouse.sockets.gate import address_of
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from clearinghouse.doors.control.asking import Answer, refused
 from clearinghouse.errors import ClearinghouseError, TooLarge, Unavailable, UnsafeFile
 from clearinghouse.settings import Person
 from clearinghouse.settings.ownership import foreign
-from clearinghouse.sockets import listening, peer_user, removed
+from clearinghouse.sockets.unix import listening, peer_user, removed
 
 MAX_CONNECTIONS: Final = 16
 """Commands at once; each is one request of a person, or of a script."""

@@ -4,7 +4,7 @@
 `app`      from a request to the library, and its answer
 `server`   where the settings put the door, and how much it bears
 `listener` what every HTTP door listens with, the agent's as well
-`gate`     connections and bodies, in all and of one address
+`turns`    who reads a body now, in all and of one address
 ========== ======================================================
 """
 

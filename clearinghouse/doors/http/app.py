@@ -19,9 +19,10 @@ from starlette.routing import Route
 
 from clearinghouse.clearing.people import NoSuchThing, NotEntitled
 from clearinghouse.clearing.senders import RateLimited
-from clearinghouse.doors.http.gate import Turns, address_of
+from clearinghouse.doors.http.turns import Turns
 from clearinghouse.errors import ClearinghouseError, InternalError, MalformedRequest, TooLarge, Unavailable
 from clearinghouse.federation.membership.reception import LONGEST_WAIT, MAX_ASKED_BYTES, Answer, Copy, Library, Reader
+from clearinghouse.sockets.gate import address_of
 
 log = structlog.get_logger(__name__)
 

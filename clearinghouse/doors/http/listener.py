@@ -16,8 +16,8 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from clearinghouse.doors.http.gate import Gate
 from clearinghouse.errors import BadSettings
+from clearinghouse.sockets.gate import Gate
 
 HEAD_SECONDS: Final = 5.0
 """How long a connection may be silent before it asks anything, or between two questions."""

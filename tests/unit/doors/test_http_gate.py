@@ -8,7 +8,8 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from clearinghouse.doors.http.gate import BODIES, BODIES_EACH, SPARE_FILES, Gate, Turns, address_of, room_for
+from clearinghouse.doors.http.turns import BODIES, BODIES_EACH, Turns
+from clearinghouse.sockets.gate import SPARE_FILES, Gate, address_of, room_for
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -1,28 +1,18 @@
-"""The gate before a listener: how many connections and bodies there are together, in all and from one address.
+"""The gate before a listener: how many connections there are together, in all and from one address.
 
 A connection counts from the moment that it is taken, so that one which says nothing of TLS, or says it slowly, is one too.
 """
 
 from __future__ import annotations
 
-import asyncio
 import resource
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final
 
 SPARE_FILES: Final = 256
 """Open files that connections leave to everything else: the store, policies, links to brokers."""
-
-BODIES: Final = 64
-"""Bodies that are read together; with the largest 16 MB."""
-
-BODIES_EACH: Final = 8
-"""Bodies of one address that are read together; whoever sends slowly keeps only himself waiting."""
 
 DROPPED_TOGETHER: Final = 64
 """Connections too many that are ended in one go, before others have a turn."""
@@ -108,25 +98,3 @@ class _Taken(socket.socket):
             gate, name = self._leave
             self._leave = None
             gate.leave(name)
-
-
-@dataclass(slots=True)
-class Turns:
-    """Who reads a body now: so many together, and so many of one address."""
-
-    _all: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BODIES))
-    _each: dict[str, asyncio.Semaphore] = field(default_factory=dict)
-    _waiting: Counter[str] = field(default_factory=Counter)
-
-    @asynccontextmanager
-    async def of(self, peer: str) -> AsyncIterator[None]:
-        """Wait for a turn of *peer*, and have it while the block runs."""
-        self._waiting[peer] += 1
-        each = self._each.setdefault(peer, asyncio.Semaphore(BODIES_EACH))
-        try:
-            async with each, self._all:
-                yield
-        finally:
-            self._waiting[peer] -= 1
-            if not self._waiting[peer]:
-                del self._waiting[peer], self._each[peer]
