@@ -20,6 +20,7 @@ from clearinghouse.storage.changes import (
     EndCarriedOut,
     EnvelopeSeen,
     GrantEnded,
+    Journaled,
     MemberSet,
     Noted,
     Published,
@@ -66,7 +67,7 @@ class Prepared:
 
     def add(self, change: Change, scribe: Scribe) -> None:
         """Add one change, and its entry unless it is bookkeeping."""
-        if isinstance(change, Decided):
+        if isinstance(change, Decided | Journaled):
             self._decided(change, scribe)
         else:
             if isinstance(change, CredentialWithdrawn):  # also one that was added a moment ago
@@ -77,11 +78,13 @@ class Prepared:
                 self.drafts.append(draft)
             self.apart |= isinstance(change, CredentialAdded | CredentialWithdrawn | Drafted | DraftClosed | Published)
 
-    def _decided(self, change: Decided, scribe: Scribe) -> None:
+    def _decided(self, change: Decided | Journaled, scribe: Scribe) -> None:
         fact = scribe.fact(change)
         self.rows[statements.DECIDE].append(row_of(fact))
         self.drafts.append(scribe.decided(change, fact))
         self.decisions += 1
+        if isinstance(change, Journaled):
+            return
         if change.opens is not None:
             self.rows[statements.PUT_CASE].append(row_of_case(change.opens))
         if change.gives is not None:
@@ -116,7 +119,7 @@ def _rows(change: Change) -> Iterator[tuple[Statement, Row]]:
             yield statements.SEE, (signer, digest, instant(until))
         case MemberSet() | Drafted() | DraftClosed() | Published() | Reported():
             yield from rows_of(change)
-        case Decided():
+        case Decided() | Journaled():
             return
         case _:
             assert_never(change)

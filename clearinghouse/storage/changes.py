@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from clearinghouse.clearing.cases import Case, Grant, Revocation
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.federation.membership.registry import AgentStatus, Draft, KeptMember
-from clearinghouse.storage.recorded import Effect, Event
+from clearinghouse.storage.recorded import Effect, Event, Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,34 @@ class Decided:
     took: timedelta | None = None
     opens: Case | None = None
     gives: Grant | None = None
+
+    def recorded(self) -> Recorded:
+        """Return what is kept of the decision."""
+        return Recorded.of(self.decision, self.took)
+
+
+@dataclass(frozen=True, slots=True)
+class Journaled:
+    """A decision was made, and answered, while the store was away; it is written now as it was kept then.
+
+    Nothing else follows from it: what opens cases and gives grants is not answered without a store.
+    """
+
+    kept: Recorded
+
+    @property
+    def decision(self) -> Decision:
+        """The decision, of which the proof is data."""
+        return self.kept.decision
+
+    @property
+    def took(self) -> timedelta | None:
+        """The time from the question's arrival until it was decided."""
+        return self.kept.took
+
+    def recorded(self) -> Recorded:
+        """Return what is kept of the decision."""
+        return self.kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +179,7 @@ Federal = MemberSet | Drafted | DraftClosed | Published | Reported
 
 Change = (
     Decided
+    | Journaled
     | Settled
     | CaseMoved
     | GrantEnded

@@ -42,6 +42,7 @@ from clearinghouse.storage.changes import (
     EndCarriedOut,
     EnvelopeSeen,
     GrantEnded,
+    Journaled,
     MemberSet,
     Noted,
     Published,
@@ -106,19 +107,27 @@ class Scribe:
     salt: Callable[[], bytes]
     mask: Mask = field(default_factory=Mask)
 
-    def fact(self, change: Decided) -> Fact:
+    def fact(self, change: Decided | Journaled) -> Fact:
         """Return what is kept of a decision beside the log."""
-        recorded = replace(Recorded.of(change.decision, change.took), salt=self.salt())
+        recorded = replace(change.recorded(), salt=self.salt())
         return Fact(recorded, facts_of(recorded))
 
-    def decided(self, change: Decided, fact: Fact) -> Draft:
+    def decided(self, change: Decided | Journaled, fact: Fact) -> Draft:
         """Return the entry of a decision; where it would be too long, only the commitment says who asked for what."""
         decision, committed = change.decision, fact.commitment or ""
         record = decision_record(decision, took=change.took, engine=fact.recorded.engine, mask=self.mask, facts_commitment=committed)
+        if isinstance(change, Journaled):
+            record |= self._proven(change.kept)
         try:
             return self._draft(decision.at, Kind.DECISION, decision.id, record)
         except TooLarge:
             return self._draft(decision.at, Kind.DECISION, decision.id, record | {"attributes": {}, "requesters": []})
+
+    def _proven(self, kept: Recorded) -> dict[str, Any]:
+        """Return what the record of a decision tells of its query, where the proof is data by now."""
+        chain = () if kept.proof is None else kept.proof["chain"]
+        asked = self.mask.attributes(kept.decision.request.operation, kept.attributes)
+        return {"attributes": asked, "proof": [each["id"] for each in chain]}
 
     def draft(self, change: Change) -> Draft | None:
         """Return the entry of any change but a decision; ``None`` for bookkeeping.  Raises `TooLarge`."""
@@ -140,7 +149,7 @@ class Scribe:
                 return self._noted(event)
             case MemberSet() | Drafted() | DraftClosed() | Published():
                 return self._federal(change)
-            case Settled() | EndCarriedOut() | EnvelopeSeen() | Decided() | Reported():
+            case Settled() | EndCarriedOut() | EnvelopeSeen() | Decided() | Journaled() | Reported():
                 return None
             case _:
                 assert_never(change)
@@ -203,8 +212,8 @@ def erased_event(at: datetime, before: datetime, *, entries: int, decisions: int
 def at_of(change: Change) -> datetime | None:
     """Return the time that *change* lets the store see (rule R17); ``None`` where it has none, or one ahead."""
     match change:
-        case Decided(decision):
-            return decision.at
+        case Decided() | Journaled():
+            return change.decision.at
         case Settled(at=at) | CaseMoved(at=at) | EndCarriedOut(at=at) | CredentialAdded(at=at) | CredentialWithdrawn(at=at):
             return at
         case GrantEnded(grant):

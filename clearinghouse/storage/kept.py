@@ -26,6 +26,7 @@ from clearinghouse.storage.changes import (
     EnvelopeSeen,
     Federal,
     GrantEnded,
+    Journaled,
     MemberSet,
     Noted,
     Published,
@@ -68,10 +69,11 @@ class Kept:
         ids, envelopes = set(self.decisions), set(self.seen)
         for change in changes:
             match change:
-                case Decided(decision):
-                    if decision.id in ids:
-                        raise StoreUnavailable(f"decision `{decision.id}` is recorded already", mend="report this: ids are random")
-                    ids.add(decision.id)
+                case Decided() | Journaled():
+                    identity = change.decision.id
+                    if identity in ids:
+                        raise StoreUnavailable(f"decision `{identity}` is recorded already", mend="report this: ids are random")
+                    ids.add(identity)
                 case EnvelopeSeen(signer, digest):
                     if (signer, digest) in envelopes:
                         raise taken_already()
@@ -85,7 +87,7 @@ class Kept:
             self._federal(change)
             return
         match change:
-            case Decided():
+            case Decided() | Journaled():
                 self._decide(change, facts[change.decision.id].recorded)
             case Settled():
                 self._settle(change)
@@ -125,8 +127,10 @@ class Kept:
         """Return all that lasts of a federation."""
         return KeptFederation([*self.members.values()], [*self.drafts.values()], dict(self.documents), [*self.agents.values()])
 
-    def _decide(self, change: Decided, recorded: Recorded) -> None:
+    def _decide(self, change: Decided | Journaled, recorded: Recorded) -> None:
         self.decisions[recorded.decision.id] = recorded
+        if isinstance(change, Journaled):
+            return
         if change.opens is not None:
             self.cases[change.opens.id] = change.opens
         if change.gives is not None:

@@ -16,7 +16,7 @@ from clearinghouse.federation.membership.registry import Kept as KeptFederation
 from clearinghouse.ledger.entry import SALT_BYTES
 from clearinghouse.ledger.merkle import Frontier, inclusion_proof
 from clearinghouse.storage.archive import Archive
-from clearinghouse.storage.changes import Change, Decided, Noted, Settled
+from clearinghouse.storage.changes import Change, Decided, Journaled, Noted, Settled
 from clearinghouse.storage.entries import Draft, Fact, Scribe, at_of, erased_event
 from clearinghouse.storage.kept import Kept
 from clearinghouse.storage.recorded import Effect, Event, Recorded
@@ -183,7 +183,7 @@ class MemoryStore:
 
     def _draft(self, change: Change, facts: dict[str, Fact]) -> Draft | None:
         """Return the entry of *change*, and put the decision that it has into *facts*."""
-        if not isinstance(change, Decided):
+        if not isinstance(change, Decided | Journaled):
             return self.scribe.draft(change)
         fact = facts[change.decision.id] = self.scribe.fact(change)
         return self.scribe.decided(change, fact)
