@@ -166,10 +166,14 @@ class Kept:
         self.events = [each for each in self.events if each.at >= before or each.kind == ERASED]
         return len(old), self._forget_archives(before)
 
+    def newest(self) -> str | None:
+        """Return the version that was archived last."""
+        return next(reversed(self.archives), None)
+
     def _forget_archives(self, before: datetime) -> int:
         """Drop the archived snapshots that no decision with its facts names, but never the one that counts now."""
         used = {each.decision.version for each in self.decisions.values() if each.erased is None}
-        newest = next(reversed(self.archives), None)
+        newest = self.newest()
         kept = {name: each for name, each in self.archives.items() if name in used or name == newest or each[0] >= before}
         dropped, self.archives = len(self.archives) - len(kept), kept
         return dropped

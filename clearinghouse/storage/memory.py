@@ -13,11 +13,13 @@ from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.clearing.request import Place
 from clearinghouse.federation.membership.registry import Kept as KeptFederation
-from clearinghouse.ledger.entry import SALT_BYTES
+from clearinghouse.federation.membership.registry import KeptMember
+from clearinghouse.ledger.entry import SALT_BYTES, Kind
 from clearinghouse.ledger.merkle import Frontier, inclusion_proof
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import Change, Decided, Journaled, Noted, Settled
 from clearinghouse.storage.entries import Draft, Fact, Scribe, at_of, erased_event
+from clearinghouse.storage.following import News
 from clearinghouse.storage.kept import Kept
 from clearinghouse.storage.recorded import Effect, Event, Recorded
 from clearinghouse.storage.store import FINE, KeptEntry, Standing
@@ -102,6 +104,26 @@ class MemoryStore:
     async def grants(self, last: int, *, ended: bool) -> Sequence[Grant]:
         """See `Store.grants`."""
         return _last((each for each in self._kept.grants.values() if ended or each.ended is None), last)
+
+    # -- for whoever follows
+
+    async def news(self, size: int) -> News:
+        """See `Followed.news`."""
+        new = [each.entry for each in self._entries[max(0, size) :] if each.entry.kind is not Kind.DECISION]
+        since = {kind: min(each.at for each in new if each.kind is kind) for kind in {each.kind for each in new}}
+        return News(self._kept.newest() or "", self._edge.size, self._highest, since)
+
+    async def members_since(self, at: datetime) -> Sequence[KeptMember]:
+        """See `Followed.members_since`."""
+        return [each for each in self._kept.members.values() if each.at >= at]
+
+    async def document(self, name: str) -> bytes | None:
+        """See `Followed.document`."""
+        return self._kept.documents.get(name)
+
+    async def known(self, identities: Iterable[str]) -> frozenset[str]:
+        """See `Followed.known`."""
+        return frozenset(identities) & self._kept.decisions.keys()
 
     # -- decisions
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.clearing.request import Place
-from clearinghouse.federation.membership.registry import Kept
+from clearinghouse.federation.membership.registry import Kept, KeptMember
+from clearinghouse.ledger.entry import Kind
 from clearinghouse.ledger.merkle import Frontier
 from clearinghouse.storage import erasing
 from clearinghouse.storage.archive import Archive
@@ -23,6 +24,7 @@ from clearinghouse.storage.changes import EnvelopeSeen
 from clearinghouse.storage.database import damaged, errors_of
 from clearinghouse.storage.edge import TILE, Edge, path, split
 from clearinghouse.storage.federal import agent_in, draft_in, member_in
+from clearinghouse.storage.following import News
 from clearinghouse.storage.lasting import case_in, grant_in, revocation_in
 from clearinghouse.storage.rows import entry_in, recorded_in
 from clearinghouse.storage.schema import (
@@ -103,6 +105,33 @@ class Reader:
         """See `Store.grants`."""
         which = select(grants) if ended else select(grants).where(grants.c.ended.is_(None))
         return (await self._all(grant_in, which.order_by(_ORDER.desc()).limit(last)))[::-1]
+
+    # -- for whoever follows
+
+    async def news(self, size: int) -> News:
+        """See `Followed.news`."""
+        newest = select(snapshots.c.digest).order_by(snapshots.c.at.desc()).limit(1).scalar_subquery()
+        found = await self._rows(select(edge.c.size, select(clock.c.highest).scalar_subquery().label("highest"), newest.label("newest")))
+        if not found:
+            raise damaged(self.path)
+        [now] = found
+        new = entries.c.number.between(size, now.size - 1) & (entries.c.kind != Kind.DECISION.value)
+        since = await self._rows(select(entries.c.kind, func.min(entries.c.at).label("at")).where(new).group_by(entries.c.kind))
+        return News(now.newest or "", now.size, now.highest, {Kind(row.kind): row.at for row in since})
+
+    async def members_since(self, at: datetime) -> Sequence[KeptMember]:
+        """See `Followed.members_since`."""
+        return await self._all(member_in, select(members).where(members.c.at >= at))
+
+    async def document(self, name: str) -> bytes | None:
+        """See `Followed.document`."""
+        rows = await self._rows(select(documents.c.body).where(documents.c.name == name))
+        return rows[0].body if rows else None
+
+    async def known(self, identities: Iterable[str]) -> frozenset[str]:
+        """See `Followed.known`."""
+        rows = await self._rows(select(decisions.c.id).where(decisions.c.id.in_([*identities])))
+        return frozenset(row.id for row in rows)
 
     # -- decisions
 

@@ -20,6 +20,7 @@ from clearinghouse.federation.membership.registry import Kept
 from clearinghouse.ledger.entry import Entry
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import Change, EnvelopeSeen
+from clearinghouse.storage.following import Followed
 from clearinghouse.storage.recorded import MAX_SKIPPED, Effect, Event, Recorded
 
 __all__ = ["AT_RUN_TIME", "FINE", "MAX_SKIPPED", "Effect", "Event", "KeptEntry", "Recorded", "Standing", "Store"]
@@ -57,7 +58,7 @@ class KeptEntry:
     record: bytes | None
 
 
-class Store(Ledger, Protocol):
+class Store(Ledger, Followed, Protocol):
     """Where decisions live; every method raises `StoreUnavailable` when the store cannot be used now."""
 
     # -- writing

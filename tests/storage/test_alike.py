@@ -29,6 +29,7 @@ from clearinghouse.storage.changes import (
     EndCarriedOut,
     EnvelopeSeen,
     GrantEnded,
+    Journaled,
     MemberSet,
     Noted,
     Published,
@@ -74,6 +75,7 @@ def decided(identity: str, at: datetime, opens: bool, gives: bool, in_case: str)
 
 CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(decided, IDS, TIMES, st.booleans(), st.booleans(), IDS),
+    st.builds(lambda name, at: Journaled(decided(name, at, opens=False, gives=False, in_case="").recorded()), IDS, TIMES),
     st.builds(Settled, IDS, st.sampled_from([Effect.DONE, Effect.DROPPED]), TIMES),
     st.builds(lambda name, state, at: CaseMoved(case(name, state, at), "moved", at), IDS, st.sampled_from(CaseState), TIMES),
     st.builds(lambda name, at, other: GrantEnded(ended(grant(name, at, other), at)), IDS, TIMES, IDS),
@@ -99,7 +101,7 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
 
 def in_order(changes: Sequence[Change]) -> tuple[Change, ...]:
     """Return *changes* as one caller writes them: a decision before its effect, an end before the broker is told."""
-    return tuple(sorted(changes, key=lambda each: isinstance(each, Settled | EndCarriedOut) - isinstance(each, Decided)))
+    return tuple(sorted(changes, key=lambda each: isinstance(each, Settled | EndCarriedOut) - isinstance(each, Decided | Journaled)))
 
 
 ACTS = st.lists(st.one_of(st.lists(CHANGES, min_size=1, max_size=4).map(in_order), st.builds(Erase, TIMES)), max_size=12)
@@ -133,6 +135,8 @@ async def seen(store: Store) -> list[object]:
         [await found for found in (store.case("0"), store.grant("1"), store.decision("2"), store.ruled(place))],
         _federal(await store.federation()),
         *(store.highest_time, store.log_size, store.log_root, list(await store.entries(0, 999))),
+        *(await store.news(0), await store.news(2), await store.known(["0000", "1111"]), await store.document("2222")),
+        sorted(await store.members_since(NOON + 99 * DAY), key=lambda each: each.domain),
     ]
 
 

@@ -31,6 +31,7 @@ from clearinghouse.storage.changes import (
     EndCarriedOut,
     EnvelopeSeen,
     GrantEnded,
+    Journaled,
     MemberSet,
     Noted,
     Published,
@@ -241,7 +242,7 @@ class Books:
                 self._credentials.pop(identity, None)
             case EnvelopeSeen():
                 self._see(change)
-            case Settled() | Noted() | MemberSet() | Drafted() | DraftClosed() | Published() | Reported():
+            case Journaled() | Settled() | Noted() | MemberSet() | Drafted() | DraftClosed() | Published() | Reported():
                 pass  # of members and tables, the federation itself keeps what stands
             case _:
                 assert_never(change)
@@ -281,7 +282,17 @@ def _keys(change: Change) -> Iterator[object]:
             yield "member", member.domain
         case Drafted(draft):
             yield "member", draft.domain
-        case Revoked() | CredentialAdded() | CredentialWithdrawn() | Settled() | Noted() | DraftClosed() | Published() | Reported():
+        case (
+            Revoked()
+            | CredentialAdded()
+            | CredentialWithdrawn()
+            | Settled()
+            | Noted()
+            | Journaled()
+            | DraftClosed()
+            | Published()
+            | Reported()
+        ):
             pass
         case _:
             assert_never(change)
