@@ -53,6 +53,7 @@ DOORS = {
     Door.ENVELOPE: "a signed request; its signers are the requesters",
     Door.TABLE: "the builder of level tables",
     Door.STREAM: "a server-to-server stream whose peer is authenticated",
+    Door.UNPROVEN: "a server-to-server stream whose peer has proven nothing; the requester is `unproven`, and a policy must name it",
     Door.OPERATOR: "the command line on the clearinghouse's own host, whose kernel says who is there: `unix:user`",
     Door.CHAT: "a command in a chat client; the component's host vouches for the JID (rule R10)",
     Door.DESK: "all who have approved one case, asking together (rule R3); each was vouched for where they approved",

@@ -31,7 +31,7 @@ from clearinghouse.clearing.enforcement import Enforcement
 from clearinghouse.clearing.policies import check_policy
 from clearinghouse.clearing.request import Place, Request, server, signers, user_of_server
 from clearinghouse.clearing.snapshot import Snapshot
-from clearinghouse.clearing.vocabulary import OPERATIONS, Door
+from clearinghouse.clearing.vocabulary import NOBODY, OPERATIONS, Door
 from clearinghouse.keynote import Admitted, Assertions, Limits, Proof, admit, split_assertions
 from clearinghouse.keynote.clock import clock_attributes
 from clearinghouse.keynote.keys import PrivateKey, from_seed
@@ -130,7 +130,15 @@ _MORE_CLAIMS: Mapping[str, Mapping[str, str]] = {
     "publish-member": {"member": "b.example"},
     "publish-grant": {"member": "b.example"},
 }
-_SESSION = {"direction": "in", "auth_method": "external", "tls_version": "1.3", "address": "192.0.2.7"}
+_SESSION = {
+    "direction": "in",
+    "auth_method": "external",
+    "tls_version": "1.3",
+    "tls_cipher": "TLS_AES_256_GCM_SHA384",
+    "certificate_issuer": "CN=Net CA",
+    "address": "192.0.2.7",
+}
+_LEVELS = {"from_level": "level-2", "to_level": "level-1"}
 _ADMISSION = {"to_domain": "b.example", "level": "level-2", "direction": "in", "kind": "message"}
 _DOORS = {"topics": Door.BROKER, "federate": Door.STREAM, "admit": Door.TABLE}
 
@@ -143,8 +151,7 @@ def request(name: str, operation: str = "subscribe", *, to: str = INCIDENTS, doo
     if door is Door.BROKER:
         return _at_broker(asked, name, to)
     if group == "federate":
-        pair = {"from_domain": name, "to_domain": "*" if door is Door.TABLE else to if "." in to else "b.example"}
-        return replace(asked, observed=pair | (_SESSION if door is Door.STREAM else {}))
+        return _of_servers(asked, name, to if "." in to else "b.example")
     if group == "admit":
         return replace(asked, observed={"from_domain": name, **_ADMISSION})
     if operation == "override":
@@ -156,6 +163,18 @@ def request(name: str, operation: str = "subscribe", *, to: str = INCIDENTS, doo
         known = {"change": "add", "domain_proven": "yes", "key_recorded": "no"}
         return replace(asked, known=known, claims={"member": "b.example"})
     return replace(asked, observed=seen, claims={**_CLAIMS.get(group, {}), **_MORE_CLAIMS.get(operation, {})})
+
+
+def _of_servers(asked: Request, name: str, to: str) -> Request:
+    match asked.door:
+        case Door.TABLE:
+            return replace(asked, observed={"from_domain": name, "to_domain": "*"})
+        case Door.UNPROVEN:
+            session = {each: value for each, value in _SESSION.items() if each != "certificate_issuer"} | {"auth_method": "none"}
+            observed = {"claimed_from_domain": name, "to_domain": to, **session}
+            return replace(asked, requesters=(NOBODY,), observed=observed, known={"to_level": _LEVELS["to_level"]})
+        case _:
+            return replace(asked, observed={"from_domain": name, "to_domain": to, **_SESSION}, known=_LEVELS)
 
 
 def _at_broker(asked: Request, jid: str, topic: str) -> Request:

@@ -1,4 +1,4 @@
-"""Whether a proof means what the authors of its assertions meant (rules R1, R5, R7, R8 and R9; decision 0005).
+"""Whether a proof means what the authors of its assertions meant (rules R1, R5, R7, R8, R9 and R11; decision 0005).
 
 KeyNote tells what follows from assertions.  It cannot tell that an author forgot a dimension of the
 effect, relied on an attribute that nobody set, or believed what only the requester says.  A proof
@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 
 from clearinghouse.clearing.facts import Facts
 from clearinghouse.clearing.request import LOCAL_USER, user_of_server
-from clearinghouse.clearing.vocabulary import EVERYTHING, PACKET_RULE, Door, Origin, domain_of, shown
+from clearinghouse.clearing.vocabulary import EVERYTHING, NOBODY, PACKET_RULE, Door, Origin, domain_of, shown
 from clearinghouse.keynote import POLICY, Admitted, Link, Proof
 from clearinghouse.keynote.context import Context
 from clearinghouse.keynote.octets import from_octets
@@ -133,11 +133,14 @@ class _Step:
 
 
 def _foreign_requester(facts: Facts, steps: list[_Step], desk: str) -> Reason | None:
-    """R9: the proof rests on requesters for whom the door can vouch, and on nobody else."""
+    """R9, R11: the proof rests on requesters for whom the door can vouch, and on nobody else."""
     asking = {from_octets(name) for step in steps for name in step.proof.authorizers}
-    for name in sorted(asking & {name for step in steps for name in step.link.licensees}):
+    licensed = asking & {name for step in steps for name in step.link.licensees}
+    for name in sorted(licensed):
         if name == desk or not _vouched_for(facts, name):
             return Reason("foreign-requester", f"the {facts.door} door cannot vouch for `{shown(name)}` in this request")
+    if facts.door is Door.UNPROVEN and not licensed:  # what anybody may, nobody meant for whoever proves nothing (rule R11)
+        return Reason("foreign-requester", f"no assertion on the chain licenses `{NOBODY}`, and this peer has proven nothing")
     return None
 
 
@@ -147,6 +150,8 @@ def _vouched_for(facts: Facts, name: str) -> bool:
             return name in user_of_server(facts.attributes["jid"], domain_of(facts.attributes["jid"]))
         case Door.STREAM | Door.TABLE:
             return is_key(name) or name == f"xmpp:{facts.attributes['from_domain']}"
+        case Door.UNPROVEN:
+            return name == NOBODY
         case Door.ENVELOPE:
             return is_key(name)
         case Door.OPERATOR:
@@ -200,7 +205,7 @@ def _unbound_effect(facts: Facts, steps: list[_Step]) -> Reason | None:
 
 def _dimensions(facts: Facts, steps: list[_Step]) -> Iterator[str]:
     """Yield the effect's dimensions, those of a packet rule where one is asked for, and each parameter that was read."""
-    yield from facts.operation.effect
+    yield from facts.operation.effect_at(facts.door)
     rule = [name for name in PACKET_RULE if facts.attributes.get(name, EVERYTHING) != EVERYTHING]
     if facts.operation.name == "whitelist" and rule:
         yield from dict.fromkeys((*PACKET_RULE[:2], *rule))

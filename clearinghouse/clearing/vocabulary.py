@@ -49,12 +49,18 @@ class Door(StrEnum):
     """The builder of level tables, for a member's record."""
     STREAM = "stream"
     """A server-to-server stream whose peer is authenticated."""
+    UNPROVEN = "unproven"
+    """A server-to-server stream whose peer has proven nothing: its name is a claim (rule R11)."""
     OPERATOR = "operator"
     """The command line on the clearinghouse's own host: the kernel says which user is there."""
     CHAT = "chat"
     """A command in a chat client: the component's host says whose it is (rule R10)."""
     DESK = "desk"
     """Everybody who has approved one case, together (rule R3)."""
+
+
+NOBODY = "unproven"
+"""The one requester at the door for peers that have proven nothing: a policy admits them only by naming it (rule R11)."""
 
 
 class Kind(StrEnum):
@@ -149,8 +155,8 @@ class Operation:
     """A question that may be asked: its group of policies, values, attributes and effect.
 
     ``values`` is ``None`` where the community names the levels.  ``effect`` are the dimensions that
-    the answer's effect has: each must have been read by the proof (rule R5) unless it is in
-    ``by_requester``, where the requester's own principal ties it.
+    the answer's effect has, each at the doors that know it: it must have been read by the proof (rule R5)
+    unless it is in ``by_requester``, where the requester's own principal ties it.
     """
 
     name: str
@@ -163,6 +169,10 @@ class Operation:
     def doors(self) -> frozenset[Door]:
         """Return the doors that know what the operation is about, and so may ask it."""
         return frozenset(door for attribute in self.attributes.values() if attribute.name not in COMMON for door in attribute.doors)
+
+    def effect_at(self, door: Door) -> Iterator[str]:
+        """Yield the dimensions of the effect of what is asked at *door*."""
+        return (name for name in self.effect if door in self.attributes[name].doors)
 
     def reserved_like(self, name: str) -> str | None:
         """Return the reserved attribute that *name* is, or resembles but for case and underscores."""
@@ -178,7 +188,9 @@ _ALL = frozenset(Door)
 _BROKER = frozenset({Door.BROKER})
 _ENVELOPE = frozenset({Door.ENVELOPE})
 _STREAM = frozenset({Door.STREAM})
-_SERVERS = frozenset({Door.STREAM, Door.TABLE})
+_UNPROVEN = frozenset({Door.UNPROVEN})
+_LIVE = _STREAM | _UNPROVEN
+_SERVERS = _STREAM | {Door.TABLE}
 _SURE = frozenset({Door.ENVELOPE, Door.OPERATOR})
 """Where more than a JID's word is known of a person (rule R10)."""
 _CHAT = frozenset({Door.CHAT})
@@ -234,23 +246,19 @@ _TOPIC = (
     _ours("access_model", Kind.TEXT, "the topic's access model, such as `authorize`", _BROKER),
 )
 
+_live = _observed(_LIVE)
 _FEDERATION = (
-    *(
-        _observed(_SERVERS)(*row)
-        for row in (
-            ("from_domain", Kind.DOMAIN, "the server that asks, proven"),
-            ("to_domain", Kind.DOMAINS, "the server that it wants to reach; `*` in the community's table"),
-        )
-    ),
-    *(
-        _observed(_STREAM)(*row)
-        for row in (
-            ("direction", Kind.TEXT, "`in` or `out`, seen from the server that enforces"),
-            ("auth_method", Kind.TEXT, "`external` or `dialback`"),
-            ("tls_version", Kind.TEXT, "such as `1.3`"),
-            ("address", Kind.TEXT, "IP address of the peer"),
-        )
-    ),
+    _observed(_SERVERS)("from_domain", Kind.DOMAIN, "the server that asks, proven"),
+    _observed(_UNPROVEN)("claimed_from_domain", Kind.DOMAIN, "the server that says it asks, and has proven nothing"),
+    _observed(_SERVERS | _UNPROVEN)("to_domain", Kind.DOMAINS, "the server that it wants to reach; `*` in the community's table"),
+    _live("direction", Kind.TEXT, "`in` or `out`, seen from the server that enforces"),
+    _live("auth_method", Kind.TEXT, "`external`, `dialback`, or `none` at the door for unproven peers"),
+    _live("tls_version", Kind.TEXT, "such as `1.3`; `none` without TLS"),
+    _live("tls_cipher", Kind.TEXT, "the cipher suite, such as `TLS_AES_256_GCM_SHA384`; `none` without TLS"),
+    _observed(_STREAM)("certificate_issuer", Kind.TEXT, "who issued the peer's certificate (RFC 4514); `none` without a certificate"),
+    _live("address", Kind.TEXT, "IP address of the peer"),
+    _ours("from_level", Kind.TEXT, "level of `from_domain` in the community's published table; the lowest where it has none", _STREAM),
+    _ours("to_level", Kind.TEXT, "level of `to_domain` in the community's published table; the lowest where it has none", _LIVE),
 )
 
 _ADMISSION = tuple(
@@ -351,7 +359,8 @@ PACKET_RULE = ("Username", "PacketType", "direction")
 OPERATIONS: Mapping[str, Operation] = {
     each.name: each
     for each in (
-        _operation("federate", "federate", None, _FEDERATION, ("from_domain",), ("from_domain",)),
+        # What an unproven peer only says of itself is tied by no requester: the proof has to read it.
+        _operation("federate", "federate", None, _FEDERATION, ("from_domain", "claimed_from_domain"), ("from_domain",)),
         # The community's table says at which level; each server says itself whom it admits, for each kind of stanza.
         _operation("admit", "admit", _YES_NO, _ADMISSION, ("from_domain",), ("from_domain",)),
         _operation("whitelist", "whitelist", _DECISION, _PAPER, _WHITELIST_EFFECT),

@@ -140,7 +140,7 @@ def test_r06_each_operation_has_the_doors_that_supply_its_facts() -> None:
     doors = {operation.name: operation.doors() for operation in OPERATIONS.values()}
     sure = {Door.ENVELOPE, Door.OPERATOR}
     assert doors == {
-        "federate": {Door.STREAM, Door.TABLE},
+        "federate": {Door.STREAM, Door.TABLE, Door.UNPROVEN},
         "admit": {Door.TABLE},
         "whitelist": {Door.ENVELOPE},
         **{name: {Door.BROKER} for name in ("create", "publish", "subscribe", "retrieve", "discover")},

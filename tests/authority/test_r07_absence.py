@@ -29,7 +29,7 @@ def generous(operation: str) -> Community:
     sim = Community()
     good = request(asker(operation), operation)
     facts = {**good.observed, **good.known, **good.claims}
-    bound = " && ".join(f'{name} == "{facts[name]}"' for name in OPERATIONS[operation].effect)
+    bound = " && ".join(f'{name} == "{facts[name]}"' for name in OPERATIONS[operation].effect_at(good.door))
     sim.policy("{ann} || {xmpp:ann@a.example} || {xmpp:a.example}", bound, operation=operation)
     return sim
 

@@ -9,6 +9,7 @@ import pytest
 from clearinghouse.clearing.policies import check_policy
 from clearinghouse.clearing.vocabulary import OPERATIONS, Door, operations_of
 from clearinghouse.errors import MalformedAssertion
+from clearinghouse.federation.levels.advice import LIVE
 from clearinghouse.keynote import admit
 from tests.world import Community, assertion, plain, request
 
@@ -45,7 +46,7 @@ def test_r11_a_name_that_nobody_sets_would_hold_for_ever(sim: Community) -> None
         ("topics", 'operation == "subscribe" && tls_version == "1.3";', "tls_version", ""),
         ("whitelist", 'XMPP_Stanza_byte_size_limit == "1";', "XMPP_Stanza_byte_size_limit", "XMPP_Sanza_byte_size_limit"),
         ("whitelist", 'from_domain == "a.example";', "from_domain", "domain"),
-        ("federate", 'claimed_from_domain == "a.example";', "claimed_from_domain", "from_domain"),
+        ("federate", 'claimed_to_domain == "a.example";', "claimed_to_domain", "claimed_from_domain"),
         ("federate", 'tls_verison == "1.3";', "tls_verison", "tls_version"),
         ("publish", 'operation == "publish-table" && epoc == "1";', "epoc", "epoch"),
     ],
@@ -123,9 +124,10 @@ def test_r11_each_attribute_of_an_operation_may_be_read_by_its_policies(group: s
             load(f'operation == "{operation.name}" && {name} ~= "^x";', group)
 
 
-@pytest.mark.parametrize("name", ["tls_version", "auth_method", "address", "direction"])
+@pytest.mark.parametrize("name", sorted(LIVE - {"claimed_from_domain"}))
 def test_r11_what_only_a_stream_knows_decides_about_streams_and_not_about_tables(sim: Community, name: str) -> None:
-    value = request("a.example", "federate").observed[name]
+    good = request("a.example", "federate")
+    value = {**good.observed, **good.known}[name]
     sim.policy("a.example", f'{name} == "{value}"', operation="federate")
     assert sim.asks("a.example", "federate").value == "allow"
     assert sim.asks("a.example", "federate", door=Door.TABLE).value == "deny"

@@ -28,8 +28,8 @@ def test_each_dimension_of_an_effect_is_an_attribute_that_some_door_supplies(ope
     assert set(operation.effect) | operation.by_requester <= operation.attributes.keys()
     assert operation.by_requester <= set(operation.effect)
     assert operation.doors()
-    for name in operation.effect:
-        assert operation.attributes[name].doors == operation.doors()
+    for door in operation.doors():
+        assert any(operation.effect_at(door)) == bool(operation.effect)
 
 
 def test_what_is_ours_everywhere_is_ours() -> None:
