@@ -11,6 +11,7 @@ from clearinghouse.settings.federation import Federation, Http
 from clearinghouse.settings.model import AccessModel, Broker, Log, LogFormat, Settings, Topic
 from clearinghouse.settings.people import Person
 from clearinghouse.settings.reading import read_settings
+from clearinghouse.settings.redirect import Fronted, Node, Redirect
 from clearinghouse.settings.secrets import read_secret
 from clearinghouse.settings.standing import Control, Desk, Ledger, Rates, Reconcile, Signing
 
@@ -20,13 +21,16 @@ __all__ = [
     "Control",
     "Desk",
     "Federation",
+    "Fronted",
     "Http",
     "Ledger",
     "Log",
     "LogFormat",
+    "Node",
     "Person",
     "Rates",
     "Reconcile",
+    "Redirect",
     "Settings",
     "Signing",
     "Topic",

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from clearinghouse.errors import BadSettings
 
-_HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_-]+)\s*\]\]?\s*(?:#.*)?\Z")
+_HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(?:#.*)?\Z")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 
 
@@ -49,11 +49,17 @@ def mistakes_in(errors: Iterable[Mapping[str, Any]], text: str, known: Mapping[s
     *known* are the names of settings by section, those of the file's first part under ``""``.
     """
     for error in errors:
-        at: tuple[str | int, ...] = tuple(error["loc"])
+        at = _inner(tuple(error["loc"]), known)
         section = str(at[0]) if len(at) > 1 and at[0] in known else ""
         at = at if section else at[:1]  # one value of a list has no line of its own
         fact, mend = _told(error, at, known[section])
         yield Mistake(_line_of(text, at), fact, mend)
+
+
+def _inner(at: tuple[str | int, ...], known: Mapping[str, Sequence[str]]) -> tuple[str | int, ...]:
+    """Return *at* with the name of a section inside another as TOML has it: `redirect.node`."""
+    inner = ".".join(map(str, at[:2]))
+    return (inner, *at[2:]) if len(at) > 2 and inner in known else at  # noqa: PLR2004 - a section, a section in it, and a place there
 
 
 def _told(error: Mapping[str, Any], at: tuple[str | int, ...], known: Sequence[str]) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from clearinghouse.grid import topics
 from clearinghouse.settings.federation import Federation, Http
 from clearinghouse.settings.mistakes import wrong
 from clearinghouse.settings.people import Person, by_principal, check_persons
+from clearinghouse.settings.redirect import Fronted, Node, Redirect
 from clearinghouse.settings.section import Section
 from clearinghouse.settings.standing import Control, Desk, Ledger, Rates, Reconcile, Signing
 from clearinghouse.settings.values import BareJid, BesidePath, Domain, Duration, Filled, Name, Principal, Words
@@ -131,7 +132,7 @@ class Settings(Section):
     ``levels`` are the values of `federate`, weakest first.  ``shared_keys`` may be licensed by policies
     for people and by others as well (rule R1).  ``grant_cap`` is the longest that any grant lasts.
     ``platforms`` are the bare JIDs whose memberships are worked out before they ask.  Without ``federation`` no levels
-    are published, and the four signers and ``http`` are of no use.
+    are published, and the four signers and ``http`` are of no use.  ``redirect`` opens the door for servers.
     """
 
     community: Name
@@ -159,6 +160,7 @@ class Settings(Section):
     table_signer: tuple[Signing, ...] = ()
     http: Http | None = None
     federation: Federation | None = None
+    redirect: Redirect | None = None
 
     def person_of(self, principal: str) -> Person | None:
         """Return whose *principal* (in normal form) is, or ``None``: a stranger, or a key that no person claims."""
@@ -258,6 +260,9 @@ NAMES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         **dict.fromkeys((*SIGNERS, "table_signer"), _names(Signing)),
         "http": _names(Http),
         "federation": _names(Federation),
+        "redirect": _names(Redirect),
+        "redirect.fronted": _names(Fronted),
+        "redirect.node": _names(Node),
     }
 )
 """The names of all settings, by section."""
@@ -265,5 +270,5 @@ NAMES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
 TABLES: Final = ("store", "policies", "credentials", "limits", "log", "desk", "ledger", "control", "rates", "reconcile", *SIGNERS)
 """The sections that stand once, and may be left out."""
 
-SWITCHES: Final = ("http", "federation")
+SWITCHES: Final = ("http", "federation", "redirect")
 """The sections that stand once, and switch something on by being there."""

@@ -205,6 +205,60 @@ def test_the_reference_page_names_every_setting(section: str) -> None:
     assert [name for name in NAMES[section] if f"`{name}`" not in part] == sorted(others, key=NAMES[""].index)
 
 
+DOOR = """
+[redirect]
+name = "door.hub.example"
+certificate_file = "door.pem"
+key_file = "door.key"
+anchors_file = "anchors.pem"
+"""
+
+
+def test_a_door_is_named_and_proves_its_own_name() -> None:
+    found = parse(FULL + DOOR).redirect
+    assert found is not None
+    assert (found.require, found.listen, found.listening_tls, found.fronted) == ("certificate", ("0.0.0.0:5269",), (), ())
+    assert found.certificate_file == HOME / "door.pem"
+    assert [(each.name, each.port, each.tls_port, each.priority, each.weight) for each in found.nodes] == [
+        ("door.hub.example", 5269, None, 1, 1)
+    ]
+    assert parse(FULL).redirect is None
+
+
+def test_a_door_listens_at_addresses_of_both_kinds() -> None:
+    found = parse(f'{FULL}{DOOR}listen = []\nlisten_tls = ["[::]:5270", "127.0.0.1:0"]\n').redirect
+    assert found is not None
+    assert found.listening_tls == (("::", 5270), ("127.0.0.1", 0))
+    assert (found.nodes[0].port, found.nodes[0].tls_port) == (5269, 5270)
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ('listen = ["localhost:5269"]', "has `localhost:5269`, which is no address with a port"),
+        ('listen = ["[::1:5269"]', "has `[::1:5269`, which is no address with a port"),
+        ('listen = ["127.0.0.1:65536"]', "which is no address with a port: write it as in"),
+        ("listen = []", "listens nowhere"),
+        ('require = "nothing"', "`require` in [redirect] is not usable"),
+        ("conections = 5", "did you mean `connections`?"),
+        (
+            '[[redirect.node]]\nname = "b.example"\nprot = 5',
+            "line 44: `prot` in [[redirect.node]] number 1 is not a setting: did you mean `port`?",
+        ),
+        (
+            '[[redirect.fronted]]\ndomain = "b.example"\ncertificate_file = "b.pem"',
+            "`key_file` in [[redirect.fronted]] number 1 is missing",
+        ),
+        (
+            2 * '[[redirect.fronted]]\ndomain = "b.example"\ncertificate_file = "b.pem"\nkey_file = "b.key"\n',
+            "two certificates for `b.example`",
+        ),
+    ],
+)
+def test_what_a_door_cannot_be_told_is_refused_with_its_place(more: str, said: str) -> None:
+    assert said in refused(f"{FULL}{DOOR}{more}\n")
+
+
 def test_settings_that_everybody_can_write_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "clearinghouse.toml"
     path.write_text(FULL)
