@@ -4,53 +4,54 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated, Any
+from importlib import import_module
+from types import MappingProxyType
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_group
 from typing_extensions import override
 
 from clearinghouse import __version__
-from clearinghouse.cli import (
-    agent,
-    asking,
-    checking,
-    conformance,
-    credentials,
-    desk,
-    doctor,
-    importing,
-    init,
-    inspecting,
-    keys,
-    levels,
-    logs,
-    members,
-    people,
-    records,
-    roots,
-    scenario,
-    serve,
-    server_module,
-    shadow,
-    signing,
-    tables,
-    whitelist,
-    writing,
-)
 from clearinghouse.cli.output import Located, Unwritable, clean, fail, say
 from clearinghouse.errors import BadSettings, ClearinghouseError
 
-_MODULES = (
-    *(init, serve, agent, server_module, desk, people, credentials, records, logs),
-    *(keys, signing, checking, inspecting, asking, writing, scenario, conformance),
-    *(importing, shadow, doctor),
-    *(whitelist,),
-    *(roots, tables, members, levels),
+MODULES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
+    {
+        "init": ("init",),
+        "serve": ("serve",),
+        "agent": ("agent",),
+        "server_module": ("server-module",),
+        "desk": ("desk",),
+        "people": ("status", "pending", "approve", "deny", "submit", "grants", "revoke", "lift"),
+        "credentials": ("credentials",),
+        "records": ("decisions",),
+        "logs": ("log",),
+        "keys": ("keygen",),
+        "signing": ("sign",),
+        "checking": ("verify", "lint"),
+        "inspecting": ("inspect",),
+        "asking": ("query", "explain"),
+        "writing": ("fmt",),
+        "scenario": ("scenario",),
+        "conformance": ("conformance",),
+        "importing": ("import",),
+        "shadow": ("shadow",),
+        "doctor": ("doctor",),
+        "whitelist": ("request",),
+        "roots": ("root",),
+        "tables": ("table",),
+        "members": ("fleet", "member", "federation"),
+        "levels": ("levels",),
+        "pinning": ("pin",),
+    }
 )
-"""Each has ``register(app)``; a further module with commands is one more name here."""
+"""Each module of this package that has ``register(app)``, and its commands; only that of the command that is named is imported."""
+
+_MODULE_OF: Final = {command: module for module, commands in MODULES.items() for command in commands}
 
 _INTERRUPTED = 130
 """What shells report of a program that Ctrl-C ended."""
@@ -58,6 +59,18 @@ _INTERRUPTED = 130
 
 class Commands(TyperGroup):
     """The top of the command line: every error is told in one way, in words or as JSON."""
+
+    @override
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return list(_MODULE_OF)
+
+    @override
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return one command, made when it is first wanted: to make all of them takes a quarter of a second."""
+        if cmd_name in _MODULE_OF and cmd_name not in self.commands:
+            self.commands.update(get_group(registered(_MODULE_OF[cmd_name])).commands)
+        return self.commands.get(cmd_name)
 
     @override
     def main(  # type: ignore[override]  # the other settings of the parser are ours to choose
@@ -93,6 +106,13 @@ class Commands(TyperGroup):
             return _INTERRUPTED
         except OSError as problem:
             return fail(_refused(problem), command=command, json_wanted=json_wanted)
+
+
+def registered(module: str) -> typer.Typer:
+    """Return an application that has the commands of one *module* of this package."""
+    made = typer.Typer(rich_markup_mode=None)
+    import_module(f"clearinghouse.cli.{module}").register(made)
+    return made
 
 
 def _refused(problem: OSError) -> BadSettings:
@@ -139,8 +159,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback(help=app.info.help)(_top)
-for _module in _MODULES:
-    _module.register(app)
 
 
 def main() -> None:

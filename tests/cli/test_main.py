@@ -20,11 +20,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clearinghouse import __version__
-from clearinghouse.cli.main import app
+from clearinghouse.cli.main import MODULES, registered
 from tests.cli.conftest import ANN, Command
 
 OURS = ("keygen", "sign", "verify", "lint", "inspect", "query", "explain", "fmt", "conformance")
-COMMANDS = {command.name or command.callback.__name__: command.callback for command in app.registered_commands if command.callback}
+COMMANDS = {
+    command.name or command.callback.__name__: command.callback
+    for module in MODULES
+    for command in registered(module).registered_commands
+    if command.callback
+}
 ASK = ("--policy", "topic.kn", "--credential", "ann.kn", "--authorizer", ANN.principal, "--attribute", "operation=subscribe")
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\u202e\u200b\x85\r"
 HOSTILE = f'Authorizer: "{ESCAPES}"\nLicensees: "{ESCAPES}"\nComment: {ESCAPES}\nConditions: x == "{ESCAPES}" -> "{ESCAPES}";\n'
@@ -48,6 +53,14 @@ def test_help_is_a_page_with_an_example_and_the_exit_status(run: Command, comman
     assert "Exit status: 0 " in page.out
     assert all(len(line) <= 80 for line in page.out.splitlines())
     assert run(command, "-h").out == page.out
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_module_has_the_commands_that_it_is_said_to_have(module: str) -> None:
+    found = registered(module)
+    groups = [each.name or each.typer_instance.info.name for each in found.registered_groups if each.typer_instance]
+    commands = [each.name or each.callback.__name__ for each in found.registered_commands if each.callback]
+    assert set(MODULES[module]) == {*groups, *commands}
 
 
 def test_the_list_of_commands(run: Command) -> None:
