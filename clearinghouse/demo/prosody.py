@@ -106,6 +106,7 @@ def federated_configuration(hosting: Hosting, address: str, directory: Path, nei
         "directory": lua_text(str(directory)),
         "options": "".join(f", {lua_text(name)}" for name in options),
         "exempt": lua_list(hosting.exempt),
+        "doors": "".join(f"[{lua_text(name)}] = {lua_list([key])}; " for name, key in hosting.doors),
         "secure_auth": "false" if hosting.dialback else "true",
         "name_server": lua_text(f"{neighbours.names.address}@{neighbours.names.port}"),
         "authority": lua_text(AUTHORITY_FILE),

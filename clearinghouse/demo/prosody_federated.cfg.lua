@@ -33,6 +33,7 @@ unbound = { -- the name server of the demonstration; leave this out
 -- What passes to and from other servers is what the agent says.
 clearinghouse_agent = $component
 clearinghouse_exempt = $exempt
+clearinghouse_doors = { $doors}
 
 modules_enabled = { "clearinghouse", "saslauth", "roster", "disco", "presence", "message", "iq", "offline", "ping", "tls", "ends_with_stdin"$options }
 admins = {}

@@ -48,7 +48,8 @@ class Hosting:
     federates: *rooms* are domains of chat rooms; with *dialback* a peer may prove its name without a certificate
     (XEP-0220), with *bidi* a stream carries stanzas both ways (XEP-0288, Prosody only); *exempt* are the domains that may
     always speak with the component, and *others* are further components with the same secret.  With *binds* it calls
-    others from the address at which it listens (ejabberd only), so that a rule for this address is about it.
+    others from the address at which it listens (ejabberd only), so that a rule for this address is about it.  *doors* are
+    the doors of clearinghouses by which it is sent on: each a name and the digest of a key.
     """
 
     domains: tuple[str, ...]
@@ -62,6 +63,7 @@ class Hosting:
     exempt: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     binds: bool = False
+    doors: tuple[tuple[str, str], ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:
