@@ -11,8 +11,21 @@ local ROWS = 2000; -- domains in a line
 
 local kept = { ok = {} }; -- image name -> whether what is in force is on disk
 local folder = prosody.paths.data.."/clearinghouse";
+kept.folder = folder;
 local is_loading = false;
 local new, open, added = {}, {}, {}; -- by image name: file being made, file in use, bytes added to it
+
+function kept.make_folder() lfs.mkdir(folder); end
+
+-- The names before the dot of all files that end in it and *kind*.
+function kept.names(kind)
+	local names = {};
+	if lfs.attributes(folder, "mode") ~= "directory" then return names; end
+	for file in lfs.dir(folder) do
+		names[#names+1] = file:match("^(.*)%."..kind.."$");
+	end
+	return names;
+end
 
 local function path_of(name) return folder.."/"..name..".image"; end
 
@@ -36,7 +49,7 @@ end
 function kept.begin(name, line)
 	if is_loading then return; end
 	if new[name] then new[name]:close(); end
-	lfs.mkdir(folder);
+	kept.make_folder();
 	local problem;
 	new[name], problem = io.open(path_of(name)..".new", "w");
 	if not new[name] then fail(name, problem); return; end
@@ -115,14 +128,12 @@ end
 
 -- Brings back what was in force; a line that was cut off by the end of the server, and what follows it, is left out.
 function kept.load()
-	if lfs.attributes(folder, "mode") ~= "directory" then return; end
 	local sizes = {};
-	for file in lfs.dir(folder) do
-		local name = file:match("^(.*)%.image$");
+	for _, name in ipairs(kept.names("image")) do
 		is_loading = true;
-		local ok, size = pcall(replay, name and folder.."/"..file or "/dev/null");
+		local ok, size = pcall(replay, path_of(name));
 		is_loading = false;
-		if name and ok then sizes[name] = size; end
+		if ok then sizes[name] = size; end
 	end
 	for name, image in pairs(rules.images) do
 		if sizes[name] then go_on_with(image, sizes[name]); else write_anew(image); end

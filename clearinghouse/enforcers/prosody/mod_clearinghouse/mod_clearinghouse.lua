@@ -7,6 +7,7 @@
 --   clearinghouse_agent = "agent.a.example"        -- the component that pushes; nobody else is believed
 --   clearinghouse_exempt = { "hub.example" }       -- domains that may always speak with the agent's own address
 --   clearinghouse_ungoverned = "deny"              -- or "allow": for hosts of this server that no image names
+--   clearinghouse_doors = { ["door.hub.example"] = { "the SHA-256 of its key" } }   -- by whom it is sent on
 --
 --   Component "agent.a.example"
 --       component_secret = "..."
@@ -27,8 +28,10 @@ local is_loaded, problem = pcall(function ()
 	seen = module:require "seen"; -- what was asked, counted
 	answers = module:require "answers"; -- what is said to others
 	held = module:require "held"; -- what waits for the agent
+	follow = module:require "follow"; -- connections that a door sends on
 	streams = module:require "streams"; -- connections
 	kept = module:require "kept"; -- on disk
+	peers = module:require "peers"; -- who the servers of others are
 	pushes = module:require "pushes"; -- what the agent changes
 	status = module:require "status"; -- how things stand
 end);
@@ -103,6 +106,7 @@ local function guard(host)
 	here:hook("iq-set/host/"..NS..":push", believed(pushes.take), 1000);
 	here:hook("iq-get/host/"..NS..":status", believed(status.answer), 1000);
 	streams.guard(here);
+	follow.guard(here);
 	if host == agent then here:hook("component-authenticated", status.greet); end
 end
 
@@ -110,5 +114,5 @@ for host in pairs(prosody.hosts) do guard(host); end
 module:hook("host-activated", guard);
 
 if not is_loaded then error(problem, 0); end
-local is_read, trouble = pcall(kept.load);
+local is_read, trouble = pcall(function () kept.load(); peers.load(); end);
 if not is_read then module:log("error", "What was in force cannot be read, so that nothing passes: %s", trouble); end

@@ -1,10 +1,11 @@
 -- What the agent changes: a new image in pieces, which comes into force as a whole, or a change of the one in force.
--- Sees what mod_clearinghouse.lua leaves global: NS, held, kept, rules, streams.
+-- Sees what mod_clearinghouse.lua leaves global: NS, held, kept, peers, rules, streams.
 
 local json = require "util.json";
 local st = require "util.stanza";
 
 local MAX_ROWS, MAX_GRANTS = 200000, 10000;
+local MAX_KEYS = 8; -- of one domain, as on its record
 
 local pushes = {};
 local building = {}; -- image name -> what has come of it
@@ -40,6 +41,20 @@ local function put_rows(image, class, domains)
 		if not image.rows[domain] then image.row_count = image.row_count + 1; end
 		image.rows[domain] = class;
 	end
+end
+
+local function read_keys(values)
+	local found = {};
+	for domain, keys in pairs(list(values)) do
+		local set = {};
+		need(#list(keys) > 0 and #keys <= MAX_KEYS);
+		for _, key in ipairs(keys) do
+			need(#text(key) == 64 and not key:find("[^%da-f]"));
+			set[key] = true;
+		end
+		found[rules.domain(text(domain))] = set;
+	end
+	return found;
 end
 
 local doings = {}; -- each answers true, or nil and a condition
@@ -147,6 +162,13 @@ function doings.change(push, line)
 	return true;
 end
 
+function doings.peers(push, line)
+	local part = { name = text(push.image); serial = number(push.serial); part = number(push.part); parts = number(push.parts) };
+	need(part.name:match("^[%w%.%-_]+$") and part.part >= 1 and part.part <= part.parts); -- it becomes the name of a file
+	part.keys = read_keys(push.peers);
+	return peers.take(part, line);
+end
+
 function doings.release(push) return held.release(push.held), "item-not-found"; end
 
 function doings.refuse(push) return held.refuse(push.held, text(push.reason)), "item-not-found"; end
@@ -176,7 +198,8 @@ end
 
 local function applied(push, ok)
 	local image = rules.images[push.image];
-	local serial = ok and push.serial or image and image.serial or 0;
+	local in_force = push["do"] == "peers" and peers.serial(push.image) or image and image.serial or 0;
+	local serial = ok and push.serial or in_force;
 	return st.stanza("applied", { xmlns = NS; image = push.image; serial = ("%d"):format(serial) });
 end
 

@@ -55,6 +55,12 @@ local function facts()
 		hosts:push(name);
 		if rules.image_of(name) then governed:push(name); end
 	end
+	local doors, door_pins = array(), {};
+	for name, keys in pairs(follow.doors) do
+		doors:push(name);
+		door_pins[name] = array();
+		for key in pairs(keys) do door_pins[name]:push(key); end
+	end
 	local network, ssl = config.get("*", "network_settings") or {}, config.get("*", "ssl") or {};
 	return {
 		version = prosody.version; time = os.time(); hosts = hosts; governed = governed; agent = agent;
@@ -64,12 +70,13 @@ local function facts()
 		insecure_domains = array(module:get_option_array("s2s_insecure_domains", {}));
 		retry_delay = 0; -- each stanza makes a new attempt
 		ca_file = ssl.cafile or ""; unbound = package.loaded["lunbound"] ~= nil; nagle = network.nagle ~= false;
+		doors = doors; door_pins = door_pins;
 		component_interfaces = array(module:get_option_array("component_interfaces", { "127.0.0.1" }));
 	};
 end
 
 function status.answer(stanza)
-	local text = json.encode { module = VERSION; server = "prosody"; images = images(); streams = open_streams(); seen = array(seen.rows()); facts = facts() };
+	local text = json.encode { module = VERSION; server = "prosody"; images = images(); peers = peers.status(); streams = open_streams(); seen = array(seen.rows()); facts = facts() };
 	return st.reply(stanza):text_tag("status", text, { xmlns = NS });
 end
 

@@ -1,5 +1,5 @@
 -- Connections: refused before anything is offered, refused after whichever proof of a name, and cut when they have lost all.
--- Sees what mod_clearinghouse.lua leaves global: answers, held, rules, seen.
+-- Sees what mod_clearinghouse.lua leaves global: answers, follow, held, rules, seen.
 --
 -- A stream is refused when nothing at all may pass between its two domains: errors and results of what is permitted in one
 -- direction come back in the other.  A stream may carry several domains of the other side (XEP-0220, XEP-0288): each is judged.
@@ -11,10 +11,15 @@ local LOOK_SECONDS = 10; -- at the clock, which somebody may set
 
 local streams = {};
 
+-- Where a stream leads; nil where a door may still send it on.
+local function address_of(session)
+	return not (follow.is_on() and session.type == "s2sout_unauthed") and session.ip or nil;
+end
+
 -- The address of the server at the other end of the stream on which stanzas to *remote* go, where there is one.
 function streams.address(host, remote)
 	local session = prosody.hosts[host] and prosody.hosts[host].s2sout[remote];
-	return session and session.ip;
+	return session and address_of(session);
 end
 
 -- Returns nil when something passes, else why nothing does.
@@ -34,7 +39,7 @@ local function sift(session)
 		local allowed, enforced = type(item[1]) == "string" and item[1]:find("^<db:") ~= nil, true;
 		if asked then
 			if answers.is_own_text(item[1]) then asked.kind, asked.name = "answer", nil; end
-			asked.address = session.ip;
+			asked.address = address_of(session);
 			allowed, enforced = rules.verdict(asked);
 		end
 		if allowed or not enforced then
@@ -97,11 +102,12 @@ end
 
 local function created(event) -- outgoing: what the other side refuses may wait, too
 	local session = event.session;
+	if follow.is_redirected(session) then return; end -- it has the one of the stream before
 	local bounce = session.bounce_sendq;
 	function session.bounce_sendq(dying, reason)
 		local text = type(reason) == "string" and reason:match("^policy%-violation%s*(.*)$");
 		if text and dying.sendq then held.take_queue(dying, text:match("^%((.*)%)$") or text); end
-		return bounce(dying, reason);
+		return bounce(dying, follow.explained(dying, reason));
 	end
 end
 
@@ -139,7 +145,7 @@ end
 function streams.sweep(touched)
 	for _, found in ipairs(outgoing(touched)) do
 		local session, host, remote = found[1], found[2], found[3];
-		local asked = rules.asked_of_stream(host, remote, "outbound", session.ip);
+		local asked = rules.asked_of_stream(host, remote, "outbound", address_of(session));
 		local allowed, enforced = rules.verdict(asked);
 		if not allowed and enforced then close(session, (rules.why(asked))); elseif session.sendq then sift(session); end
 	end
