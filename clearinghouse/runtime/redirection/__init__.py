@@ -1,0 +1,1 @@
+"""Redirection: who decides for a door, what a node follows, and what it keeps while its store is away."""
