@@ -33,7 +33,7 @@ MAX_RECORDS: Final = 100_000
 """Records of one file: the largest community that the tables are made for."""
 
 
-def words_of(
+def words_of(  # noqa: PLR0917 - a parameter for each option
     domain: str,
     endpoints: Sequence[str] | None,
     keys: Sequence[str] | None,
@@ -41,6 +41,7 @@ def words_of(
     component: str | None,
     contacts: Sequence[str] | None,
     note: str | None,
+    pins: str | None = None,
 ) -> dict[str, str]:
     """Return what options say of a record; what is not named is left out."""
     if not domain:
@@ -52,6 +53,7 @@ def words_of(
         "component": component,
         "contacts": None if contacts is None else "\n".join(contacts),
         "note": note,
+        "pins": pins,
     }
     return {"domain": domain, **{name: text for name, text in said.items() if text is not None}}
 

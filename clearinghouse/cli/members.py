@@ -9,6 +9,7 @@ import typer
 
 from clearinghouse.cli.options import Demo, Json, Passphrase
 from clearinghouse.cli.people import LOOKED, Keys, Output
+from clearinghouse.cli.pinning import pins_of
 from clearinghouse.cli.serve import DEFAULT_CONFIG, Config
 
 DONE = """
@@ -41,6 +42,13 @@ Principal = Annotated[list[str] | None, typer.Option(metavar="KEY", help="A key 
 Agent = Annotated[str | None, typer.Option(metavar="URL", help="The HTTPS address of its agent.")]
 Component = Annotated[str | None, typer.Option(metavar="JID", help="The address of its agent over XMPP.")]
 Contact = Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Whom to write to; may be repeated.")]
+Certificates = Annotated[
+    list[Path] | None,
+    typer.Option("--certificate", metavar="FILE", help="A certificate of its server, now or soon: its pin is recorded."),
+]
+Pins = Annotated[
+    list[str] | None, typer.Option("--pin", metavar="HEX", help="A pin, as `clearinghouse pin` prints it; `none` takes all away.")
+]
 Note = Annotated[str | None, typer.Option(metavar="TEXT", help="What the record says besides.")]
 Source = Annotated[str | None, typer.Option("--from", metavar="FILE", help="Records of `import`, or signed ones, one a line.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which levels change.")]
@@ -59,7 +67,15 @@ def register(app: typer.Typer) -> None:
                 "member add --from b.jsonl",
             ),
         ),
-        (change, DONE, ("member change b.example --endpoint new.b.example:5269", "member change b.example --principal b.pub --key op.key")),
+        (
+            change,
+            DONE,
+            (
+                "member change b.example --endpoint new.b.example:5269",
+                "member change b.example --principal b.pub --key op.key",
+                "member change b.example --certificate now.crt --certificate next.crt",
+            ),
+        ),
         (remove, DONE, ("member remove b.example --dry-run",)),
         (accept, DONE, ("member accept 3f2a91c4 --dry-run",)),
         (drop, DONE, ("member drop 3f2a91c4",)),
@@ -85,6 +101,8 @@ def add(  # noqa: PLR0913, PLR0917 - each option is a parameter
     component: Component = None,
     contact: Contact = None,
     note: Note = None,
+    certificate: Certificates = None,
+    pin: Pins = None,
     source: Source = None,
     registrar: Annotated[
         Path | None, typer.Option("--registrar", metavar="FILE", help="Sign it with the registrar's key, offline; needs -o and no service.")
@@ -108,7 +126,7 @@ def add(  # noqa: PLR0913, PLR0917 - each option is a parameter
     if source is not None:
         enrolling.take(carrier, source, domain, dry_run=dry_run, json=json)
         return
-    words = enrolling.words_of(domain, endpoint, principal, agent, component, contact, note)
+    words = enrolling.words_of(domain, endpoint, principal, agent, component, contact, note, pins_of(certificate, pin))
     if registrar is not None:
         offline = enrolling.Carrier(config, (registrar,), output, passphrase_file, allow_demo)
         enrolling.write(offline, words, serial, json=json)
@@ -124,6 +142,8 @@ def change(  # noqa: PLR0913, PLR0917 - each option is a parameter
     component: Component = None,
     contact: Contact = None,
     note: Note = None,
+    certificate: Certificates = None,
+    pin: Pins = None,
     dry_run: DryRun = False,
     key: Keys = None,
     output: Output = None,
@@ -132,11 +152,14 @@ def change(  # noqa: PLR0913, PLR0917 - each option is a parameter
     allow_demo: Demo = False,
     json: Json = False,
 ) -> None:
-    """Change a member's record; what is not named stays."""
+    """Change a member's record; what is not named stays.
+
+    Pins are recorded before a certificate with another key is presented: both, then the new one alone.
+    """
     from clearinghouse.cli import enrolling  # noqa: PLC0415 - as in `serve`
 
     carrier = enrolling.Carrier(config, key or (), output, passphrase_file, allow_demo)
-    words = enrolling.words_of(domain, endpoint, principal, agent, component, contact, note)
+    words = enrolling.words_of(domain, endpoint, principal, agent, component, contact, note, pins_of(certificate, pin))
     enrolling.enrol("change", carrier, words, dry_run=dry_run, json=json)
 
 

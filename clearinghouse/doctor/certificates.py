@@ -40,10 +40,11 @@ def read_certificates(path: Path) -> Iterator[Certificate]:
     """Yield the certificate of a PEM file, which is the first in it; nothing where there is none."""
     with suppress(ClearinghouseError, ValueError):
         found = x509.load_pem_x509_certificates(read_bytes(path))[0]
-        yield Certificate(tuple(_names(found)), found.not_valid_after_utc.astimezone(UTC), str(path))
+        yield Certificate(tuple(names_of(found)), found.not_valid_after_utc.astimezone(UTC), str(path))
 
 
-def _names(certificate: x509.Certificate) -> Iterator[str]:
+def names_of(certificate: x509.Certificate) -> Iterator[str]:
+    """Yield the domains that a certificate is for, in lower case."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

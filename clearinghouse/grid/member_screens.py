@@ -11,7 +11,7 @@ from clearinghouse.grid.dialogs import MAX_CHOICES, Choice, Field, Kind, fixed, 
 from clearinghouse.grid.texts import cut_short, named
 
 ACT: Final = "act"
-LINES: Final = ("endpoints", "keys", "contacts")
+LINES: Final = ("endpoints", "keys", "contacts", "pins")
 """What has several values: one a line."""
 WORDS: Final = ("domain", "agent", "component", "note")
 
@@ -23,6 +23,7 @@ _LABELS: Final[Mapping[str, str]] = {
     "agent": "The HTTPS address of its agent",
     "component": "The XMPP address of its agent",
     "contacts": "Whom to write to, one a line",
+    "pins": "Digests of the keys in its server's certificates, one a line",
     "note": "A note",
 }
 

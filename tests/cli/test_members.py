@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from clearinghouse.cli.main import app
+from clearinghouse.demo.certificates import Authority
 from clearinghouse.federation.published.members import written
 from clearinghouse.keynote.keys import write_key_file
 from tests import presses
@@ -72,6 +73,29 @@ async def test_a_member_is_added_signed_shown_changed_and_removed(home: Commons)
         assert (await run(home, "member", "remove", "b.example"))[0] == 0
         assert "leave" in (await run(home, "member", "list"))[1], "nobody signs a removal for a change"
         assert (await run(home, "member", "show", "z.example"))[0] == 2
+
+
+async def test_pins_are_taken_from_certificates_and_rotate(home: Commons) -> None:
+    (home.directory / "now.crt").write_bytes(Authority().identity(["b.example"]).certificate)
+    now, late = str(home.directory / "now.crt"), "F" * 64
+    (pin,) = [each["pin"] for each in json.loads(CliRunner().invoke(app, ["pin", now, "--json"]).output)["certificates"]]
+    async with home.open():
+        added = await run(home, "member", "add", "b.example", "--endpoint", "b.example:5269", "--certificate", now)
+        assert added[0] == 0, added
+        registrar = str(home.directory / "registrar.key")
+        assert (await run(home, "member", "sign", "--key", registrar))[0] == 0
+        assert (await told(home, "member", "show", "b.example"))["members"][0]["pins"] == [pin]
+        assert f"pins: {pin}" in (await run(home, "member", "show", "b.example"))[1]
+        assert (await run(home, "member", "change", "b.example", "--certificate", now, "--pin", late))[0] == 0
+        (draft,) = (await told(home, "member", "list"))["drafts"]
+        assert draft["record"]["pins"] == sorted([pin, late.lower()])
+        assert (await run(home, "member", "change", "b.example", "--pin", "none"))[0] == 0
+        assert (await run(home, "member", "accept", (await told(home, "member", "list"))["drafts"][0]["id"]))[0] == 0
+        (draft,) = (await told(home, "member", "list"))["drafts"]
+        assert "pins" not in draft["record"], "what a draft takes away stays away when it is accepted"
+        status, said = await run(home, "member", "change", "b.example", "--pin", "12")
+        assert (status, "`12`, which is no SHA-256" in said) == (2, True)
+        assert (await run(home, "member", "change", "b.example", "--certificate", registrar))[0] == 2
 
 
 async def test_drafts_are_signed_where_no_service_runs(home: Commons) -> None:

@@ -16,7 +16,7 @@ from clearinghouse.grid.member_screens import ACT, LINES, WORDS
 Inputs: TypeAlias = Mapping[str, str]
 Step: TypeAlias = Callable[[Registry, Speaker, Inputs], Awaitable[Screen]]
 
-_SEPARATORS: Final = {"endpoints": " ", "keys": " ", "contacts": "\n"}
+_SEPARATORS: Final = {"endpoints": " ", "keys": " ", "contacts": "\n", "pins": " "}
 
 
 def read_enrolment(asked: CommandAsked) -> dict[str, str]:

@@ -12,6 +12,7 @@ word            meaning
 ``component``   the JID of its agent
 ``contacts``    people to write to, one a line
 ``note``        what the record says besides
+``pins``        digests of the keys in its server's certificates, separated by blanks; ``none`` takes all away
 =============== ======================================================================================
 """
 
@@ -28,11 +29,15 @@ from clearinghouse.clearing.vocabulary import shown
 from clearinghouse.errors import BadPrincipal, MalformedRequest
 from clearinghouse.federation.names import normal
 from clearinghouse.federation.published.members import Endpoint, Member, read_payload, written
+from clearinghouse.federation.published.pins import canonical_pins
 from clearinghouse.federation.published.refusals import MalformedDocument
 from clearinghouse.keynote.principals import normalise
 
-WORDS: Final = ("domain", "endpoints", "keys", "agent", "component", "contacts", "note", "source")
+WORDS: Final = ("domain", "endpoints", "keys", "agent", "component", "contacts", "note", "source", "pins")
 """What an act may say."""
+
+NO_PINS: Final = "none"
+"""Takes all pins away: on several ways a word without text is one that was not said."""
 
 _ENDPOINT: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:]+):(?P<port>[0-9]{1,5})(?::(?P<tls>start|direct))?")
 
@@ -88,6 +93,7 @@ def wanted_words(member: Member) -> dict[str, str]:
         "contacts": "\n".join(member.contacts),
         "note": member.note,
         "source": member.source,
+        "pins": " ".join(member.pins),
     }
 
 
@@ -114,6 +120,7 @@ def applied(wanted: Wanted, before: Member | None, *, community: str, serial: in
             component=words.get("component", base.component).lower(),
             contacts=_lines(words["contacts"]) if "contacts" in words else base.contacts,
             note=words.get("note", base.note),
+            pins=_pins(words["pins"]) if "pins" in words else base.pins,
         )
     made = replace(found, serial=serial, issued=now, source=words.get("source", source))
     try:
@@ -130,9 +137,14 @@ def change_between(before: Member | None, after: Member) -> Change:
         return Change.ADD
     if before.keys != after.keys:
         return Change.KEYS
-    if (before.endpoints, before.agent, before.component) != (after.endpoints, after.agent, after.component):
+    if _reached(before) != _reached(after):
         return Change.ADDRESS
     return Change.CONTACT
+
+
+def _reached(member: Member) -> tuple[object, ...]:
+    """Return where a member is found, and by which key its server is known there."""
+    return member.endpoints, member.agent, member.component, member.pins
 
 
 def _endpoints(text: str) -> tuple[Endpoint, ...]:
@@ -156,6 +168,13 @@ def _keys(text: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(normalise(each) for each in text.split()))
     except BadPrincipal as error:
         raise MalformedRequest(f"a key cannot be read: {error.message}", mend=error.mend) from None
+
+
+def _pins(text: str) -> tuple[str, ...]:
+    try:
+        return () if text == NO_PINS else canonical_pins(text.split())
+    except ValueError as error:
+        raise MalformedRequest(f"the record {error}", mend="take pins from certificates with `clearinghouse pin`") from None
 
 
 def _lines(text: str) -> tuple[str, ...]:

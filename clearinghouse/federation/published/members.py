@@ -9,11 +9,12 @@ from typing import Any, Final, Literal, NamedTuple
 
 from clearinghouse.clearing.dsse import MEMBER, Envelope, opened, seal
 from clearinghouse.clearing.vocabulary import Kind, is_canonical, shown
-from clearinghouse.clearing.wire import canonical, check_members, read_object, read_stamp, stamp
+from clearinghouse.clearing.wire import canonical, check_members, read_canonical, read_object, read_stamp, stamp
 from clearinghouse.errors import BadPrincipal
 from clearinghouse.federation.names import BadName, normal
 from clearinghouse.federation.published.documents import MAX_MEMBER_BYTES, MAX_MEMBERS_BYTES, RESERVED, check_size, list_of
-from clearinghouse.federation.published.payloads import community_of, members_of, number_of, reading, texts_of
+from clearinghouse.federation.published.payloads import community_of, number_of, reading, texts_of
+from clearinghouse.federation.published.pins import check_pins
 from clearinghouse.federation.published.refusals import MalformedDocument
 from clearinghouse.keynote.keys import PrivateKey
 from clearinghouse.keynote.principals import is_key, normalise
@@ -55,7 +56,8 @@ class Member:
     ``domain`` is in normal form.  ``keys`` are principals in normal form; with any of them the member signs its
     requests.  ``agent`` is the HTTPS URL and ``component`` the JID of its agent, empty for none.  ``serial`` only
     goes up.  ``removed`` says that it is no member any more, and keeps its serial.  ``source`` says where the
-    record came from, as in ``import ejabberd.yml:12``.
+    record came from, as in ``import ejabberd.yml:12``.  ``pins`` are those of the certificates that its server
+    presents to others, in their one form; a record without any has the bytes that it had before there were pins.
     """
 
     domain: str
@@ -70,6 +72,7 @@ class Member:
     removed: bool = False
     source: str = ""
     note: str = ""
+    pins: tuple[str, ...] = ()
 
 
 class ReadMember(NamedTuple):
@@ -87,8 +90,9 @@ def written(member: Member) -> bytes:
 
 
 def as_members(member: Member) -> dict[str, Any]:
-    """Return *member* as the members of its JSON object."""
-    return {
+    """Return *member* as the members of its JSON object; ``pins`` is left out where there are none."""
+    pins = {"pins": list(member.pins)} if member.pins else {}
+    return pins | {
         "agent": member.agent,
         "community": member.community,
         "component": member.component,
@@ -128,7 +132,9 @@ def envelope_of(raw: bytes) -> Envelope:
 def read_payload(payload: bytes) -> Member:
     """Return the member that `written` wrote as *payload*; raises `MalformedDocument`."""
     with reading("the member's record", mend="have the registrar sign it again"):
-        return _member(members_of(payload, _MEMBERS))
+        found = read_canonical(payload)
+        check_members(found, _WITH_PINS if _PINS in found else _MEMBERS)
+        return _member(found)
 
 
 def listed(records: Iterable[bytes]) -> bytes:
@@ -169,11 +175,14 @@ def _not_listed() -> MalformedDocument:
 _BEGIN: Final = b'{"payload":"'
 """How every envelope begins in canonical JSON."""
 
+_PINS: Final = "pins"
+
 _MEMBERS: Final[Mapping[str, type]] = {
     **dict.fromkeys(("agent", "community", "component", "domain", "issued", "note", "removed", "source"), str),
     **dict.fromkeys(("contacts", "endpoints", "keys"), list),
     "serial": int,
 }
+_WITH_PINS: Final[Mapping[str, type]] = {**_MEMBERS, _PINS: list}
 
 
 def _member(found: dict[str, Any]) -> Member:
@@ -192,6 +201,7 @@ def _member(found: dict[str, Any]) -> Member:
         removed=found["removed"] == "yes",
         source=_text(found["source"]),
         note=_text(found["note"]),
+        pins=_pins(texts_of(found, _PINS)) if _PINS in found else (),
     )
 
 
@@ -230,6 +240,13 @@ def _keys(found: tuple[str, ...]) -> tuple[str, ...]:
     for each in found:
         if not _is_normal_key(each):
             raise ValueError(f"has the key `{shown(each)}`, which is none in its normal form")
+    return found
+
+
+def _pins(found: tuple[str, ...]) -> tuple[str, ...]:
+    if not found:
+        raise ValueError("has an empty list of pins, which is written by leaving it out")
+    check_pins(found)
     return found
 
 

@@ -233,7 +233,7 @@ class Registrar:
 
     def _renewed(self, draft: Member) -> Member:
         """Return what a draft would be if it were wanted now."""
-        words = {name: text for name, text in wanted_words(draft).items() if text}
+        words = {name: text for name, text in wanted_words(draft).items() if text or name != "source"}  # what it takes away stays away
         before = self.roll.record(draft.domain)
         there = before is not None and not before.removed
         act = Act.REMOVE if draft.removed else Act.CHANGE if there else Act.ADD

@@ -9,6 +9,7 @@ import pytest
 
 from clearinghouse.clearing.wire import canonical
 from clearinghouse.errors import ClearinghouseError
+from clearinghouse.federation.membership.enrolment import Change, applied, change_between, read_wanted
 from clearinghouse.federation.published import members
 from clearinghouse.federation.published.documents import MAX_MEMBER_BYTES
 from clearinghouse.federation.published.members import Endpoint, Member, read_member, seal_member
@@ -78,6 +79,44 @@ def test_a_record_that_is_none(name: str, value: Any) -> None:  # noqa: ANN401 -
     with pytest.raises(ClearinghouseError) as refused:
         members.read_payload(canonical({**GOOD, name: value}))
     assert refused.value.code == "malformed-document"
+
+
+PIN, OTHER = "0" * 63 + "1", "f" * 64
+
+
+def test_a_record_without_pins_keeps_its_bytes() -> None:
+    assert b"pins" not in members.written(member("a.example"))
+    record = member("a.example", pins=(PIN, OTHER))
+    assert b'"note":"","pins":["' in members.written(record)
+    assert members.read_payload(members.written(record)) == record
+
+
+@pytest.mark.parametrize(
+    "found",
+    [[], [PIN.upper().replace("0", "A")], [OTHER, PIN], [PIN, PIN], ["12"], [1], "x", [f"{n:064x}" for n in range(9)], [f"{PIN} "]],
+    ids=repr,
+)
+def test_pins_have_one_form(found: Any) -> None:  # noqa: ANN401 - any JSON
+    with pytest.raises(ClearinghouseError) as refused:
+        members.read_payload(canonical({**GOOD, "pins": found}))
+    assert refused.value.code == "malformed-document"
+
+
+def changed(before: Member, **words: str) -> Member:
+    wanted = read_wanted("change", {"domain": before.domain, **words})
+    return applied(wanted, before, community=COMMUNITY, serial=before.serial + 1, now=NOW, source="test")
+
+
+def test_pins_come_in_any_form_and_a_change_of_them_is_one_of_the_address() -> None:
+    colons = ":".join(OTHER[n : n + 2] for n in range(0, 64, 2)).upper()
+    before = member("a.example")
+    made = changed(before, pins=f"{colons} {PIN} {PIN}")
+    assert made.pins == (PIN, OTHER)
+    assert change_between(before, made) is Change.ADDRESS
+    assert changed(made, note="x").pins == (PIN, OTHER)
+    assert changed(made, pins="none").pins == changed(made, pins="").pins == ()
+    with pytest.raises(ClearinghouseError, match="no SHA-256"):
+        changed(before, pins="12")
 
 
 def test_a_record_without_a_member() -> None:
