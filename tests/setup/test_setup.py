@@ -49,7 +49,9 @@ def test_without_rights_it_names_what_is_missing_and_how_to_get_it(powerless: Pa
         "    prosody",
         "    lua-unbound",
         "    iproute2",
-        "setup: install them with: sudo apt-get install --no-install-recommends ejabberd prosody lua-unbound iproute2",
+        "    postgresql",
+        "    jabberd2",
+        "setup: install them with: sudo apt-get install --no-install-recommends ejabberd prosody lua-unbound iproute2 postgresql jabberd2",
         "setup: without ejabberd and prosody the demonstration runs in memory, and the tests with real servers are left out",
     ]
 

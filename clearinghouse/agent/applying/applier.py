@@ -85,6 +85,7 @@ class Applier:
     _next: datetime | None = None
     _numbers: tuple[int, frozenset[str]] = (0, frozenset())
     _kept: bool = True
+    _writing: asyncio.Task[None] | None = None
     _live: set[str] = field(default_factory=set)
 
     # -- what is to be enforced
@@ -121,7 +122,14 @@ class Applier:
     # -- making it so
 
     async def run(self) -> None:
-        """Keep the server as it should be, until cancelled."""
+        """Keep the server as it should be, until cancelled; what it was told last is then written down."""
+        try:
+            await self._run()
+        finally:
+            if self._writing is not None:
+                await asyncio.wait([self._writing])
+
+    async def _run(self) -> None:
         while True:
             await self.linked.wait()
             try:
@@ -262,8 +270,11 @@ class Applier:
         if self._kept or image is None:
             return
         self._kept = True
+        self._writing = asyncio.create_task(
+            asyncio.to_thread(lambda: self.state.write_json(f"{IMAGES}/{image.name}.json", image_json(image)))
+        )
         try:
-            await asyncio.to_thread(lambda: self.state.write_json(f"{IMAGES}/{image.name}.json", image_json(image)))
+            await asyncio.shield(self._writing)
         except StateUnavailable as error:
             log.warning("image_not_kept", reason=error.message, mend=error.mend)
 
