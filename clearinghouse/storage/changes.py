@@ -54,6 +54,18 @@ class Journaled:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """A question that rests on just what an earlier one rested on was answered as that one was (rule R20).
+
+    ``id`` is the answer's own, ``decision`` that of the one that was ruled on.
+    """
+
+    id: str
+    decision: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """The effect of a decision was carried out, or never will be; bookkeeping, no entry."""
 
@@ -180,6 +192,7 @@ Federal = MemberSet | Drafted | DraftClosed | Published | Reported
 Change = (
     Decided
     | Journaled
+    | Repeated
     | Settled
     | CaseMoved
     | GrantEnded

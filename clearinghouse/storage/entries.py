@@ -46,6 +46,7 @@ from clearinghouse.storage.changes import (
     MemberSet,
     Noted,
     Published,
+    Repeated,
     Reported,
     Revoked,
     Settled,
@@ -149,6 +150,8 @@ class Scribe:
                 return self._noted(event)
             case MemberSet() | Drafted() | DraftClosed() | Published():
                 return self._federal(change)
+            case Repeated(identity, decision, at):
+                return self._draft(at, Kind.REPEATED, identity, {"at": stamp(at), "decision": decision, "id": identity})
             case Settled() | EndCarriedOut() | EnvelopeSeen() | Decided() | Journaled() | Reported():
                 return None
             case _:
@@ -226,7 +229,7 @@ def at_of(change: Change) -> datetime | None:
             return member.at
         case Drafted(draft):
             return draft.at
-        case DraftClosed(at=at) | Published(at=at):
+        case DraftClosed(at=at) | Published(at=at) | Repeated(at=at):
             return at
         case Reported(status):
             return status.at

@@ -30,6 +30,7 @@ from clearinghouse.storage.changes import (
     MemberSet,
     Noted,
     Published,
+    Repeated,
     Reported,
     Revoked,
     Settled,
@@ -59,6 +60,7 @@ class Kept:
     drafts: dict[str, Draft] = field(default_factory=dict)
     documents: dict[str, bytes] = field(default_factory=dict)
     agents: dict[str, AgentStatus] = field(default_factory=dict)
+    repeated: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
     def check(self, changes: Iterable[Change], now: datetime | None) -> None:
         """Raise where a change cannot be made: `StoreUnavailable` for an id that there is, `Replayed`.
@@ -85,6 +87,9 @@ class Kept:
         """Make *change*, which was checked; *facts* are the decisions as they are kept, by id."""
         if isinstance(change, Federal):
             self._federal(change)
+            return
+        if isinstance(change, Repeated):
+            self.repeated[change.id] = change.decision, change.at
             return
         match change:
             case Decided() | Journaled():

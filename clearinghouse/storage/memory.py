@@ -109,7 +109,7 @@ class MemoryStore:
 
     async def news(self, size: int) -> News:
         """See `Followed.news`."""
-        new = [each.entry for each in self._entries[max(0, size) :] if each.entry.kind is not Kind.DECISION]
+        new = [each.entry for each in self._entries[max(0, size) :] if each.entry.kind not in {Kind.DECISION, Kind.REPEATED}]
         since = {kind: min(each.at for each in new if each.kind is kind) for kind in {each.kind for each in new}}
         return News(self._kept.newest() or "", self._edge.size, self._highest, since)
 
@@ -137,7 +137,13 @@ class MemoryStore:
 
     async def decision(self, identity: str) -> Recorded | None:
         """See `Store.decision`."""
-        return _only(self._kept.decisions, identity)
+        if (found := _only(self._kept.decisions, identity)) is not None:
+            return found
+        again = [(name, *each) for name, each in self._kept.repeated.items() if name.startswith(identity)]
+        if len(again) != 1 or again[0][1] not in self._kept.decisions:
+            return None
+        [(name, decision, at)] = again
+        return self._kept.decisions[decision].again(name, at)
 
     async def decisions(self, last: int) -> Sequence[Recorded]:
         """See `Store.decisions`."""

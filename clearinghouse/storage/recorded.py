@@ -38,7 +38,8 @@ class Recorded:
     again.  ``latency`` is the time from the question's arrival until its answer was carried out, ``took``
     until it was decided.  ``erased`` is when who asked, what they asked and what was proven were erased
     under the retention rule: they are empty then.  ``salt`` is the one with which the log's record commits to
-    them (`clearinghouse.storage.entries.commitment_of`); decisions from before the log have none.
+    them (`clearinghouse.storage.entries.commitment_of`); decisions from before the log have none.  ``repeats`` is
+    the id of the decision that this one repeats, whose facts these are.
     """
 
     decision: Decision
@@ -52,6 +53,7 @@ class Recorded:
     took: timedelta | None = None
     erased: datetime | None = None
     salt: bytes | None = field(default=None, repr=False)
+    repeats: str = ""
 
     @classmethod
     def of(cls, decision: Decision, took: timedelta | None = None) -> Recorded:
@@ -70,6 +72,10 @@ class Recorded:
     def settled(self, effect: Effect, *, at: datetime, latency: timedelta | None) -> Recorded:
         """Return the same decision once its effect is *effect*."""
         return replace(self, effect=effect, effect_done_at=at, latency=latency)
+
+    def again(self, identity: str, at: datetime) -> Recorded:
+        """Return what stands for the answer *identity*, which repeats this decision (rule R20)."""
+        return replace(self, decision=replace(self.decision, id=identity, at=at), repeats=self.decision.id)
 
     def forgotten(self, at: datetime) -> Recorded:
         """Return what remains of the decision once its facts are erased."""

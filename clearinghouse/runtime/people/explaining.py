@@ -35,6 +35,8 @@ def explained(recorded: Recorded | None, case: Case | None, grant: Grant | None)
 def _decision(recorded: Recorded) -> Iterator[str]:
     decision = recorded.decision
     yield f"decision {decision.id}, {decision.at:{_MOMENT}}: {decision.outcome}, `{shown(decision.value)}`"
+    if recorded.repeats:
+        yield f"  the same question as in decision {recorded.repeats}, which was ruled on; what follows is said of that one"
     if recorded.erased is not None:
         yield f"  its facts were erased at {recorded.erased:{_MOMENT}}, as the settings say (`retention`)"
         return

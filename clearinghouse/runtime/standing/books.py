@@ -35,6 +35,7 @@ from clearinghouse.storage.changes import (
     MemberSet,
     Noted,
     Published,
+    Repeated,
     Reported,
     Revoked,
     Settled,
@@ -242,7 +243,7 @@ class Books:
                 self._credentials.pop(identity, None)
             case EnvelopeSeen():
                 self._see(change)
-            case Journaled() | Settled() | Noted() | MemberSet() | Drafted() | DraftClosed() | Published() | Reported():
+            case Journaled() | Repeated() | Settled() | Noted() | MemberSet() | Drafted() | DraftClosed() | Published() | Reported():
                 pass  # of members and tables, the federation itself keeps what stands
             case _:
                 assert_never(change)
@@ -289,6 +290,7 @@ def _keys(change: Change) -> Iterator[object]:
             | Settled()
             | Noted()
             | Journaled()
+            | Repeated()
             | DraftClosed()
             | Published()
             | Reported()
