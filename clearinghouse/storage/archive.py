@@ -68,10 +68,14 @@ class Archive:
         names = (tuple(whole.get(each, ())) for each in ("revoked", "below"))
         return cls(version, policies, _read(whole["credentials"]), tuple(whole["shared_keys"]), whole.get("desk", ""), withdrawn, *names)
 
-    def holdings(self) -> Holdings:
-        """Return what was loaded then; raises `StoreUnavailable` when it is not what was archived."""
-        policies = {group: tuple(_admitted(found, policy=True)) for group, found in self.policies.items()}
-        credentials = tuple(_admitted(self.credentials, policy=False))
+    def holdings(self, before: Holdings | None = None) -> Holdings:
+        """Return what was loaded then; raises `StoreUnavailable` when it is not what was archived.
+
+        What stood in *before*, of another archive, is not judged again.
+        """
+        known = {} if before is None else {(each.policy, each.raw): each for each in before.admitted()}
+        policies = {group: tuple(_admitted(found, known, policy=True)) for group, found in self.policies.items()}
+        credentials = tuple(_admitted(self.credentials, known, policy=False))
         held = Holdings({}, policies, credentials, (), self.shared_keys).believing(
             desk=self.desk, withdrawn=self.withdrawn, revoked=self.revoked, below=self.below
         )
@@ -92,9 +96,9 @@ def _read(written: Iterable[Any]) -> tuple[Text, ...]:
     return tuple((source, text.encode("latin-1")) for source, text in written)
 
 
-def _admitted(texts: Iterable[Text], *, policy: bool) -> Iterable[Admitted]:
+def _admitted(texts: Iterable[Text], known: Mapping[tuple[bool, bytes], Admitted], *, policy: bool) -> Iterable[Admitted]:
     for source, raw in texts:
         # What counted then is shown as it counted then, whatever the settings say of its algorithms today.
-        named = copy(admit(raw, policy=policy, allow_legacy=True, limits=Limits.local()))
+        named = copy(known.get((policy, raw)) or admit(raw, policy=policy, allow_legacy=True, limits=Limits.local()))
         named.source = source
         yield named

@@ -8,19 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from clearinghouse.clearing.decision import Decision, Outcome, Reason
-from clearinghouse.storage.changes import Decided, Journaled, Noted
-from clearinghouse.storage.recorded import Effect, Event, Recorded
+from clearinghouse.storage.changes import Decided, Journaled
+from clearinghouse.storage.recorded import Effect, Recorded
 from clearinghouse.storage.texts import compact, instant, microseconds, request_in, request_text
 
-Kept: TypeAlias = Decided | Journaled | Noted
-"""What can wait for the store: nothing else follows from it."""
+CanWait: TypeAlias = Decided | Journaled
+"""What can wait for the store: it has an id, so that it is written once whatever happens."""
 
 
-def journal_text(change: Kept) -> str:
+def journal_text(change: CanWait) -> str:
     """Return *change* as JSON, in ASCII and on one line; raises ``ValueError`` for a decision from which something follows."""
     match change:
-        case Noted(event):
-            return compact({"event": {"at": instant(event.at), "kind": event.kind, "detail": dict(event.detail)}})
         case Decided(opens=opens, gives=gives) if opens is not None or gives is not None:
             raise ValueError("a decision that opens a case or gives a grant cannot wait")
         case Decided() | Journaled():
@@ -29,12 +27,9 @@ def journal_text(change: Kept) -> str:
             return f'{{"decision":{told},"request":{request_text(recorded.decision.request)}}}'
 
 
-def journal_in(text: str) -> Journaled | Noted:
-    """Return what `journal_text` wrote; raises ``ValueError``, ``KeyError`` and ``TypeError`` for anything else."""
+def journal_in(text: str) -> Journaled:
+    """Return what `journal_text` wrote; raises ``ValueError``, ``LookupError`` and ``TypeError`` for anything else."""
     found = json.loads(text)
-    if "event" in found:
-        event = found["event"]
-        return Noted(Event(datetime.fromisoformat(event["at"]), event["kind"], event["detail"]))
     return Journaled(_recorded(found["decision"], found["request"]))
 
 

@@ -43,11 +43,16 @@ class Roll:
         """Return what the store says stands; a record that cannot be read any more is named, and counts for nothing."""
         roll = cls(_drafts={each.domain: each for each in kept.drafts})
         for each in kept.members:
-            try:
-                roll._put(each)
-            except ClearinghouseError as error:
-                log.error("member_left_out", domain=each.domain, reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
+            roll.take(each)
         return roll
+
+    def take(self, kept: KeptMember) -> None:
+        """Take a record that stands in the store; one that cannot be read is named, and its domain is no member."""
+        try:
+            self._put(kept)
+        except ClearinghouseError as error:
+            self._members.pop(kept.domain, None)
+            log.error("member_left_out", domain=kept.domain, reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
 
     @property
     def members(self) -> Mapping[str, Enlisted]:

@@ -56,12 +56,18 @@ class View:
         raw = documents.get(timestamp_name(publisher.audience))
         if raw is None:
             return cls(publisher)
-        last = timestamps.read_payload(opened(raw, payload_type=TIMESTAMP).payload)
-        table = _table(documents[table_name(publisher.audience, last.version)])
+        last = timestamp_in(raw)
+        table = table_in(documents[table_name(publisher.audience, last.version)])
         return cls(replace(publisher, last=table), last, table)
 
 
-def _table(document: bytes) -> Table:
+def timestamp_in(document: bytes) -> Timestamp:
+    """Return the timestamp that was published as *document*; raises what reading it does."""
+    return timestamps.read_payload(opened(document, payload_type=TIMESTAMP).payload)
+
+
+def table_in(document: bytes) -> Table:
+    """Return the whole table that was published as *document*; raises what reading it does."""
     sealed, content = parted(document, MAX_CONTENT_BYTES)
     payload = opened(sealed, payload_type=TABLE, most=MAX_HEAD_BYTES).payload
     head = tables.read_payload(payload)

@@ -1,0 +1,180 @@
+"""The ledger of a node: the store while it answers, the journal while it does not, and then the store again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+import structlog
+
+from clearinghouse.clearing.decision import Decision
+from clearinghouse.errors import ClearinghouseError, StoreUnavailable
+from clearinghouse.runtime.redirection.journal import Journal
+from clearinghouse.runtime.redirection.spool import Line, SpoolFull
+from clearinghouse.storage.changes import Decided, Journaled, Noted
+from clearinghouse.storage.following import Followed
+from clearinghouse.storage.journaled import CanWait, journal_in, journal_text
+from clearinghouse.storage.recorded import Event
+
+log = structlog.get_logger(__name__)
+
+WRITE_SECONDS: Final = 0.5
+"""How long a decision waits for the store before it is journaled: whoever asks is answered within a second, and a commit takes 10 ms."""
+
+APPEND_SECONDS: Final = 10.0
+"""How long the store may take to append what waited, 256 decisions at a time; on a slow disk they take half a second."""
+
+SET_ASIDE: Final = "decision-set-aside"
+"""The event that says which decision the log did not take, and why; the node keeps it beside its spool."""
+
+
+class NodeStore(Followed, Protocol):
+    """The part of a store that a node needs."""
+
+    @property
+    def highest_time(self) -> datetime | None:
+        """The highest time that was ever seen, as far as this process knows."""
+
+
+@dataclass(slots=True)
+class Unrecorded:
+    """What was refused without a trace in the log, because the spool took nothing: how often, first and last."""
+
+    count: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, at: datetime) -> None:
+        """Count one more."""
+        self.count, self.first, self.last = self.count + 1, self.first or at, at
+
+
+@dataclass(slots=True)
+class NodeLedger:
+    """Implements `clearinghouse.clearing.clear.Ledger`, and writes several changes as a store does.
+
+    ``apart`` says that the store is not tried: it did not answer, and somebody has to see it back (`catch_up`).
+    ``troubled`` is told when that begins.
+    """
+
+    store: NodeStore
+    journal: Journal
+    now: Callable[[], datetime]
+    troubled: Callable[[], None] = lambda: None
+    apart: bool = False
+    unrecorded: Unrecorded = field(default_factory=Unrecorded)
+    _highest: datetime | None = None
+
+    @property
+    def highest_time(self) -> datetime | None:
+        """The highest time of anything recorded, in the store or in the journal (rule R17)."""
+        return max((each for each in (self.store.highest_time, self._highest) if each is not None), default=None)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the log has not everything that was decided."""
+        return self.apart or not self.journal.empty
+
+    async def record(self, decision: Decision) -> None:
+        """See `Ledger.record`."""
+        await self.write(Decided(decision))
+
+    async def write(self, *changes: CanWait) -> None:
+        """Make *changes* durable, in the store or in the journal; raises `SpoolFull`, and what a store does, `StoreUnavailable` apart."""
+        if not self.apart:
+            try:
+                async with asyncio.timeout(WRITE_SECONDS):
+                    await self.store.write(*changes)
+                return
+            except (StoreUnavailable, TimeoutError) as error:
+                log.debug("not_recorded", reason=str(error) or "the store is slow")
+                self.part()
+        await self._journaled(changes)
+
+    def part(self) -> None:
+        """Try the store no more until it is seen to be back."""
+        if not self.apart:
+            self.apart = True
+            self.troubled()
+
+    async def _journaled(self, changes: Sequence[CanWait]) -> None:
+        latest = max(each.decision.at for each in changes)
+        try:
+            await self.journal.append([journal_text(each) for each in changes])
+        except SpoolFull:
+            self.unrecorded.add(latest)
+            raise
+        self._highest = latest if self._highest is None else max(self._highest, latest)
+
+    # -- the store is back
+
+    async def catch_up(self) -> int:
+        """Append to the log what was journaled, in order and once; return how many decisions that were.
+
+        Raises `StoreUnavailable` and ``TimeoutError``; what is appended then stays, and the rest waits on.
+        """
+        count = await self._drained()
+        self.apart = False
+        await self.journal.settled()  # what was being journaled at this moment
+        try:
+            return count + await self._drained()
+        except (StoreUnavailable, TimeoutError):
+            self.apart = True
+            raise
+
+    async def _drained(self) -> int:
+        count = 0
+        while lines := await self.journal.next():
+            count += await self._appended(lines)
+            await self.journal.take(lines[-1].end)
+        return count
+
+    async def _appended(self, lines: Sequence[Line]) -> int:
+        found = [change for each in lines if (change := _read(each)) is not None]
+        fresh = await self._unknown(found)
+        try:
+            await self._in_time(self.store.write(*fresh))
+        except ClearinghouseError:  # that of one of them, or the store's, which the first of them tells
+            return sum([await self._append(each) for each in fresh])
+        return len(fresh)
+
+    async def _append(self, change: Journaled) -> bool:
+        """Append one decision, and say whether that was done; one that the log does not take must not keep the others from it."""
+        if not await self._unknown([change]):
+            return False
+        try:
+            await self._in_time(self.store.write(change))
+        except ClearinghouseError as error:
+            if await self._unknown([change]):
+                await self._set_aside(change, error)
+            return False
+        return True
+
+    async def _set_aside(self, change: Journaled, error: ClearinghouseError) -> None:
+        told = {"decision": change.decision.id, "reason": error.code}
+        await self._in_time(self.store.write(Noted(Event(self.now(), SET_ASIDE, told))))  # raises where the store takes nothing at all
+        await self.journal.set_aside(journal_text(change))
+        log.error("decision_set_aside", decision=change.decision.id, reason=error.message, mend="report it with the file beside the spool")
+
+    async def _unknown(self, found: Sequence[Journaled]) -> list[Journaled]:
+        """Return those that the store has not: one that was given up may have been committed all the same."""
+        known = await self._in_time(self.store.known([each.decision.id for each in found]))
+        return [each for each in found if each.decision.id not in known]
+
+    async def _in_time(self, work: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever it returns
+        async with asyncio.timeout(APPEND_SECONDS):
+            return await work
+
+
+def _read(line: Line) -> Journaled | None:
+    """Return the decision in *line*; one that a broken disk has spoilt is named, and lost."""
+    try:
+        if line.text is not None:
+            return journal_in(line.text)
+    except (ValueError, LookupError, TypeError):
+        pass
+    log.error("spool_spoilt", end=line.end, mend="look at the disk: a decision that was answered is missing in the log")
+    return None
