@@ -32,6 +32,7 @@ def federated_configuration(hosting: Hosting, address: str, directory: Path, tok
         "authority": str(directory / AUTHORITY_FILE),
         "s2s_port": S2S_PORT,
         "exempt": hosting.exempt,
+        "doors": {name: [key] for name, key in hosting.doors},
         "components": {name: {"password": hosting.secret} for name in (hosting.component, *hosting.others)},
     }
     options = [f"  mod_muc: {{hosts: {json.dumps(hosting.rooms)}}}"] if hosting.rooms else []

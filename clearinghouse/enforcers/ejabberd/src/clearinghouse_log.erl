@@ -6,6 +6,7 @@
 -module(clearinghouse_log).
 
 -export([create/1, write/3, publish/2, settle/1, close/1, names/0, read/1]).
+-export([names/1, keep/3, kept/2]).
 
 -include("logger.hrl").
 
@@ -58,9 +59,11 @@ settle(File) -> file:datasync(File).
 close(none) -> ok;
 close(File) -> file:close(File).
 
-names() ->
-    [uri_string:unquote(filename:basename(unicode:characters_to_binary(Path), <<".log">>))
-     || Path <- filelib:wildcard(filename:join(directory(), "*.log"))].
+names() -> names(<<".log">>).
+
+names(Extension) ->
+    [uri_string:unquote(filename:basename(unicode:characters_to_binary(Path), Extension))
+     || Path <- filelib:wildcard(filename:join(directory(), "*" ++ binary_to_list(Extension)))].
 
 %% The pushes of an image, and the log, which goes on behind the last one that is whole.
 read(Name) ->
@@ -78,3 +81,30 @@ pushes(<<?FRAME(Size, Check), Text:Size/binary, Left/binary>>, At, Pushes) ->
     end;
 pushes(_, At, Pushes) ->
     {lists:reverse(Pushes), At}.
+
+%% ---------------------------------------------------------------- whole files
+
+%% A term that takes the place of the one before, or else makes it unreadable.
+keep(Name, Extension, Term) ->
+    Path = path(Name, Extension),
+    Next = path(Name, <<Extension/binary, ".next">>),
+    Text = term_to_binary(Term),
+    try
+        filelib:ensure_dir(Path),
+        {ok, File} = file:open(Next, [write, raw, binary]),
+        ok = file:write(File, [<<?FRAME((byte_size(Text)), (erlang:crc32(Text)))>>, Text]),
+        ok = file:datasync(File),
+        ok = file:close(File),
+        ok = file:rename(Next, Path)
+    catch
+        error:{badmatch, {error, Why}} -> file:write_file(Path, <<>>), {error, Why}
+    end.
+
+kept(Name, Extension) ->
+    try
+        {ok, Bytes} = file:read_file(path(Name, Extension)),
+        {[Term], _} = pushes(Bytes, 0, []),
+        {ok, Term}
+    catch
+        _:_ -> error
+    end.

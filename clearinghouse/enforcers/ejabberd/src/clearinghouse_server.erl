@@ -35,7 +35,8 @@ init([]) ->
     ets:new(?STREAMS, [named_table, public, bag, {keypos, #stream.pid}]),
     ets:new(?REFUSERS, [named_table, public]),
     ets:new(?SEEN, [named_table, public, {write_concurrency, true}]),
-    State = lists:foldl(fun restored/2, #{filling => #{}, logs => #{}, changes => #{}}, clearinghouse_log:names()),
+    clearinghouse_peers:restore(),
+    State = lists:foldl(fun restored/2, #{filling => #{}, logs => #{}, changes => #{}, peers => #{}}, clearinghouse_log:names()),
     clearinghouse_streams:adopt(),
     tell_agent(),
     erlang:send_after(?TICK_MS, self(), tick),
@@ -143,6 +144,9 @@ done(#{<<"do">> := <<"change">>, <<"image">> := Name, <<"serial">> := Serial, <<
         Found ->
             {conflict(Name, Found), State}
     end;
+done(#{<<"do">> := <<"peers">>} = Push, #{peers := Unfinished} = State) ->
+    {Answer, Left} = clearinghouse_peers:pushed(Push, Unfinished),
+    {Answer, State#{peers := Left}};
 done(#{<<"do">> := Do, <<"image">> := Name, <<"serial">> := Serial} = Push, #{filling := Filling} = State) ->
     case Filling of
         #{Name := {#image{serial = Serial} = Image, Log}} ->

@@ -6,8 +6,8 @@
 -include("clearinghouse.hrl").
 
 report(Logs) ->
-    #{module => ?VERSION, server => ejabberd, images => images(Logs), streams => clearinghouse_streams:list(),
-      seen => seen(), facts => facts()}.
+    #{module => ?VERSION, server => ejabberd, images => images(Logs), peers => clearinghouse_peers:report(),
+      streams => clearinghouse_streams:list(), seen => seen(), facts => facts()}.
 
 images(Logs) ->
     maps:from_list([{Name, #{serial => Image#image.serial, rows => ets:info(Image#image.rows, size),
@@ -30,6 +30,8 @@ facts() ->
     #{version => iolist_to_binary(ejabberd_option:version()),
       time => os:system_time(second),
       agent => clearinghouse_image:setting(agent),
+      doors => lists:usort([Door || {_, Door} <- clearinghouse_image:setting(doors)]),
+      door_pins => door_pins(clearinghouse_image:setting(doors)),
       hosts => Routes,
       governed => [Route || Route <- Routes, is_governed(Route)],
       dialback => Dialback =/= [],
@@ -41,6 +43,10 @@ facts() ->
       certificates => maps:from_list([{Host, C} || Host <- Hosts, C <- certificate(Host)]),
       component_interfaces => lists:usort([misc:ip_to_list(Ip) || {{_, Ip, _}, ejabberd_service, _} <- ejabberd_option:listen()]),
       shared_components => shared()}.
+
+door_pins(Doors) -> maps:from_list([{Door, [written(Pin) || {Pin, D} <- Doors, D =:= Door]} || {_, Door} <- Doors]).
+
+written(Pin) -> string:lowercase(binary:encode_hex(Pin)).
 
 %% By an image, and by a host at which this module is loaded.
 is_governed(Route) ->

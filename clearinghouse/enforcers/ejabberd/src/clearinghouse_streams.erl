@@ -171,7 +171,8 @@ retry(Pair) ->
 
 reconnect(#{on_route := bounce} = State) ->
     ejabberd_s2s_out:connect(self()),
-    xmpp_stream_out:set_timeout(maps:remove(stop_reason, State#{on_route => queue}), ejabberd_option:negotiation_timeout());
+    Afresh = clearinghouse_follow:afresh(maps:remove(stop_reason, State#{on_route => queue})),
+    xmpp_stream_out:set_timeout(Afresh, ejabberd_option:negotiation_timeout());
 reconnect(State) ->
     State.
 

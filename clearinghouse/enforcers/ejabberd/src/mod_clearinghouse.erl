@@ -8,6 +8,8 @@
 %%       agent: agent.a.example     # only its own component session may push
 %%       exempt: [hub.example]      # domains that the agent itself may always talk to
 %%       ungoverned: deny           # hosts of ours for which nothing was pushed
+%%       doors:                     # may send our streams elsewhere: their names, and the SHA-256 of their keys
+%%         door.hub.example: ["3fb4..."]
 -module(mod_clearinghouse).
 -behaviour(gen_mod).
 
@@ -24,15 +26,15 @@
 start(Host, Opts) ->
     settings(Opts),
     lists:foreach(fun started/1, [clearinghouse_held, clearinghouse_server]),
-    [ejabberd_hooks:add(Hook, Where, ?MODULE, Function, Priority) || {Hook, Where, Function, Priority} <- hooks(Host)],
+    [ejabberd_hooks:add(Hook, Where, Module, Function, Priority) || {Hook, Where, Module, Function, Priority} <- hooks(Host)],
     [gen_iq_handler:add_iq_handler(Part, Host, ?NS_SERVER_MODULE, ?MODULE, forbidden) || Part <- [ejabberd_local, ejabberd_sm]],
     ok.
 
 stop(Host) ->
     Last = not gen_mod:is_loaded_elsewhere(Host, ?MODULE),
     [gen_iq_handler:remove_iq_handler(Part, Host, ?NS_SERVER_MODULE) || Part <- [ejabberd_local, ejabberd_sm]],
-    [ejabberd_hooks:delete(Hook, Where, ?MODULE, Function, Priority)
-     || {Hook, Where, Function, Priority} <- hooks(Host), Where =/= global orelse Last],
+    [ejabberd_hooks:delete(Hook, Where, Module, Function, Priority)
+     || {Hook, Where, Module, Function, Priority} <- hooks(Host), Where =/= global orelse Last],
     Last andalso lists:foreach(fun ended/1, [clearinghouse_server, clearinghouse_held]),
     ok.
 
@@ -42,16 +44,20 @@ depends(_Host, _Opts) -> [].
 
 mod_opt_type(agent) -> econf:domain();
 mod_opt_type(exempt) -> econf:list(econf:domain());
-mod_opt_type(ungoverned) -> econf:enum([deny, allow]).
+mod_opt_type(ungoverned) -> econf:enum([deny, allow]);
+mod_opt_type(doors) -> econf:map(econf:domain(), econf:non_empty(econf:list(econf:binary("^[0-9A-Fa-f]{64}$"))), [unique]).
 
-mod_options(_Host) -> [agent, {exempt, []}, {ungoverned, deny}].
+mod_options(_Host) -> [agent, {exempt, []}, {ungoverned, deny}, {doors, []}].
 
 mod_doc() -> #{desc => <<"Federation as a clearinghouse's agent says.">>}.
 
 settings(Opts) ->
     persistent_term:put(?MODULE, #{agent => clearinghouse_stanza:ascii(gen_mod:get_opt(agent, Opts)),
                                    exempt => [clearinghouse_stanza:ascii(D) || D <- gen_mod:get_opt(exempt, Opts)],
-                                   ungoverned => gen_mod:get_opt(ungoverned, Opts)}).
+                                   ungoverned => gen_mod:get_opt(ungoverned, Opts),
+                                   doors => doors(gen_mod:get_opt(doors, Opts))}).
+
+doors(Doors) -> [{clearinghouse_peers:pin(Pin), clearinghouse_stanza:ascii(Door)} || {Door, Pins} <- Doors, Pin <- Pins].
 
 started(Module) ->
     Child = #{id => Module, start => {Module, start_link, []}, restart => permanent, shutdown => 5000},
@@ -66,15 +72,21 @@ ended(Module) ->
 
 %% Before or after whom: 50 is dialback, 100 is ejabberd's own end of a stream.
 hooks(Host) ->
-    [{filter_packet, global, filter_packet, 90},
-     {component_send_packet, global, component_packet, 10},
-     {component_connected, global, component_connected, 50},
-     {s2s_receive_packet, Host, receive_packet, 10},
-     {s2s_in_auth_result, Host, in_auth_result, 10},
-     {s2s_in_unauthenticated_packet, Host, in_packet, 10},
-     {s2s_in_authenticated_packet, Host, in_packet, 10},
-     {s2s_out_auth_result, Host, out_auth_result, 60},
-     {s2s_out_closed, Host, out_closed, 60}].
+    [{filter_packet, global, ?MODULE, filter_packet, 90},
+     {component_send_packet, global, ?MODULE, component_packet, 10},
+     {component_connected, global, ?MODULE, component_connected, 50},
+     {s2s_receive_packet, Host, ?MODULE, receive_packet, 10},
+     {s2s_in_auth_result, Host, ?MODULE, in_auth_result, 10},
+     {s2s_in_unauthenticated_packet, Host, ?MODULE, in_packet, 10},
+     {s2s_in_authenticated_packet, Host, ?MODULE, in_packet, 10},
+     {s2s_out_init, Host, clearinghouse_follow, begun, 90},
+     {s2s_out_handle_recv, Host, clearinghouse_follow, received, 50},
+     {s2s_out_tls_verify, Host, clearinghouse_follow, verifies, 60},
+     {s2s_out_auth_result, Host, clearinghouse_follow, proven, 40},
+     {s2s_out_auth_result, Host, ?MODULE, out_auth_result, 60},
+     {s2s_out_auth_result, Host, clearinghouse_follow, ended, 110},
+     {s2s_out_closed, Host, ?MODULE, out_closed, 60},
+     {s2s_out_closed, Host, clearinghouse_follow, ended, 110}].
 
 %% ---------------------------------------------------------------- stanzas
 
