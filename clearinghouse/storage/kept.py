@@ -88,9 +88,6 @@ class Kept:
         if isinstance(change, Federal):
             self._federal(change)
             return
-        if isinstance(change, Repeated):
-            self.repeated[change.id] = change.decision, change.at
-            return
         match change:
             case Decided() | Journaled():
                 self._decide(change, facts[change.decision.id].recorded)
@@ -104,16 +101,23 @@ class Kept:
                 self.told |= {each: at for each in ids if each in self.grants and self.grants[each].ended is not None}
             case Revoked(revocation):
                 self.revocations[revocation.id] = revocation
-            case CredentialAdded(identity, raw, by):
-                self.credentials[identity] = KeptCredential(identity, raw, AT_RUN_TIME, by)
-            case CredentialWithdrawn(identity):
-                self.credentials.pop(identity, None)
+            case CredentialAdded() | CredentialWithdrawn():
+                self._credential(change)
             case Noted(event):
                 self.events.append(event)
             case EnvelopeSeen(signer, digest):
                 self.seen[signer, digest] = change
+            case Repeated(identity, decision, at):
+                self.repeated[identity] = decision, at
             case _:
                 assert_never(change)
+
+    def _credential(self, change: CredentialAdded | CredentialWithdrawn) -> None:
+        match change:
+            case CredentialAdded(identity, raw, by):
+                self.credentials[identity] = KeptCredential(identity, raw, AT_RUN_TIME, by)
+            case CredentialWithdrawn(identity):
+                self.credentials.pop(identity, None)
 
     def _federal(self, change: Federal) -> None:
         match change:
