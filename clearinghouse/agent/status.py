@@ -49,7 +49,7 @@ class Status:
         if standing is Standing.EXPIRED:
             head = follower.trusted.head if follower.trusted is not None else None
             return Health.KEPT if now.timestamp() < expires_at(head, applier.settings.grace) else Health.CLOSED
-        if applier.image is None or applier.error is not None or not applier.linked.is_set():
+        if applier.image is None or self._unsaid() is not None or not applier.linked.is_set():
             return Health.APART
         return Health.STALE if standing is Standing.STALE else Health.GOOD
 
@@ -71,16 +71,21 @@ class Status:
             "skew_seconds": None if ahead is None else round(ahead.total_seconds(), 1),
             "clock_behind": follower.clock.behind() is not None,
             "kept": not follower.unkept,
-            "last_error": _error(follower.error or applier.error),
+            "last_error": _error(follower.error or self._unsaid()),
             "linked": applier.linked.is_set(),
             "serial": 0 if image is None else image.serial,
             "applied": applier.version,
             "rows": 0 if image is None else len(image.rows),
             "grants": 0 if image is None else len(image.grants),
+            "peers": applier.peers.count,
             "expires": 0 if image is None else image.expires,
             "overrides": [each.as_json() for each in applier.overrides.every() if each.holds(now)],
             "module": dict(applier.module),
         }
+
+    def _unsaid(self) -> ClearinghouseError | None:
+        """Return what keeps the server from having what it should."""
+        return self.applier.error or self.applier.peers.error
 
     def _table(self, now: datetime) -> dict[str, Any] | None:
         trusted = self.follower.trusted

@@ -31,7 +31,10 @@ class OutOfStep(Exception):
 
 @dataclass(slots=True)
 class MemoryServer:
-    """The server of *host*, with its clock *now* in seconds since 1970; ``agent`` alone may push."""
+    """The server of *host*, with its clock *now* in seconds since 1970; ``agent`` alone may push.
+
+    ``peers`` are the keys of other servers by image, each with its serial; ``None`` is a module of before there were any.
+    """
 
     host: str
     agent: str
@@ -39,6 +42,8 @@ class MemoryServer:
     images: dict[str, Image] = field(default_factory=dict)
     pushed: int = 0
     held: dict[str, str] = field(default_factory=dict)
+    peers: dict[str, tuple[int, dict[str, list[str]]]] | None = field(default_factory=dict)
+    _parts: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     _begun: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     # -- what is enforced
@@ -80,11 +85,15 @@ class MemoryServer:
             name: {"serial": each.serial, "rows": len(each.rows), "grants": len(each.grants), "expires": each.expires, "mode": each.mode}
             for name, each in self.images.items()
         }
-        return {"module": "memory", "server": "memory", "images": images, "streams": [], "seen": [], "facts": {}}
+        told = {"module": "memory", "server": "memory", "images": images, "streams": [], "seen": [], "facts": {}}
+        if self.peers is None:
+            return told
+        return told | {"peers": {name: {"serial": serial, "count": len(found)} for name, (serial, found) in self.peers.items()}}
 
     def restart(self) -> None:
         """Lose what was begun; images that were committed were persisted."""
         self._begun.clear()
+        self._parts.clear()
         self.held.clear()
 
     def _do(self, push: Mapping[str, Any]) -> tuple[str, int] | None:
@@ -101,12 +110,27 @@ class MemoryServer:
                 self._commit(push)
             case "change":
                 self._change(push)
+            case "peers" if self.peers is not None:
+                self._introduce(self.peers, push)
             case "release" | "refuse":
                 self.held[push["held"]] = push.get("reason", "")
                 return None
             case _:
                 raise ValueError("no such push")
         return push["image"], push["serial"]
+
+    def _introduce(self, peers: dict[str, tuple[int, dict[str, list[str]]]], push: Mapping[str, Any]) -> None:
+        name, serial = push["image"], push["serial"]
+        if push["part"] == 1:
+            self._parts[name] = []
+        parts = self._parts.get(name, [])
+        follows = push["part"] == len(parts) + 1 and all(each["serial"] == serial for each in parts)
+        if not follows or serial <= peers.get(name, (0, {}))[0]:
+            raise OutOfStep
+        parts.append(push)
+        if len(parts) == push["parts"]:
+            peers[name] = serial, {domain: pins for part in parts for domain, pins in part["peers"].items()}
+            del self._parts[name]
 
     def _begin(self, push: Mapping[str, Any]) -> None:
         if push["image"] in self.images and push["serial"] <= self.images[push["image"]].serial:

@@ -5,7 +5,7 @@ The protocol is the same for Prosody and ejabberd: ``docs/reference/server-proto
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 from xml.etree.ElementTree import Element
@@ -15,7 +15,7 @@ import structlog
 from clearinghouse.clearing.wire import read_object
 from clearinghouse.errors import PeerError
 from clearinghouse.federation.enforced.image import Change, Image, change_between
-from clearinghouse.federation.enforced.pushes import NAMESPACE, Push, change_push, pushes, written
+from clearinghouse.federation.enforced.pushes import NAMESPACE, Push, change_push, peer_pushes, pushes, written
 from clearinghouse.grid.stanzas import StanzaRefused, Stanzas
 
 log = structlog.get_logger(__name__)
@@ -83,6 +83,21 @@ class LevelEnforcer:
                 raise
             raise SerialTaken(change.name, await self._serial(change.name)) from refusal
 
+    async def push_peers(self, name: str, serial: int, peers: Mapping[str, Sequence[str]]) -> None:
+        """Say which keys the server of each domain has, in the place of what was said before for the image *name*.
+
+        Raises `SerialTaken`, and `StanzaRefused` with `bad-request` where the module does not know of such pushes.
+        """
+        try:
+            for push in peer_pushes(name, serial, peers):
+                await self._tell(push, name, serial)
+        except StanzaRefused as refusal:
+            found = serial_in((await self.status()).get("peers"), name) if refusal.condition == "conflict" else 0
+            if found >= serial:
+                raise SerialTaken(name, found) from refusal
+            raise
+        log.info("peers_pushed", image=name, serial=serial, domains=len(peers))
+
     async def status(self) -> Mapping[str, Any]:
         """Return how the module stands: images, streams, what it has seen, and facts about the server."""
         answer = await self.stanzas.ask(self.host, "get", Element(STATUS))
@@ -129,9 +144,7 @@ class LevelEnforcer:
         log.info("image_pushed", image=image.name, serial=image.serial, rows=len(image.rows), grants=len(image.grants))
 
     async def _serial(self, name: str) -> int:
-        found = (await self.status()).get("images", {}).get(name, {})
-        serial = found.get("serial", 0) if isinstance(found, dict) else 0
-        return serial if isinstance(serial, int) else 0
+        return serial_in((await self.status()).get("images"), name)
 
     async def _tell(self, push: Push, name: str, serial: int) -> None:
         answer = (await self._ask(push)).find(APPLIED)
@@ -150,6 +163,13 @@ class LevelEnforcer:
         payload = Element(PUSH)
         payload.text = written(push)
         return await self.stanzas.ask(self.host, "set", payload)
+
+
+def serial_in(told: object, name: str) -> int:
+    """Return the serial of *name* in a part of a status that has them by name; 0 for none."""
+    found = told.get(name) if isinstance(told, Mapping) else None
+    serial = found.get("serial") if isinstance(found, Mapping) else None
+    return serial if isinstance(serial, int) else 0
 
 
 def event_in(message: Element, hosts: Collection[str]) -> Mapping[str, Any] | None:

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from clearinghouse.agent.applying.admission import Admission, Admitter
+from clearinghouse.agent.applying.introducing import Introducer
 from clearinghouse.agent.applying.overrides import Overrides
 from clearinghouse.agent.applying.picture import Basis, change_among, changes_next, image_of
 from clearinghouse.agent.applying.shorthand import LocalPolicy
@@ -60,6 +61,8 @@ class Applier:
 
     ``image`` is what the server has by our knowledge, ``version`` that of the table in it.
 
+    ``peers`` tells it by which keys the servers of other members are known.
+
     ``policy`` is what the site believes; ``wake`` has the image computed again, soon.  ``applied`` is told of each
     image that came into force.
     """
@@ -80,6 +83,7 @@ class Applier:
     module: Mapping[str, Any] = field(default_factory=dict)
     version: int = 0
     push_seconds: float = 0.0
+    peers: Introducer = field(init=False)
     _admitter: Admitter | None = None
     _believed: tuple[object, ...] = ()
     _next: datetime | None = None
@@ -87,6 +91,9 @@ class Applier:
     _kept: bool = True
     _writing: asyncio.Task[None] | None = None
     _live: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.peers = Introducer(self.settings.domain, self.follower, self.enforcer)
 
     # -- what is to be enforced
 
@@ -134,8 +141,9 @@ class Applier:
             await self.linked.wait()
             try:
                 await self.apply()
+                known = await self.peers.apply(self.module)
                 await self._keep()
-                pause = self._pause()
+                pause = self._pause() if known else AGAIN_SECONDS
             except Unavailable as error:
                 self._failed(error)
                 pause = AGAIN_SECONDS
@@ -205,6 +213,7 @@ class Applier:
     def forget(self) -> None:
         """Push everything again: the server, or its module, began anew."""
         self.enforcer.forget()
+        self.peers.forget()
         self.image, self._numbers = None, (0, frozenset())
         self.wake.set()
 
@@ -225,6 +234,8 @@ class Applier:
         except ClearinghouseError as error:
             self._failed(error)
             return
+        if not self.peers.look(self.module):
+            self.wake.set()
         if self.image is not None and self._in_force() != self.image.serial:
             log.warning("server_has_another_image", image=self.image.name, serial=self._in_force(), ours=self.image.serial)
             self.forget()

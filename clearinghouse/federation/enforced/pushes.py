@@ -18,8 +18,11 @@ ROWS_IN_A_PUSH: Final = 2000
 
 GRANTS_IN_A_PUSH: Final = 200
 
+PEERS_IN_A_PUSH: Final = 1000
+"""Domains in one push of peers, each with some digests."""
+
 PUSH_BYTES: Final = 100_000
-"""Of domains in one push: escaped as XML it stays below the 512 kB that Prosody takes in one stanza."""
+"""Of domains and digests in one push: escaped as XML it stays below the 512 kB that Prosody takes in one stanza."""
 
 Push: TypeAlias = Mapping[str, Any]
 
@@ -60,6 +63,32 @@ def _frame(image: Image) -> dict[str, Any]:
 def image_json(image: Image) -> dict[str, Any]:
     """Return *image* as one object, with the members of the pushes."""
     return {**_frame(image), "rows": _by_class(image.rows), "grants": [dict(grant_json(each)) for each in image.grants]}
+
+
+def peer_pushes(name: str, serial: int, peers: Mapping[str, Sequence[str]]) -> Iterator[Push]:
+    """Yield the pushes that say which keys the server of each domain has, as *serial*; with the last one they are known.
+
+    They are as many as it takes, and at least one: that nobody's keys are known any more has to be said as well.
+    """
+    parts = list(_parts(peers)) or [{}]
+    for number, part in enumerate(parts, start=1):
+        yield {"do": "peers", "image": name, "serial": serial, "part": number, "parts": len(parts), "peers": part}
+
+
+def _parts(peers: Mapping[str, Sequence[str]]) -> Iterator[dict[str, list[str]]]:
+    """Yield *peers* in parts that keep both limits."""
+    part: dict[str, list[str]] = {}
+    size = 0
+    for domain, pins in sorted(peers.items()):
+        check_domain(domain)
+        length = len(domain) + sum(map(len, pins))
+        if len(part) == PEERS_IN_A_PUSH or (part and size + length > PUSH_BYTES):
+            yield part
+            part, size = {}, 0
+        part[domain] = list(pins)
+        size += length
+    if part:
+        yield part
 
 
 def change_push(change: Change) -> Push | None:

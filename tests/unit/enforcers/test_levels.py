@@ -10,7 +10,7 @@ import pytest
 from clearinghouse.demo.server_module import MemoryServer
 from clearinghouse.enforcers.levels import EVENT, MAX_EVENT_CHARACTERS, BadModuleAnswer, LevelEnforcer, SerialTaken, event_in
 from clearinghouse.federation.enforced.image import Change, Grant, Image, LevelClass
-from clearinghouse.federation.enforced.pushes import ROWS_IN_A_PUSH
+from clearinghouse.federation.enforced.pushes import PEERS_IN_A_PUSH, PUSH_BYTES, ROWS_IN_A_PUSH, peer_pushes, written
 from clearinghouse.grid.stanzas import IQ, MESSAGE, Question, StanzaRefused, refusal_in, reply_to
 
 IMAGE = Image("a.fed", 1, ("a.fed",), {"all": LevelClass(255), "none": LevelClass(0, "no")}, {"b.fed": "all"})
@@ -108,6 +108,50 @@ async def test_what_is_held_is_settled_and_what_is_gone_does_not_matter(link: Di
     await enforcer.release("h1")
     await enforcer.refuse("h2", "because")
     assert link.server.held == {"h1": "", "h2": "because"}
+
+
+PIN = "0" * 64
+
+
+async def test_peers_come_in_parts_and_are_known_with_the_last(link: Direct, enforcer: LevelEnforcer) -> None:
+    peers = {f"d{number}.fed": (PIN,) for number in range(PEERS_IN_A_PUSH + 1)}
+    await enforcer.push_peers("a.fed", 1, peers)
+    assert (link.asked, link.server.peers) == (2, {"a.fed": (1, {domain: [PIN] for domain in peers})})
+    await enforcer.push_peers("a.fed", 2, {})
+    assert link.server.peers == {"a.fed": (2, {})}
+    with pytest.raises(SerialTaken) as taken:
+        await enforcer.push_peers("a.fed", 2, peers)
+    assert taken.value.serial == 2
+    assert link.server.status()["peers"] == {"a.fed": {"serial": 2, "count": 0}}
+
+
+async def test_what_was_begun_is_dropped_where_something_else_follows(link: Direct, enforcer: LevelEnforcer) -> None:
+    first, second, third = (
+        {"do": "peers", "image": "a.fed", "serial": serial, "part": part, "parts": 3, "peers": {}}
+        for serial, part in ((1, 1), (2, 2), (1, 3))
+    )
+    await enforcer._tell(first, "a.fed", 1)
+    for push in (second, third):
+        with pytest.raises(StanzaRefused, match="conflict"):
+            await enforcer._tell(push, "a.fed", push["serial"])  # type: ignore[arg-type]
+    link.server.restart()
+    await enforcer.push_peers("a.fed", 1, {"b.fed": (PIN,)})
+    assert link.server.peers == {"a.fed": (1, {"b.fed": [PIN]})}
+
+
+async def test_a_module_of_before_says_that_it_is_no_push(link: Direct, enforcer: LevelEnforcer) -> None:
+    link.server.peers = None
+    with pytest.raises(StanzaRefused) as refused:
+        await enforcer.push_peers("a.fed", 1, {})
+    assert refused.value.condition == "bad-request"
+
+
+def test_parts_of_the_longest_names_and_most_keys_fit_a_stanza() -> None:
+    peers = {f"{number:061}.{'b' * 63}.{'c' * 63}.{'d' * 60}": tuple(f"{key:064x}" for key in range(8)) for number in range(500)}
+    parts = list(peer_pushes("a.fed", 1, peers))
+    assert {domain for part in parts for domain in part["peers"]} == set(peers)
+    assert max(len(written(part)) for part in parts) < 2 * PUSH_BYTES
+    assert [part["part"] for part in parts] == list(range(1, parts[0]["parts"] + 1))
 
 
 @dataclass(slots=True)
