@@ -24,6 +24,7 @@ from clearinghouse.storage.changes import (
     MemberSet,
     Noted,
     Published,
+    Repeated,
     Reported,
     Revoked,
     Settled,
@@ -119,7 +120,7 @@ def _rows(change: Change) -> Iterator[tuple[Statement, Row]]:
             yield statements.SEE, (signer, digest, instant(until))
         case MemberSet() | Drafted() | DraftClosed() | Published() | Reported():
             yield from rows_of(change)
-        case Decided() | Journaled():
+        case Decided() | Journaled() | Repeated():
             return
         case _:
             assert_never(change)
@@ -135,9 +136,10 @@ class Durable:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One transaction: its ``steps``, and what is durable ``before`` and ``after`` it."""
+    """One transaction: the ``rows`` of each statement in order, and what is durable ``before`` and ``after`` it."""
 
-    steps: Sequence[Step]
+    parts: Sequence[Prepared]
+    rows: Sequence[tuple[Statement, Sequence[Row]]]
     before: Durable
     after: Durable
 
@@ -157,12 +159,20 @@ class Batch:
         if statements.SEE in rows and highest is not None:
             rows[statements.FORGET_SEEN].append((instant(highest),))
         ordered = sorted(rows.items(), key=lambda each: each[0].rank)
-        steps = [step for statement, found in ordered for step in statement.runs(found)]
-        return cls(steps, before, Durable(edge, highest))
+        return cls(parts, ordered, before, Durable(edge, highest))
+
+    def steps(self) -> Iterator[Step]:
+        """Yield the statements for many rows at a time."""
+        for statement, rows in self.rows:
+            yield from statement.runs(rows)
+
+    def on(self, before: Durable) -> Batch:
+        """Return the same, to be written where *before* is durable: entries get other numbers."""
+        return self if before == self.before else Batch.of(self.parts, before)
 
 
 _BY_ID: Final = frozenset({statements.SETTLE, statements.TELL_END})
-"""Statements to which SQLite may give any of several rows about one thing: they are given the last one alone."""
+"""Statements to which a database may give any of several rows about one thing: they are given the last one alone."""
 
 
 def _append(rows: dict[Statement, list[Row]], drafts: Sequence[Draft], edge: Edge) -> Edge:

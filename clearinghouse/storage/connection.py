@@ -6,12 +6,12 @@ import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from clearinghouse.errors import StoreUnavailable
 from clearinghouse.storage import database
 from clearinghouse.storage.batch import Batch, Durable, Parameters
+from clearinghouse.storage.database import SqliteFile
 from clearinghouse.storage.edge import TILE, Edge, split
 from clearinghouse.storage.statements import ADVANCE
 
@@ -23,28 +23,30 @@ CACHED: Final = 128
 class WritingConnection:
     """Implements `clearinghouse.storage.writer.Target`; used by one thread at a time."""
 
-    path: Path
+    site: SqliteFile
     opened: tuple[int, int]
     raw: sqlite3.Connection
 
     @classmethod
-    def open(cls, path: Path, opened: tuple[int, int]) -> WritingConnection:
-        """Return the connection to the file at *path*, which was *opened* as that device and inode."""
-        raw = sqlite3.connect(path, timeout=database.BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=CACHED)
+    def open(cls, site: SqliteFile, opened: tuple[int, int]) -> WritingConnection:
+        """Return the connection to the file at *site*, which was *opened* as that device and inode."""
+        raw = sqlite3.connect(
+            site.path, timeout=database.BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=CACHED
+        )
         try:
             for pragma in database.pragmas(read_only=False):
                 raw.execute(f"PRAGMA {pragma}")
         except BaseException:
             raw.close()
             raise
-        return cls(path, opened, raw)
+        return cls(site, opened, raw)
 
-    def write(self, batch: Batch) -> None:
-        """Write *batch* durably or not at all; raises what the driver raises, and `StoreUnavailable`."""
-        database.check_same(self.path, self.opened)
+    def write(self, batch: Batch) -> Durable:
+        """See `Target.write`; raises what the driver raises, and `StoreUnavailable`."""
+        database.check_same(self.site.path, self.opened)
         self.raw.execute("BEGIN IMMEDIATE")
         try:
-            for text, parameters in batch.steps:
+            for text, parameters in batch.steps():
                 self.raw.execute(text, parameters)
             self._advance(batch)
             self.raw.execute("COMMIT")
@@ -52,6 +54,7 @@ class WritingConnection:
             with suppress(sqlite3.Error):  # the first error tells more, and SQLite may have rolled back itself
                 self.raw.execute("ROLLBACK")
             raise
+        return batch.after
 
     def _advance(self, batch: Batch) -> None:
         """Move the log's edge, unless somebody else has: numbers are given once."""
@@ -59,12 +62,17 @@ class WritingConnection:
         if after.tree.size == before.size:
             return
         if self.raw.execute(ADVANCE, (after.tree.size, after.packed(), before.size)).rowcount != 1:
-            raise StoreUnavailable(f"somebody else wrote to the log in the store `{self.path}`", mend="end the service, and start it again")
+            told = f"somebody else wrote to the log in the store `{self.site.name}`"
+            raise StoreUnavailable(told, mend="end the service, and start it again")
 
     def execute(self, text: str, parameters: Parameters) -> None:
         """Run one statement as a transaction of its own."""
-        database.check_same(self.path, self.opened)
+        database.check_same(self.site.path, self.opened)
         self.raw.execute(text, parameters)
+
+    def cut(self) -> None:
+        """See `Target.cut`: everything is written into the file itself, and nothing is left in the write-ahead log."""
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)", ())
 
     def durable(self) -> Durable:
         """Return what the file has; raises `StoreUnavailable` where the log's edge is not that of its last entries."""
@@ -74,7 +82,7 @@ class WritingConnection:
         edge = Edge.of(roots, [hashed for (hashed,) in rest])
         kept = self.raw.execute("SELECT size, hashes FROM edge").fetchone()
         if kept is None or (kept[0], split(kept[1])) != (edge.tree.size, list(edge.tree.hashes)):
-            raise database.damaged(self.path)
+            raise self.site.damaged()
         highest = self.raw.execute("SELECT highest FROM clock").fetchone()
         return Durable(edge, highest and datetime.fromisoformat(highest[0]))
 

@@ -6,19 +6,21 @@ import fcntl
 import os
 import sqlite3
 import stat
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import structlog
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+from typing_extensions import override
 
 from clearinghouse.errors import BadSettings, StoreUnavailable, UnsafeFile
+from clearinghouse.storage.site import Site
 
 log = structlog.get_logger(__name__)
 
@@ -72,27 +74,31 @@ def writing(engine: AsyncEngine) -> AsyncEngine:
     return engine.execution_options(writes=True)
 
 
-@asynccontextmanager
-async def errors_of(path: Path) -> AsyncIterator[None]:
-    """Turn what the driver raises about *path* into `StoreUnavailable` with its mend."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise unavailable(path, getattr(error, "orig", None) or error) from error
-    except sqlite3.Error as error:
-        raise unavailable(path, error) from error
+@dataclass(frozen=True, slots=True)
+class SqliteFile(Site):
+    """The file at *path*."""
 
+    raised = (sqlite3.Error,)
+    ours = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.NotSupportedError, sqlite3.ProgrammingError)
 
-def unavailable(path: Path, error: BaseException | None) -> StoreUnavailable:
-    """Return what an operator must know about *error*."""
-    name: str = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
-    mend = next((mend for prefix, mend in _MENDS.items() if name.startswith(prefix)), "see the message, and the system's log")
-    return StoreUnavailable(f"the store `{path}` cannot be used ({error})", mend=mend)
+    path: Path
 
+    @property
+    @override
+    def name(self) -> str:
+        """See `Site.name`."""
+        return str(self.path)
 
-def damaged(path: Path) -> StoreUnavailable:
-    """Return what an operator must know about a log whose edge is not that of its last entries."""
-    return StoreUnavailable(f"the log in the store `{path}` is damaged at its end", mend="restore the store from a backup")
+    @override
+    def mend(self, error: BaseException) -> str:
+        """See `Site.mend`."""
+        name: str = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+        return next((mend for prefix, mend in _MENDS.items() if name.startswith(prefix)), "see the message, and the system's log")
+
+    @override
+    def replayed(self, error: BaseException | None) -> bool:
+        """See `Site.replayed`."""
+        return isinstance(error, sqlite3.IntegrityError) and "seen." in str(error)
 
 
 @contextmanager
@@ -129,8 +135,7 @@ def _lock(path: Path, lock: int) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        mend = "end that one, or name another file in [store]"
-        raise StoreUnavailable(f"another service works with the store `{path}`", mend=mend) from None
+        raise SqliteFile(path).taken() from None
 
 
 def _make(path: Path) -> None:

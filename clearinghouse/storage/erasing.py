@@ -50,10 +50,6 @@ _DROPS: Final = (
 _THIN: Final = "DELETE FROM checkpoints WHERE at < :fine AND number NOT IN (SELECT max(number) FROM checkpoints GROUP BY substr(at, 1, 13))"
 """Leaves the last checkpoint of each hour: 13 characters of an instant tell it."""
 
-_CUT: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
-"""Writes everything into the file itself, and leaves nothing in the write-ahead log."""
-
-
 @dataclass(frozen=True, slots=True)
 class Span:
     """How many rows there are, and the first and last number among them."""
@@ -99,4 +95,3 @@ class Old:
             yield _FORGET_DECISIONS, before | part | {"at": instant(at)}
         for drop in _DROPS:
             yield drop, before
-        yield _CUT, ()

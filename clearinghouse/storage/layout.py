@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, inspect, text
 
 from clearinghouse.errors import StoreUnavailable
+from clearinghouse.storage.site import Site
 
 TODAY: Final = "0003"
 """The revision that this code reads and writes: the newest one in `migrations`."""
@@ -15,7 +15,7 @@ TODAY: Final = "0003"
 _VERSION: Final = text("SELECT version_num FROM alembic_version")
 
 
-def migrate(connection: Connection, path: Path) -> None:
+def migrate(connection: Connection, site: Site) -> None:
     """Bring the database to today's layout; raises `StoreUnavailable` for one that is newer than we are."""
     # Half a second of imports, of which those that only read a store need none.
     from alembic import command  # noqa: PLC0415
@@ -25,14 +25,16 @@ def migrate(connection: Connection, path: Path) -> None:
         command.upgrade(alembic_config(connection), TODAY)
     except CommandError as error:
         mend = "run the version of the clearinghouse that wrote it, or a later one"
-        raise StoreUnavailable(f"the layout of the store `{path}` is unknown ({error})", mend=mend) from None
+        raise StoreUnavailable(f"the layout of the store `{site.name}` is unknown ({error})", mend=mend) from None
 
 
-def check_layout(connection: Connection, path: Path) -> None:
+def check_layout(connection: Connection, site: Site) -> None:
     """Raise unless the database has today's layout."""
     found = connection.execute(_VERSION).scalar() if inspect(connection).has_table("alembic_version") else None
     if found != TODAY:
-        raise StoreUnavailable(f"the layout of the store `{path}` is not today's", mend="start the service once: it brings it up to date")
+        raise StoreUnavailable(
+            f"the layout of the store `{site.name}` is not today's", mend="start the service once: it brings it up to date"
+        )
 
 
 def alembic_config(connection: Connection) -> Any:  # noqa: ANN401 - Alembic's own type, which is imported where it is needed

@@ -1,11 +1,10 @@
-"""What is read from the SQLite file, also while a service writes to it."""
+"""What is read from the database, also while a service writes to it: the same queries for every kind of database."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Executable, Row, RowMapping, Select, Table, false, func, literal_column, select, text
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.clearing.request import Place
+from clearinghouse.clearing.wire import read_canonical
 from clearinghouse.federation.membership.registry import Kept, KeptMember
 from clearinghouse.ledger.entry import Kind
 from clearinghouse.ledger.merkle import Frontier
@@ -21,7 +21,6 @@ from clearinghouse.storage import erasing
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.batch import Durable
 from clearinghouse.storage.changes import EnvelopeSeen
-from clearinghouse.storage.database import damaged, errors_of
 from clearinghouse.storage.edge import TILE, Edge, path, split
 from clearinghouse.storage.federal import agent_in, draft_in, member_in
 from clearinghouse.storage.following import News
@@ -46,6 +45,7 @@ from clearinghouse.storage.schema import (
     snapshots,
     tiles,
 )
+from clearinghouse.storage.site import Site
 from clearinghouse.storage.store import AT_RUN_TIME, Effect, Event, KeptEntry, Recorded, Standing
 from clearinghouse.storage.texts import instant
 
@@ -62,7 +62,7 @@ _ORDER: ColumnElement[int] = literal_column("rowid")
 class Reader:
     """The reading half of `clearinghouse.storage.store.Store`."""
 
-    path: Path
+    site: Site
     engine: AsyncEngine
 
     # -- what lasts
@@ -113,9 +113,9 @@ class Reader:
         newest = select(snapshots.c.digest).order_by(snapshots.c.at.desc()).limit(1).scalar_subquery()
         found = await self._rows(select(edge.c.size, select(clock.c.highest).scalar_subquery().label("highest"), newest.label("newest")))
         if not found:
-            raise damaged(self.path)
+            raise self.site.damaged()
         [now] = found
-        new = entries.c.number.between(size, now.size - 1) & (entries.c.kind != Kind.DECISION.value)
+        new = entries.c.number.between(size, now.size - 1) & entries.c.kind.not_in([Kind.DECISION.value, Kind.REPEATED.value])
         since = await self._rows(select(entries.c.kind, func.min(entries.c.at).label("at")).where(new).group_by(entries.c.kind))
         return News(now.newest or "", now.size, now.highest, {Kind(row.kind): row.at for row in since})
 
@@ -148,7 +148,17 @@ class Reader:
 
     async def decision(self, identity: str) -> Recorded | None:
         """See `Store.decision`."""
-        return await self._only(recorded_in, decisions, identity)
+        return await self._only(recorded_in, decisions, identity) or await self._repeated(identity)
+
+    async def _repeated(self, identity: str) -> Recorded | None:
+        """Return the decision that was repeated as the one whose id begins with *identity*."""
+        which = (entries.c.kind == Kind.REPEATED.value) & _begins(entries.c.ref, identity)
+        found = await self._all(entry_in, select(entries).where(which).limit(2))
+        if len(found) != 1 or found[0].record is None:
+            return None
+        again = found[0].entry
+        first = await self._only(recorded_in, decisions, str(read_canonical(found[0].record)["decision"]))
+        return None if first is None else first.again(again.ref, again.at)
 
     async def decisions(self, last: int) -> Sequence[Recorded]:
         """See `Store.decisions`."""
@@ -203,7 +213,7 @@ class Reader:
         query = select(edge.c.size, edge.c.hashes, select(clock.c.highest).scalar_subquery().label("highest"))
         for row in await self._rows(query):
             return Durable(Edge(Frontier(row.size, tuple(split(row.hashes)))), row.highest)
-        raise damaged(self.path)
+        raise self.site.damaged()
 
     async def count_decisions(self) -> int:
         """Return how many decisions there are."""
@@ -222,23 +232,23 @@ class Reader:
 
     async def _only(self, read: Callable[[RowMapping], T], table: Table, prefix: str) -> T | None:
         """Return the one thing whose id begins with *prefix*."""
-        found = await self._all(read, select(table).where(_begins(table, prefix)).limit(2))
+        found = await self._all(read, select(table).where(_begins(table.c.id, prefix)).limit(2))
         return found[0] if len(found) == 1 else None
 
     async def _all(self, read: Callable[[RowMapping], T], query: Select[Any]) -> list[T]:
         return [read(_mapping(row)) for row in await self._rows(query)]
 
     async def _rows(self, query: Executable, **parameters: str) -> Sequence[Row[Any]]:
-        async with errors_of(self.path), self.engine.connect() as connection:
+        async with self.site.errors(), self.engine.connect() as connection:
             rows: Sequence[Row[Any]] = (await connection.execute(query, parameters)).all()
         return rows
 
 
-def _begins(table: Table, prefix: str) -> ColumnElement[bool]:
+def _begins(identity: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
     """Return the condition that an id begins with *prefix*, as a range that the index serves."""
     if not prefix.isascii():
         return false()
-    return table.c.id.between(prefix, prefix + "\U0010ffff")
+    return identity.between(prefix, prefix + "\U0010ffff")
 
 
 def _mapping(row: Row[Any]) -> RowMapping:

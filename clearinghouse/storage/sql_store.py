@@ -1,16 +1,17 @@
-"""The store in an SQLite file: what is recorded is on the disk before anybody is answered."""
+"""The store in a database: what is recorded is on the disk before anybody is answered; and its making in an SQLite file."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.errors import StoreUnavailable
@@ -20,11 +21,12 @@ from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.batch import Prepared
 from clearinghouse.storage.changes import Change, Decided, Noted, Settled
 from clearinghouse.storage.connection import WritingConnection
-from clearinghouse.storage.database import check_ours, claimed, create_engine, errors_of, writing
+from clearinghouse.storage.database import SqliteFile, check_ours, claimed, create_engine, writing
 from clearinghouse.storage.entries import LOG_BEGINS, Scribe
 from clearinghouse.storage.kept import taken_already
 from clearinghouse.storage.layout import check_layout, migrate
 from clearinghouse.storage.reader import Reader
+from clearinghouse.storage.site import Site
 from clearinghouse.storage.store import Effect, Event
 from clearinghouse.storage.texts import instant
 from clearinghouse.storage.writer import Writer
@@ -42,21 +44,21 @@ async def open_store(
     how many decisions could not be made durable, whenever that happens.
     """
     with claimed(path) as opened:
-        engine = create_engine(path)
+        site, engine = SqliteFile(path), create_engine(path)
         try:
-            async with errors_of(path), writing(engine).begin() as connection:
-                await connection.run_sync(migrate, path)
-            writer = await _writer(path, opened, lost)
-            async with _writing(SqlStore(path, engine, writer, Scribe(salt, mask or Mask()))) as store:
-                await _begin_log(store)
+            async with site.errors(), writing(engine).begin() as connection:
+                await connection.run_sync(migrate, site)
+            writer = await _writer(site, opened, lost)
+            async with at_work(SqlStore(site, engine, writer, Scribe(salt, mask or Mask()))) as store:
+                await begin_log(store)
                 yield store
         finally:
             await engine.dispose()
 
 
-async def _writer(path: Path, opened: tuple[int, int], lost: Callable[[int], None]) -> Writer:
-    async with errors_of(path):
-        target = WritingConnection.open(path, opened)
+async def _writer(site: SqliteFile, opened: tuple[int, int], lost: Callable[[int], None]) -> Writer:
+    async with site.errors():
+        target = WritingConnection.open(site, opened)
         try:
             return Writer(target, await asyncio.to_thread(target.durable), lost)
         except BaseException:
@@ -65,7 +67,8 @@ async def _writer(path: Path, opened: tuple[int, int], lost: Callable[[int], Non
 
 
 @asynccontextmanager
-async def _writing(store: SqlStore) -> AsyncIterator[SqlStore]:
+async def at_work(store: SqlStore) -> AsyncIterator[SqlStore]:
+    """Write what *store* is given, for as long as the context lasts."""
     writes = asyncio.create_task(store.writer.run(), name="store-writer")
     try:
         yield store
@@ -74,7 +77,7 @@ async def _writing(store: SqlStore) -> AsyncIterator[SqlStore]:
         await asyncio.wait([writes])
 
 
-async def _begin_log(store: SqlStore) -> None:
+async def begin_log(store: SqlStore) -> None:
     """Say in the first entry how many decisions lie before it, in a store from before there was a log."""
     if store.log_size == 0 and (count := await store.count_decisions()):
         [last] = await store.decisions(1)
@@ -89,15 +92,20 @@ async def read_store(path: Path) -> AsyncIterator[SqlStore]:
     ``log_size`` and ``log_root`` are those of this moment.
     """
     check_ours(path)
-    engine = create_engine(path, read_only=True)
+    site, engine = SqliteFile(path), create_engine(path, read_only=True)
     try:
-        async with errors_of(path), engine.begin() as connection:
-            await connection.run_sync(check_layout, path)
-        store = SqlStore(path, engine, Writer(None, closed=True), Scribe(fresh_salt))
-        store.writer.durable = await store.durable()
-        yield store
+        yield await looking(site, engine)
     finally:
         await engine.dispose()
+
+
+async def looking(site: Site, engine: AsyncEngine) -> SqlStore:
+    """Return a store that is only read; raises unless its layout is today's."""
+    async with site.errors(), engine.begin() as connection:
+        await connection.run_sync(check_layout, site)
+    store = SqlStore(site, engine, Writer(None, closed=True), Scribe(fresh_salt))
+    store.writer.durable = await store.durable()
+    return store
 
 
 @dataclass(slots=True)
@@ -148,14 +156,16 @@ class SqlStore(Reader):
         await self._write(Prepared({statements.KEEP_CHECKPOINT: [(size, instant(at), sealed)]}, at=at))
 
     async def erase(self, before: datetime) -> int:
-        """See `Store.erase`; the freed parts of the file are overwritten, its write-ahead log is cut."""
+        """See `Store.erase`; in a file the freed parts are overwritten, and its write-ahead log is cut."""
         found = await self.old(before)
         at = self.highest_time or before
         if not found.nothing:
             await self.note(found.event(at))
-        async with errors_of(self.path):
+        async with self.site.errors():
             for text, parameters in found.steps(at):  # one by one: decisions come in between
                 await self.writer.execute(text, parameters)
+            if not found.nothing:
+                await self.writer.cut()
         return found.entries.count
 
     async def close(self) -> None:
@@ -164,9 +174,9 @@ class SqlStore(Reader):
 
     async def _write(self, prepared: Prepared) -> None:
         try:
-            async with errors_of(self.path):
+            async with self.site.errors():
                 await self.writer.write(prepared)
         except StoreUnavailable as error:
-            if isinstance(error.__cause__, sqlite3.IntegrityError) and "seen." in str(error.__cause__):
+            if self.site.replayed(error.__cause__):
                 raise taken_already() from None
             raise

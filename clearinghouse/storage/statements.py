@@ -106,7 +106,7 @@ DECIDE: Final = _inserting(0, decisions)
 SETTLE: Final = Statement(
     1,
     "UPDATE decisions SET effect = done.column2, effect_done_at = done.column3, latency_ms = done.column4 FROM (VALUES ",
-    "(?, ?, ?, ?)",
+    "(?, ?, ?, CAST(? AS FLOAT))",
     ") AS done WHERE decisions.id = done.column1",
 )
 PUT_CASE: Final = _putting(2, cases)

@@ -7,7 +7,6 @@ comes meanwhile is the next one.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,24 +17,29 @@ import structlog
 
 from clearinghouse.errors import StoreUnavailable
 from clearinghouse.storage.batch import Batch, Durable, Parameters, Prepared
+from clearinghouse.storage.site import Site
 
 log = structlog.get_logger(__name__)
 
 MAX_TOGETHER: Final = 256
 """Callers in one transaction; a transaction costs about as much as a hundred of its rows."""
 
-_OURS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.NotSupportedError, sqlite3.ProgrammingError)
-"""Errors of the driver about what was to be written, not about the file."""
-
 
 class Target(Protocol):
     """Where batches become durable; used by one thread at a time."""
 
-    def write(self, batch: Batch) -> None:
-        """Write *batch* durably or not at all."""
+    @property
+    def site(self) -> Site:
+        """Where that is."""
+
+    def write(self, batch: Batch) -> Durable:
+        """Write *batch* durably or not at all; return what is durable then."""
 
     def execute(self, text: str, parameters: Parameters) -> None:
         """Run one statement as a transaction of its own."""
+
+    def cut(self) -> None:
+        """Leave as little as possible of what was erased."""
 
     def close(self) -> None:
         """Let go."""
@@ -53,7 +57,7 @@ class _Waiting:
 class Writer:
     """Writes what it is given, in order; whoever gave it goes on once it is durable.
 
-    ``durable`` is what the file has.  ``lost`` is told how many decisions could not be made durable, whenever
+    ``durable`` is what the database had after the last batch.  ``lost`` is told how many decisions could not be made durable, whenever
     that happens.  ``target`` is ``None`` for a store that is only read.
     """
 
@@ -77,9 +81,18 @@ class Writer:
 
     async def execute(self, text: str, parameters: Parameters = ()) -> None:
         """Run one statement that is no part of a batch, between two of them."""
+        target = self._open_target()
+        await asyncio.get_running_loop().run_in_executor(self._thread, target.execute, text, parameters)
+
+    async def cut(self) -> None:
+        """Leave as little as possible of what was erased."""
+        target = self._open_target()
+        await asyncio.get_running_loop().run_in_executor(self._thread, target.cut)
+
+    def _open_target(self) -> Target:
         if self.closed or self.target is None:
             raise StoreUnavailable("the store is not open for writing", mend="ask again when the service is back")
-        await asyncio.get_running_loop().run_in_executor(self._thread, self.target.execute, text, parameters)
+        return self.target
 
     def close(self) -> None:
         """Take no more; what was given before is still written."""
@@ -124,7 +137,7 @@ class Writer:
         What one of them has to answer for befalls nobody else: each is then written alone.
         """
         error = await self._commit(batch)
-        if error is not None and len(batch) > 1 and _is_of_one(error):
+        if error is not None and len(batch) > 1 and self._is_of_one(error):
             for each in batch:
                 await self._settle([each])
             return
@@ -133,18 +146,27 @@ class Writer:
 
     async def _commit(self, batch: Sequence[_Waiting]) -> Exception | None:
         """Write *batch*; return what kept it from being durable."""
-        assert self.target is not None  # noqa: S101 - a writer without one is closed from the beginning
+        target = self._target
+        known: tuple[type[Exception], ...] = (StoreUnavailable, *target.site.raised)
         try:
             made = Batch.of([each.prepared for each in batch], self.durable)
-            await asyncio.get_running_loop().run_in_executor(self._thread, self.target.write, made)
-        except (StoreUnavailable, sqlite3.Error) as error:
+            self.durable = await asyncio.get_running_loop().run_in_executor(self._thread, target.write, made)
+        except known as error:
             return error
         except Exception as error:  # without this task nothing is ever recorded again
             if len(batch) == 1:
                 log.exception("store_failed")
             return _Mistaken(f"writing to the store failed ({type(error).__name__})", mend="see the trace in the log")
-        self.durable = made.after
         return None
+
+    @property
+    def _target(self) -> Target:
+        assert self.target is not None  # noqa: S101 - a writer without one is closed from the beginning
+        return self.target
+
+    def _is_of_one(self, error: Exception) -> bool:
+        """Say whether *error* is about one of those who write, and not about the place."""
+        return isinstance(error, (_Mistaken, *self._target.site.ours))
 
     def _tell(self, waiting: _Waiting, error: Exception | None) -> None:
         if error is not None:
@@ -163,8 +185,3 @@ class Writer:
 
 class _Mistaken(StoreUnavailable):
     """An exception that nobody meant to raise."""
-
-
-def _is_of_one(error: Exception) -> bool:
-    """Say whether *error* is about one of those who write, and not about the file."""
-    return isinstance(error, (_Mistaken, *_OURS))

@@ -79,7 +79,7 @@ async def die_at(path: Path, step: int) -> None:
     """Write one life, and die before statement number *step* of the transactions."""
     async with open_store(path) as store:
         target = cast("WritingConnection", store.writer.target)
-        store.writer.target = WritingConnection(target.path, target.opened, cast("Any", Mortal(target.raw, step)))
+        store.writer.target = WritingConnection(target.site, target.opened, cast("Any", Mortal(target.raw, step)))
         await live(store, f"step{step}", iter(range(1)))
         say("done", str(step))
 

@@ -18,8 +18,9 @@ from structlog.testing import capture_logs
 
 from clearinghouse.errors import BadSettings, StoreUnavailable, UnsafeFile
 from clearinghouse.storage import database
-from clearinghouse.storage.batch import Batch, Parameters
+from clearinghouse.storage.batch import Batch, Durable, Parameters
 from clearinghouse.storage.connection import WritingConnection
+from clearinghouse.storage.site import Site
 from clearinghouse.storage.sql_store import SqlStore, open_store, read_store
 from clearinghouse.storage.store import Effect
 from clearinghouse.storage.writer import Target
@@ -55,12 +56,19 @@ class Counting:
         self.target = target
         self.batches = 0
 
-    def write(self, batch: Batch) -> None:
+    @property
+    def site(self) -> Site:
+        return self.target.site
+
+    def write(self, batch: Batch) -> Durable:
         self.batches += 1
-        self.target.write(batch)
+        return self.target.write(batch)
 
     def execute(self, text: str, parameters: Parameters) -> None:
         self.target.execute(text, parameters)
+
+    def cut(self) -> None:
+        self.target.cut()
 
     def close(self) -> None:
         self.target.close()
@@ -69,7 +77,7 @@ class Counting:
 class Mistaken(Counting):
     """Fails as code does that has a mistake."""
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch) -> Durable:
         del batch
         raise ValueError("a mistake of ours")
 
