@@ -1,7 +1,8 @@
 """A name server for servers that find each other on loopback: it knows where domains are, and nothing else.
 
-It answers questions for the SRV record of XMPP servers (RFC 6120, section 3.2.1) with an address instead of a
-name, which Prosody and ejabberd both take, so that no further question follows.  Everything else does not exist.
+It answers questions for the SRV records of XMPP servers (RFC 6120, section 3.2.1; XEP-0368) with an address instead of a
+name, which Prosody and ejabberd both take, so that no further question follows, and those for the address of a host
+that it was told.  Everything else does not exist.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ NAMES_PORT: Final = 5300
 """Port 53 needs rights."""
 
 PREFIX: Final = "_xmpp-server._tcp."
+DIRECT_PREFIX: Final = "_xmpps-server._tcp."
+A: Final = 1
 SRV: Final = 33
 SECONDS_TO_LIVE: Final = 0
 """A server that moved is found at once."""
@@ -33,6 +36,7 @@ class Names:
     address: str
     port: int = NAMES_PORT
     _places: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _hosts: dict[str, str] = field(default_factory=dict)
     _socket: socket.socket = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -51,15 +55,21 @@ class Names:
         # Wakes the thread; closing alone would leave it waiting on a number that somebody else may get.
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
             self._places.clear()
+            self._hosts.clear()
             last.sendto(b"", (self.address, self.port))
 
-    def put(self, domain: str, address: str, port: int) -> None:
-        """Let *domain* be found at *address* from now on."""
-        self._places[domain] = (address, port)
+    def put(self, domain: str, address: str, port: int, *, direct: bool = False) -> None:
+        """Let *domain* be found at *address* from now on; with *direct* where TLS begins at once."""
+        self._places[(DIRECT_PREFIX if direct else PREFIX) + domain] = (address, port)
+
+    def put_host(self, name: str, address: str) -> None:
+        """Let the host *name* have this address from now on."""
+        self._hosts[name] = address
 
     def remove(self, domain: str) -> None:
         """Let nobody find *domain* any more."""
-        self._places.pop(domain, None)
+        for prefix in (PREFIX, DIRECT_PREFIX):
+            self._places.pop(prefix + domain, None)
 
     def _serve(self) -> None:
         with self._socket:
@@ -82,10 +92,17 @@ class Names:
         if flags & 0x8000 or questions != 1:
             return b""
         asked = question[_HEADER.size : end + 4]
-        place = self._places.get(name.removeprefix(PREFIX)) if kind == SRV and name.startswith(PREFIX) else None
-        if place is None:
-            return _HEADER.pack(number, _ANSWERED | _NO_SUCH_NAME, 1, 0, 0, 0) + asked
-        return _HEADER.pack(number, _ANSWERED, 1, 1, 0, 0) + asked + _srv(*place)
+        record = self._record(kind, name)
+        if not record:
+            return _HEADER.pack(number, _ANSWERED | _NO_SUCH_NAME * (name not in self._hosts), 1, 0, 0, 0) + asked
+        return _HEADER.pack(number, _ANSWERED, 1, 1, 0, 0) + asked + record
+
+    def _record(self, kind: int, name: str) -> bytes:
+        if kind == SRV and name in self._places:
+            return _srv(*self._places[name])
+        if kind == A and name in self._hosts:
+            return _record(A, socket.inet_aton(self._hosts[name]))
+        return b""
 
 
 def _name_at(message: bytes, at: int) -> tuple[str, int]:
@@ -98,8 +115,12 @@ def _name_at(message: bytes, at: int) -> tuple[str, int]:
 
 
 def _srv(address: str, port: int) -> bytes:
-    """Return the record (RFC 2782) of the name in the question, which stands behind the header."""
+    """Return the record (RFC 2782) of the name in the question."""
     target = b"".join(bytes([len(label)]) + label.encode("ascii") for label in address.split(".")) + b"\0"
-    data = struct.pack("!3H", 0, 0, port) + target
+    return _record(SRV, struct.pack("!3H", 0, 0, port) + target)
+
+
+def _record(kind: int, data: bytes) -> bytes:
+    """Return a record of the name in the question, which stands behind the header."""
     pointer = 0xC000 | _HEADER.size
-    return struct.pack("!3HIH", pointer, SRV, 1, SECONDS_TO_LIVE, len(data)) + data
+    return struct.pack("!3HIH", pointer, kind, 1, SECONDS_TO_LIVE, len(data)) + data
