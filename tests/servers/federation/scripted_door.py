@@ -10,7 +10,7 @@ import hashlib
 import re
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -101,6 +101,7 @@ class ScriptedDoor:
     open: asyncio.Event = field(default_factory=asyncio.Event)
     called: asyncio.Queue[Caller] = field(default_factory=asyncio.Queue)
     connections: int = 0
+    ended: asyncio.Queue[Caller] = field(default_factory=asyncio.Queue)
     taken: list[str] = field(default_factory=list)
     """Whatever came after the name was proven."""
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -131,8 +132,9 @@ class ScriptedDoor:
         self.answer, self.phase, self.connections = answer, phase, 0
         self.taken.clear()
         self.open.set()
-        while not self.called.empty():
-            self.called.get_nowait()
+        for queue in (self.called, self.ended):
+            while not queue.empty():
+                queue.get_nowait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -143,6 +145,7 @@ class ScriptedDoor:
             await caller.hears("</stream:stream>")
         self._writers.discard(writer)
         writer.transport.abort()
+        self.ended.put_nowait(caller)
 
     async def _talk(self, caller: Caller) -> None:
         if not self.direct:
@@ -212,9 +215,9 @@ def _attribute(name: str, tag: str) -> str:
 
 
 @asynccontextmanager
-async def door(identity: Identity, address: str = "", *, direct: bool = False) -> AsyncIterator[ScriptedDoor]:
+async def door(identity: Identity, *, port: int = S2S_PORT, direct: bool = False) -> AsyncIterator[ScriptedDoor]:
     """A door that listens for as long as the context lasts."""
-    made = ScriptedDoor(identity, address or free_address(), direct=direct)
+    made = ScriptedDoor(identity, free_address(), port, direct=direct)
     context = made._context() if direct else None
     server = await asyncio.start_server(made._serve, made.address, made.port, ssl=context)
     try:
@@ -224,8 +227,3 @@ async def door(identity: Identity, address: str = "", *, direct: bool = False) -
         for writer in made._writers:
             writer.transport.abort()
         await server.wait_closed()
-
-
-def keys_of(identities: Iterable[Identity]) -> list[str]:
-    """Return the digests of several keys."""
-    return [key_of(each.certificate) for each in identities]

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -17,14 +18,14 @@ from clearinghouse.demo.correspondents import Correspondent, correspondent
 from clearinghouse.demo.servers import COMPONENT_PORT, Hosting, Server
 from clearinghouse.doors.xmpp.exchange import Exchange
 from clearinghouse.doors.xmpp.session import Account, Session
-from clearinghouse.enforcers.levels import LevelEnforcer, event_in
+from clearinghouse.enforcers.levels import PUSH, LevelEnforcer, event_in
 from clearinghouse.federation.enforced.image import EVERYTHING, Grant, Image, LevelClass, mask_of
 
 SECRET = "component secret"
 PASSWORD = "password"
 HOME: Final = Hosting(("a.fed",), (), "agent.a.fed", SECRET, rooms=("muc.a.fed",), exempt=("c.fed",), others=("other.a.fed",))
 AWAY: Final = Hosting(("b.fed", "c.fed"), (), "agent.b.fed", SECRET, rooms=("muc.b.fed",))
-PEOPLE: Final = ("alice@a.fed", "carol@a.fed", "bob@b.fed", "eve@b.fed", "dave@c.fed")
+PEOPLE: Final = ("alice@a.fed", "carol@a.fed", "bob@b.fed", "eve@b.fed", "dave@c.fed", "erin@d.fed")
 
 CLASSES: Final = {
     "none": LevelClass(0, "not at a level for a.fed"),
@@ -95,6 +96,14 @@ class Agent:
         assert self.image is not None
         self.image = replace(self.image, serial=new_serial(), rows={**self.image.rows, **rows}, grants=grants, **more)
         await self.enforcer.push(self.image)
+
+    async def know(self, keys: Mapping[str, Sequence[str]], serial: int = 0, part: int = 1, parts: int = 1) -> str:
+        """Tell the keys on record of the servers of domains, as the agent does; return the serial that the answer names."""
+        push = Element(PUSH)
+        told = {"serial": serial or new_serial(), "part": part, "parts": parts, "peers": keys}
+        push.text = json.dumps({"do": "peers", "image": self.server.hosting.domains[0], **told})
+        answer = await self.link.ask(self.server.hosting.domains[0], "set", push)
+        return answer[0].get("serial", "")
 
     async def event(self, kind: str) -> Mapping[str, Any]:
         """Wait for the next event of this kind."""
