@@ -44,7 +44,7 @@ class Followed(Protocol):
         """Return the published document *name*."""
 
     async def known(self, identities: Iterable[str]) -> frozenset[str]:
-        """Return which of these decisions, named by their whole ids, are recorded."""
+        """Return which of these decisions, repeated ones included, are in the log; they are named by their whole ids."""
 
     async def write(self, *changes: Change) -> None:
         """Make *changes* durable, all or none; see `clearinghouse.storage.store.Store`."""

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from clearinghouse.clearing.decision import Decision, Outcome, Reason
-from clearinghouse.storage.changes import Decided, Journaled
+from clearinghouse.storage.changes import Decided, Journaled, Repeated
 from clearinghouse.storage.recorded import Effect, Recorded
 from clearinghouse.storage.texts import compact, instant, microseconds, request_in, request_text
 
-CanWait: TypeAlias = Decided | Journaled
+CanWait: TypeAlias = Decided | Journaled | Repeated
 """What can wait for the store: it has an id, so that it is written once whatever happens."""
 
 
@@ -21,16 +21,26 @@ def journal_text(change: CanWait) -> str:
     match change:
         case Decided(opens=opens, gives=gives) if opens is not None or gives is not None:
             raise ValueError("a decision that opens a case or gives a grant cannot wait")
+        case Repeated(identity, decision, at):
+            return compact({"repeated": [identity, decision, instant(at)]})
         case Decided() | Journaled():
             recorded = change.recorded()
             told = compact(_members(recorded))
             return f'{{"decision":{told},"request":{request_text(recorded.decision.request)}}}'
 
 
-def journal_in(text: str) -> Journaled:
+def journal_in(text: str) -> Journaled | Repeated:
     """Return what `journal_text` wrote; raises ``ValueError``, ``LookupError`` and ``TypeError`` for anything else."""
     found = json.loads(text)
+    if "repeated" in found:
+        identity, decision, at = found["repeated"]
+        return Repeated(identity, decision, datetime.fromisoformat(at))
     return Journaled(_recorded(found["decision"], found["request"]))
+
+
+def id_of(change: CanWait) -> str:
+    """Return the answer's own id."""
+    return change.id if isinstance(change, Repeated) else change.decision.id
 
 
 def _members(recorded: Recorded) -> dict[str, Any]:

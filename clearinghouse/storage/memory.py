@@ -123,7 +123,7 @@ class MemoryStore:
 
     async def known(self, identities: Iterable[str]) -> frozenset[str]:
         """See `Followed.known`."""
-        return frozenset(identities) & self._kept.decisions.keys()
+        return frozenset(identities) & (self._kept.decisions.keys() | self._kept.repeated.keys())
 
     # -- decisions
 
