@@ -69,10 +69,11 @@ end
 
 -- Why stanzas may not go out on a stream that is no door's; nil where they may.
 local function wrong(session)
-	local this, domain = about(session), session.to_host;
-	local keys = peers.keys(session.from_host, domain);
+	local this, host, domain = about(session), session.from_host, session.to_host;
+	if session.direction == "incoming" then host, domain = domain, host; end -- both ways (XEP-0288)
+	local keys = peers.keys(host, domain);
 	if not keys then return this.hops > 0 and "no key of "..domain.." is on record" or nil; end
-	if not this.key then return "the connection is not encrypted"; end
+	if not this.key then return domain.." shows no certificate"; end
 	if this.hops > 0 and not this.is_trusted then return "the certificate of "..domain.." is not trusted"; end
 	if this.hops > 0 and not this.is_named then return "the certificate is not valid for "..domain; end
 	if not keys[this.key] then return "the key of the certificate of "..domain.." is not on record"; end
@@ -100,10 +101,12 @@ end
 
 local function certified(event) -- TLS is there, and nothing was said yet
 	local session, cert = event.session, event.cert;
-	if session.direction ~= "outgoing" or not follow.is_on() then return; end
+	if not follow.is_on() then return; end
 	local this, socket = about(session), session.conn:socket();
+	this.key = cert and key_of(cert);
+	if session.direction ~= "outgoing" then return; end
 	if cert then
-		this.key, this.is_named = key_of(cert), is_named(session.to_host, cert);
+		this.is_named = is_named(session.to_host, cert);
 		this.is_trusted = socket.getpeerverification ~= nil and socket:getpeerverification() == true;
 		this.door = door_of(this.key, cert, session.to_host);
 	end
@@ -113,9 +116,11 @@ local function certified(event) -- TLS is there, and nothing was said yet
 	if why then return stop(session, "not-authorized", why); end
 end
 
-local function authenticated(event) -- outgoing, by whichever proof
+local function authenticated(event) -- by whichever proof
 	local session = event.session;
 	if session.destroyed then return false; end
+	-- One on which the other side alone would send: what goes to it finds a way of its own.
+	if session.direction == "incoming" and session.outgoing and follow.is_on() and wrong(session) then session.outgoing = nil; end
 	if not is_unproven(session) then return; end
 	local door = about(session).door;
 	if not door then return stop(session, "not-authorized", wrong(session)); end
@@ -227,9 +232,8 @@ local function created(event) -- connected, and nothing was said yet
 	end
 	function session.close(dying, reason, remote_reason, bounce_reason)
 		local is_redirect = reason == nil and type(remote_reason) == "string" and remote_reason:find("^see%-other%-host%f[^%a%-]");
-		if not is_redirect or dying.type ~= "s2sout_unauthed" or not dying.sendq then
-			return close(dying, reason, remote_reason, bounce_reason);
-		end
+		-- With nothing in its queue a stream is there, and it is too late, or nobody waits.
+		if not is_redirect or not dying.sendq then return close(dying, reason, remote_reason, bounce_reason); end
 		local place = place_in(table.concat(heard));
 		local host, port = read_place(place);
 		local problem = why_not(dying, host);
@@ -250,8 +254,9 @@ function follow.sweep()
 	if not follow.is_on() then return; end
 	local lost = {};
 	for _, host in pairs(prosody.hosts) do
-		for _, session in pairs(host.s2sout or {}) do
-			if session.type == "s2sout" and session.direction == "outgoing" and wrong(session) then lost[#lost+1] = session; end
+		for remote, session in pairs(host.s2sout or {}) do
+			if session.type == "s2sout" and wrong(session) then lost[#lost+1] = session; end
+			if session.type == "s2sin" and wrong(session) then host.s2sout[remote], session.outgoing = nil, nil; end
 		end
 	end
 	for _, session in ipairs(lost) do stop(session, "not-authorized", wrong(session)); end

@@ -1,0 +1,364 @@
+"""A Prosody goes where a door sends it, and nowhere else: what it was to send arrives once, at whose key is on record, or comes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pytest
+import pytest_asyncio
+
+from clearinghouse.demo.certificates import Authority, Identity
+from clearinghouse.demo.correspondents import BODY, Correspondent, correspondent
+from clearinghouse.demo.neighbours import CERTIFICATE_FILE, S2S_PORT, Neighbours
+from clearinghouse.demo.prosody import Prosody
+from clearinghouse.demo.servers import Server
+from tests.servers.federation.conftest import MAKES, Known, lasting
+from tests.servers.federation.peer import peer
+from tests.servers.federation.scripted_door import Phase, ScriptedDoor, door, key_of
+from tests.servers.federation.sites import AWAY, HOME, PASSWORD, Agent, agent, new_body
+
+pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
+
+DOOR: Final = "door.hub.fed"
+NOBODYS: Final = "0" * 64
+FAILED: Final = "remote-server-timeout: Server-to-server connection failed: "
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Neighbours]:
+    with Neighbours() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hub(town: Neighbours) -> Identity:
+    return town.authority.identity([DOOR])
+
+
+@pytest.fixture(scope="module")
+def strict(town: Neighbours, hub: Identity) -> Iterator[Server]:
+    """A server that believes certificates alone."""
+    yield from lasting(Prosody, replace(HOME, doors=((DOOR, key_of(hub.certificate)),)), town)
+
+
+@pytest.fixture(scope="module")
+def lax(town: Neighbours, hub: Identity) -> Iterator[Server]:
+    """A server that believes dialback, and is content with any certificate."""
+    yield from lasting(Prosody, replace(HOME, doors=((DOOR, key_of(hub.certificate)),), dialback=True), town)
+
+
+@pytest.fixture(scope="module", params=list(MAKES))
+def target(request: pytest.FixtureRequest, town: Neighbours) -> Iterator[Server]:
+    make = {**MAKES, "prosody": Known}[request.param]
+    yield from lasting(make, replace(AWAY, dialback=True), town)
+
+
+@dataclass(slots=True)
+class Seeker:
+    """The server that is looked at, who writes there, and the door at which b.fed can be found."""
+
+    home: Agent
+    alice: Correspondent
+    door: ScriptedDoor
+    town: Neighbours
+
+    async def bounces(self, domain: str = "b.fed") -> str:
+        """Write to somebody at *domain*, and return why that comes back."""
+        return await self.alice.bounced(self.alice.write(f"bob@{domain}", new_body()))
+
+    def identity(self, name: str = "b.fed") -> Identity:
+        """Return what a server with this name has, whose key nobody knows yet."""
+        return self.town.authority.identity([name])
+
+
+@asynccontextmanager
+async def seeking(server: Server, hub: Identity, town: Neighbours) -> AsyncIterator[Seeker]:
+    async with agent(server) as ours, correspondent("alice@a.fed", PASSWORD, server) as alice, door(hub) as asked:
+        await ours.rule({}, default="allow")
+        yield Seeker(ours, alice, asked, town)
+
+
+async def begun(seeker: Seeker) -> Seeker:
+    """Nothing open, nothing heard, and b.fed is behind the door."""
+    await seeker.home.know({"b.fed": [NOBODYS]})
+    seeker.town.names.remove("b.fed")
+    seeker.town.names.put("b.fed", seeker.door.address, S2S_PORT)
+    for queue in (seeker.home.events, seeker.alice.heard):
+        while not queue.empty():
+            queue.get_nowait()
+    return seeker
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def strictly(strict: Server, hub: Identity, town: Neighbours) -> AsyncIterator[Seeker]:
+    async with seeking(strict, hub, town) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def laxly(lax: Server, hub: Identity, town: Neighbours) -> AsyncIterator[Seeker]:
+    async with seeking(lax, hub, town) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def seeker(strictly: Seeker) -> Seeker:
+    return await begun(strictly)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def easy(laxly: Seeker) -> Seeker:
+    return await begun(laxly)
+
+
+@pytest_asyncio.fixture(loop_scope="module", params=["certificates", "dialback"])
+async def either(request: pytest.FixtureRequest, strictly: Seeker, laxly: Seeker) -> Seeker:
+    return await begun(strictly if request.param == "certificates" else laxly)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bob(target: Server) -> AsyncIterator[Correspondent]:
+    async with agent(target) as theirs, correspondent("bob@b.fed", PASSWORD, target) as made:
+        await theirs.rule({}, default="allow")
+        yield made
+
+
+async def arrive_once(seeker: Seeker, target: Server, bob: Correspondent, phase: Phase) -> None:
+    """Write before the redirect, during it and after it: each arrives once, and nothing is left at the door."""
+    await seeker.home.know({"b.fed": [server_key(target)]})
+    seeker.door.redirects(f"[{target.address}]:{S2S_PORT}", phase)
+    seeker.door.open.clear()
+    bodies = [new_body() for _ in range(3)]
+    seeker.alice.write("bob@b.fed", bodies[0])
+    await seeker.door.called.get()
+    seeker.alice.write("bob@b.fed", bodies[1])
+    await seeker.alice.ping("a.fed")  # is answered after that
+    seeker.door.open.set()
+    await bob.reads(bodies[0])
+    await bob.reads(bodies[1])
+    seeker.alice.write("bob@b.fed", bodies[2])
+    await bob.reads(bodies[2])
+    assert [each for each in heard(bob) if each in bodies] == []
+    assert (seeker.door.connections, seeker.door.taken) == (1, [])
+
+
+@pytest.mark.parametrize("phase", [Phase.TLS, Phase.SASL])
+async def test_a_message_from_before_the_redirect_arrives_after_it_once(
+    seeker: Seeker, target: Server, bob: Correspondent, phase: Phase
+) -> None:
+    await arrive_once(seeker, target, bob, phase)
+
+
+@pytest.mark.parametrize("phase", [Phase.TLS, Phase.SASL, Phase.DIALBACK])
+async def test_so_it_does_where_dialback_is_believed(easy: Seeker, target: Server, bob: Correspondent, phase: Phase) -> None:
+    await arrive_once(easy, target, bob, phase)
+
+
+@pytest.mark.parametrize("target", ["prosody"], indirect=True)
+async def test_whether_a_key_of_dialback_is_valid_is_asked_where_the_door_sends(easy: Seeker, target: Server) -> None:
+    await easy.home.know({"b.fed": [server_key(target)]})
+    easy.door.redirects(f"[{target.address}]")
+    async with peer(easy.home.server.address, "a.fed") as other:
+        assert "type='valid'" in await other.proves("b.fed")
+    assert (easy.door.connections, easy.door.taken) == (1, [])
+
+
+async def test_a_door_makes_no_other_server_authentic(easy: Seeker) -> None:
+    async with peer(easy.home.server.address, "a.fed") as other:
+        easy.door.refuses("no")
+        easy.door.answer = f"<db:verify from='b.fed' to='a.fed' id='{other.id}' type='valid'>x</db:verify>"
+        other.say("<db:result from='b.fed' to='a.fed'>x</db:result>")
+        await easy.door.ended.get()
+        assert await easy.home.streams("b.fed") == set()
+
+
+WRONG: Final[list[tuple[Callable[[Neighbours], Identity], str]]] = [
+    (lambda _: Authority("of others").identity(["b.fed"]), "the certificate of b.fed is not trusted"),
+    (lambda town: town.authority.identity(["z.fed"]), "the certificate is not valid for b.fed"),
+]
+
+
+@pytest.mark.parametrize("by", [Phase.STANZA, Phase.STANZA_AFTER_DIALBACK])
+@pytest.mark.parametrize("made, why", WRONG)
+async def test_where_a_redirect_ends_the_certificate_must_be_right(
+    either: Seeker, made: Callable[[Neighbours], Identity], why: str, by: Phase
+) -> None:
+    async with door(made(either.town)) as end:
+        await either.home.know({"b.fed": [end.key]})
+        end.lets_in(by)
+        either.door.redirects(end.place)
+        assert await either.bounces() == f"{FAILED}sent on by {DOOR}: {why}"
+        assert (end.connections, end.taken) == (1, [])
+
+
+async def test_where_a_redirect_ends_the_key_must_be_on_record(either: Seeker) -> None:
+    async with door(either.identity()) as end:
+        end.lets_in()
+        either.door.redirects(end.place)
+        assert await either.bounces() == f"{FAILED}sent on by {DOOR}: the key of the certificate of b.fed is not on record"
+        await either.home.know({})
+        assert await either.bounces() == f"{FAILED}the redirect was not followed: no key of b.fed is on record"
+        assert (end.connections, end.taken) == (1, [])
+
+
+async def test_where_a_redirect_ends_there_is_tls(easy: Seeker) -> None:
+    async with door(easy.identity()) as end:
+        await easy.home.know({"b.fed": [end.key]})
+        end.refuses("too early", Phase.PLAIN)
+        easy.door.redirects(end.place)
+        assert await easy.bounces() == f"{FAILED}sent on by {DOOR}: policy-violation (too early)"
+
+
+async def test_three_redirects_in_a_row_are_enough(either: Seeker) -> None:
+    either.door.redirects(either.door.place)
+    assert await either.bounces() == f"{FAILED}sent on by {DOOR}: the redirect was not followed: it was the 4th in a row"
+    assert either.door.connections == 4
+
+
+async def test_without_tls_nobody_sends_anybody_anywhere(either: Seeker) -> None:
+    async with door(either.identity()) as end:
+        either.door.redirects(end.place, Phase.PLAIN)
+        assert await either.bounces() == f"{FAILED}the redirect was not followed: it came without TLS"
+        assert end.connections == 0
+
+
+@pytest.mark.parametrize("phase", [Phase.TLS, Phase.SASL])
+async def test_nobody_but_a_door_sends_us_on(either: Seeker, phase: Phase) -> None:
+    async with door(either.identity()) as other, door(either.identity()) as end:
+        await either.home.know({"b.fed": [other.key, end.key]})
+        either.town.names.put("b.fed", other.address, S2S_PORT)
+        other.redirects(end.place, phase)
+        assert await either.bounces() == f"{FAILED}the redirect was not followed: it came from no door that is known here"
+        assert end.connections == 0
+
+
+async def test_who_has_a_doors_name_and_another_key_is_no_door(seeker: Seeker) -> None:
+    await seeker.home.know({})
+    async with door(seeker.identity(DOOR)) as other:
+        seeker.town.names.put("b.fed", other.address, S2S_PORT)
+        other.redirects(seeker.door.place)
+        assert await seeker.bounces() == f"{FAILED}Remote server's certificate is not valid for this name"
+
+
+async def test_who_is_there_already_sends_nobody_on(seeker: Seeker) -> None:
+    async with door(seeker.identity()) as other, door(seeker.identity()) as end:
+        await seeker.home.know({"b.fed": [other.key, end.key]})
+        seeker.town.names.put("b.fed", other.address, S2S_PORT)
+        other.redirects(end.place, Phase.STANZA)
+        seeker.alice.write("bob@b.fed", new_body())
+        await other.ended.get()
+        await seeker.home.no_streams("b.fed")
+        assert end.connections == 0
+
+
+async def test_a_door_that_lets_us_in_gets_no_stanza(easy: Seeker) -> None:
+    for phase in (Phase.STANZA, Phase.STANZA_AFTER_DIALBACK):
+        easy.door.lets_in(phase)
+        assert await easy.bounces() == f"{FAILED}{DOOR} let us in instead of sending us on"
+        await easy.door.ended.get()
+        assert easy.door.taken == []
+
+
+PLACES: Final = ["[{address}]", "[{address}]:5269", "{address}", "{address}:5269", "real.fed", "real.fed:5269", "REAL.fed"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_place_may_be_written_in_each_of_these_ways(seeker: Seeker, place: str) -> None:
+    async with door(seeker.identity()) as end:
+        await seeker.home.know({"b.fed": [end.key]})
+        seeker.town.names.put_host("real.fed", end.address)
+        end.refuses("yes", Phase.SASL)
+        seeker.door.redirects(place.format(address=end.address))
+        assert await seeker.bounces() == f"{FAILED}sent on by {DOOR}: policy-violation (yes)"
+
+
+NO_PLACES: Final = ["", "b.fed:", "b.fed:0", "b.fed:65536", "[b.fed]", "[::1", "::1", "fe80::1:5269", "a b", "http://b.fed/", "-"]
+
+
+@pytest.mark.parametrize("place", NO_PLACES)
+async def test_what_is_no_place_leads_nowhere(seeker: Seeker, place: str) -> None:
+    seeker.door.redirects(place)
+    assert await seeker.bounces() == f"{FAILED}the redirect was not followed: it names no address"
+
+
+async def test_another_port_is_gone_to(seeker: Seeker) -> None:
+    async with door(seeker.identity(), port=5280) as end:
+        await seeker.home.know({"b.fed": [end.key]})
+        end.refuses("yes")
+        seeker.door.redirects(end.place)
+        assert "policy-violation (yes)" in await seeker.bounces()
+
+
+async def test_a_host_is_not_looked_for_among_services(seeker: Seeker) -> None:
+    # What a domain's SRV record says is the way to the door.
+    seeker.door.redirects("b.fed")
+    assert "sent on by" in await seeker.bounces()
+    assert seeker.door.connections == 1
+
+
+async def test_where_nobody_listens_the_sender_hears_so(seeker: Seeker) -> None:
+    seeker.door.redirects(f"[{seeker.door.address}]:1")
+    assert (await seeker.bounces()).endswith(f"sent on by {DOOR}: connection refused")
+
+
+async def test_a_door_with_tls_from_the_first_byte_is_one_too(seeker: Seeker, hub: Identity) -> None:
+    async with door(hub, direct=True) as direct, door(seeker.identity("d.fed")) as end:
+        await seeker.home.know({"d.fed": [end.key]})
+        seeker.town.names.put("d.fed", direct.address, S2S_PORT, direct=True)
+        end.refuses("yes")
+        direct.redirects(end.place)
+        assert "policy-violation (yes)" in await seeker.bounces("d.fed")
+        assert direct.connections == 1
+
+
+@pytest.mark.parametrize("phase", [Phase.PLAIN, Phase.TLS, Phase.SASL])
+async def test_why_a_door_refuses_is_what_the_sender_reads(seeker: Seeker, phase: Phase) -> None:
+    seeker.door.refuses("not permitted: not-granted (decision 0123456789ab)", phase)
+    assert await seeker.bounces() == f"{FAILED}policy-violation (not permitted: not-granted (decision 0123456789ab))"
+
+
+@pytest.mark.parametrize("target", ["prosody"], indirect=True)
+async def test_what_a_door_refuses_waits_for_the_agent(seeker: Seeker, target: Server, bob: Correspondent) -> None:
+    await seeker.home.rule({}, default="allow", ask=True)
+    await seeker.home.know({"b.fed": [server_key(target)]})
+    seeker.door.refuses("not permitted: not-granted (decision 0123456789ab)")
+    body = new_body()
+    seeker.alice.write("bob@b.fed", body)
+    event = await seeker.home.event("refused")
+    told = {name: event[name] for name in ("remote", "user", "kind", "by", "text")}
+    why = "not permitted: not-granted (decision 0123456789ab)"
+    assert told == {"remote": "b.fed", "user": "alice@a.fed", "kind": "message", "by": "peer", "text": why}
+    seeker.door.redirects(f"[{target.address}]")
+    await seeker.home.enforcer.release(event["held"])
+    await bob.reads(body)
+    await seeker.home.rule({}, default="allow")
+
+
+@pytest.mark.parametrize("target", ["prosody"], indirect=True)
+async def test_a_way_that_leads_past_the_door_must_lead_to_the_same_key(either: Seeker, target: Server, bob: Correspondent) -> None:
+    either.town.names.put("b.fed", target.address, S2S_PORT)
+    assert await either.bounces() == f"{FAILED}the key of the certificate of b.fed is not on record"
+    await either.home.know({"b.fed": [NOBODYS, server_key(target)]})
+    body = new_body()
+    either.alice.write("bob@b.fed", body)
+    await bob.reads(body)
+    await either.home.know({"b.fed": [NOBODYS]})  # cuts what is there
+    assert "outbound" not in await either.home.streams("b.fed")
+    await either.home.know({})
+    body = new_body()
+    either.alice.write("bob@b.fed", body)
+    await bob.reads(body)
+
+
+def server_key(server: Server) -> str:
+    return key_of((server._directory / CERTIFICATE_FILE).read_bytes())
+
+
+def heard(who: Correspondent) -> list[str | None]:
+    found = []
+    while not who.heard.empty():
+        found.append(who.heard.get_nowait().findtext(BODY))
+    return found
