@@ -21,6 +21,11 @@ from clearinghouse.keynote.encoding import Encoding
 
 log = structlog.get_logger(__name__)
 
+JOINED: Final = ("endpoints", "agent", "component", "contacts", "pins", "note")
+"""What a member may say of its own record; the domain is that of the agent."""
+
+Join = Callable[[Words], Awaitable[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Counter:
@@ -30,6 +35,7 @@ class Counter:
     overrides: Overrides
     follower: Follower
     petitions: Petitions
+    join: Join
 
     async def answered(self, who: Speaker, line: bytes) -> Answer:
         """Return the answer to one line, whatever it is; a mistake of ours is *no answer*, and in our log."""
@@ -50,6 +56,10 @@ class Counter:
         """Begin a round at once."""
         self.follower.wake.set()
         return {}
+
+    async def ask_join(self, _: Speaker, words: Words) -> Answer:
+        """Ask for a change of our own record, signed as the member."""
+        return {"state": await self.join(words)}
 
     async def ask_overrides(self, _: Speaker, __: Words) -> Answer:
         """List overrides, those that have ended too."""
@@ -99,6 +109,7 @@ Question = Callable[[Counter, Speaker, Words], Awaitable[Answer]]
 QUESTIONS: Final[Mapping[str, tuple[tuple[str, ...], Question]]] = {
     "status": ((), Counter.ask_status),
     "follow": ((), Counter.ask_follow),
+    "join": (JOINED, Counter.ask_join),
     "overrides": ((), Counter.ask_overrides),
     "deny": (("domain", "seconds", "reason"), Counter.ask_deny),
     "allow": (("envelope",), Counter.ask_allow),

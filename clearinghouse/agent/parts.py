@@ -38,6 +38,9 @@ log = structlog.get_logger(__name__)
 
 STARTED: Final = "started"
 
+JOIN: Final = "join"
+"""The kind of a signed request about the member's own record."""
+
 ServerEvent = Callable[[Mapping[str, Any]], None]
 
 
@@ -82,7 +85,7 @@ class Agent:
         self.requests = Requests(settings.domain, self.authority, self.grants, self.overrides.denied)
         self.window = Window(exchange.us, exchange.write, self.requests)
         self.correspondence = Correspondence(settings, self.speaker, self.authority, self.requests, enforcer, exchange, self.clock.now)
-        self.counter = Counter(self.status, self.overrides, self.follower, Petitions(self.requests))
+        self.counter = Counter(self.status, self.overrides, self.follower, Petitions(self.requests), self._join)
         self._introduce()
 
     def _introduce(self) -> None:
@@ -115,6 +118,10 @@ class Agent:
             await self.authority.believe(trusted)
         except ClearinghouseError as error:
             log.error("documents_not_believed", reason=error.message, mend=error.mend)  # noqa: TRY400 - the mend, not the frames
+
+    async def _join(self, words: Mapping[str, str]) -> str:
+        """Ask the clearinghouse for a change of our own record; raises what the last source raised."""
+        return await self.sources.join(self.speaker.sealed(JOIN, {"domain": self.settings.domain, **words}))
 
     def _overridden(self, what: str, override: Override) -> None:
         self.journal.note(self.clock.now(), what, override.as_json())

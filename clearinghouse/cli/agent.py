@@ -9,6 +9,7 @@ import typer
 
 from clearinghouse.cli import agent_grants
 from clearinghouse.cli.options import Demo, Json, Passphrase
+from clearinghouse.cli.pinning import pins_of
 
 EPILOG = """
 \b
@@ -33,6 +34,17 @@ Examples:
 \b
 Exit status: 0 all is well; 1 it is not, and why is said; 2 the socket is not
 for you; 3 the agent does not run.
+"""
+JOIN = """
+\b
+Examples:
+  clearinghouse agent join --config agent.toml
+  clearinghouse agent join --certificate a.example.crt --certificate next.crt
+  clearinghouse agent join --endpoint new.a.example:5269
+
+\b
+Exit status: 0 done, or waiting for a person of the clearinghouse; 2 refused,
+with its reason; 3 the agent does not run, or no source takes it.
 """
 OVERRIDE = """
 \b
@@ -61,6 +73,7 @@ def group() -> typer.Typer:
     made = typer.Typer(help="Follow tables beside one XMPP server.", rich_markup_mode=None, invoke_without_command=True, epilog=EPILOG)
     made.callback(epilog=EPILOG)(run)
     made.command("status", epilog=STATUS)(status)
+    made.command("join", epilog=JOIN)(join)
     override = typer.Typer(help="Shut a domain out, or let it in, for a time.", rich_markup_mode=None, epilog=OVERRIDE)
     for name, command in (("deny", deny), ("allow", allow), ("list", show), ("withdraw", withdraw)):
         override.command(name, epilog=OVERRIDE)(command)
@@ -101,6 +114,26 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
     from clearinghouse.cli import agent_asking  # noqa: PLC0415 - as above
 
     agent_asking.status(config, json=json)
+
+
+def join(
+    endpoint: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:PORT", help="Where the server takes streams; as `member add`.")
+    ] = None,
+    contact: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Whom to write to; may be repeated.")] = None,
+    certificate: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A certificate of the server, now or soon.")] = None,
+    pin: Annotated[list[str] | None, typer.Option(metavar="HEX", help="A pin, as `clearinghouse pin` prints it.")] = None,
+    config: Config = DEFAULT_CONFIG,
+    json: Json = False,
+) -> None:
+    """Ask the clearinghouse to change our own record, signed by the running agent.
+
+    Without options it is the pins of the certificates that the settings name. What is not
+    said stays as it is. Announce a new certificate before the server presents it.
+    """
+    from clearinghouse.cli import agent_asking  # noqa: PLC0415 - as above
+
+    agent_asking.join(config, endpoint, contact, pins_of(certificate, pin), json=json)
 
 
 def deny(domain: Domain, held: Period, reason: Reason, config: Config = DEFAULT_CONFIG, json: Json = False) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from clearinghouse.clearing.envelope import LONGEST_LIFE, Asked, written
 from clearinghouse.clearing.request import LOCAL_USER
 from clearinghouse.cli import deciding, reading
 from clearinghouse.cli.output import BAD, GOOD, ID_SHOWN, STRONG, as_json, clean, finish, mark, say
+from clearinghouse.cli.pinning import pins_of
 from clearinghouse.doors.control.client import AGENT, NotRunning, call_at
 from clearinghouse.errors import BadSettings
 from clearinghouse.keynote import encoding
@@ -31,6 +32,8 @@ from clearinghouse.settings.reading import read_agent_settings
 
 NONCE_BYTES: Final = 16
 WELL: Final = "good"
+DONE: Final = "done"
+"""What a clearinghouse says of a request about a record that is signed already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,30 @@ def show(config: Path, *, json: bool) -> None:
         say(f"{head}  {clean(each['reason'])}")
     if not found["overrides"]:
         say("nothing is overridden")
+
+
+# -- our own record -----------------------------------------------------------------------------------
+
+
+def join(config: Path, endpoints: Sequence[str] | None, contacts: Sequence[str] | None, pins: str | None, *, json: bool) -> None:
+    """Have the running agent ask for a change of the member's record."""
+    settings = read_agent_settings(config)
+    files = settings.server.certificate_files
+    if pins is None and not endpoints and not contacts:
+        if not files:
+            mend = "name certificates in `certificate_files` of [server], or give options: see `clearinghouse agent join --help`"
+            raise BadSettings("nothing says what is to be recorded", mend=mend)
+        pins = pins_of(files, None)
+    words = {"endpoints": " ".join(endpoints or ()), "contacts": "\n".join(contacts or ()), "pins": pins or ""}
+    state = str(call_at(settings.socket, "join", listener=AGENT, **words)["state"])
+    if json:
+        as_json("agent join", ok=True, state=state, asked={name: text for name, text in words.items() if text})
+        return
+    good = state == DONE
+    say(
+        mark(good=True) if good else "…",
+        f" {clean(settings.domain)}: {'recorded' if good else 'it waits for a person of the clearinghouse'}",
+    )
 
 
 # -- changing -----------------------------------------------------------------------------------------

@@ -50,13 +50,18 @@ class ServerKind(StrEnum):
 
 
 class Server(Section):
-    """The agent's own server, and the component as which it talks to its module (XEP-0114)."""
+    """The agent's own server, and the component as which it talks to its module (XEP-0114).
+
+    ``certificate_files`` are the certificates that the server presents to others, and the next one before it does:
+    `clearinghouse agent join` puts their pins into the member's record.
+    """
 
     kind: ServerKind
     component: Domain
     secret_file: BesidePath
     host: Words = "127.0.0.1"
     port: Annotated[StrictInt, Field(ge=1, le=65_535)] = 5347
+    certificate_files: tuple[BesidePath, ...] = ()
 
 
 class SourceKind(StrEnum):

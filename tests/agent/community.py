@@ -163,6 +163,7 @@ class MemorySource:
     ahead: timedelta | None = None
     asked: list[str] = field(default_factory=list)
     reports: list[bytes] = field(default_factory=list)
+    joins: list[bytes] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def fetch(self, name: str, *, limit: int) -> bytes:
@@ -189,6 +190,12 @@ class MemorySource:
         if self.cut:
             raise SourceUnavailable("cut off", mend="mend it")
         self.reports.append(sealed)
+
+    async def join(self, sealed: bytes) -> str:
+        if self.cut:
+            raise SourceUnavailable("cut off", mend="mend it")
+        self.joins.append(sealed)
+        return "waits"
 
     def hears(self, message: Element) -> bool:
         del message

@@ -15,10 +15,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from clearinghouse.agent.home.speaking import Speaker
+from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.agent.sources.files import Files
 from clearinghouse.agent.sources.https import Https
 from clearinghouse.agent.sources.source import CannotReport, NoSuchDocument, Source, SourceUnavailable
-from clearinghouse.agent.sources.xmpp import DOCUMENT, Xmpp
+from clearinghouse.agent.sources.xmpp import ANSWER, DOCUMENT, Xmpp
 from clearinghouse.doors.xmpp.documents import read_document, write_document
 from clearinghouse.errors import BadSettings, BrokerUnavailable
 from clearinghouse.federation.published.documents import digest, table_name, timestamp_name
@@ -307,3 +308,22 @@ async def test_a_mistake_of_ours_about_what_a_source_gives_ends_no_agent(tmp_pat
             await until(lambda: agent.follower.error is not None)
             assert agent.follower.error is not None
             assert agent.follower.error.code == "internal"
+
+
+class Deciding(Stanzas):
+    """A clearinghouse that answers every envelope with one state."""
+
+    async def ask(self, to: str, kind: Question, payload: Element) -> Element:
+        await super().ask(to, kind, payload)
+        answer = Element(IQ, type="result")
+        answer.append(Element(ANSWER, state="waits"))
+        return answer
+
+
+async def test_a_request_about_our_own_record_is_answered_over_xmpp_and_not_by_a_directory(hub: Hub, tmp_path: Path) -> None:
+    stanzas = Deciding(hub)
+    ways = Failover([Files(tmp_path), Xmpp("ch.hub.example", "agent.a.example", stanzas)])
+    assert await ways.join(b"sealed") == "waits"
+    assert base64.b64decode(stanzas.asked[0].text or "") == b"sealed"
+    with pytest.raises(CannotReport):
+        await Failover([Files(tmp_path)]).join(b"sealed")

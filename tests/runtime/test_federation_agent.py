@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from clearinghouse.agent.home.speaking import Speaker
 from clearinghouse.agent.life import Outside, running
 from clearinghouse.agent.parts import Agent
 from clearinghouse.agent.sources.failover import Failover
 from clearinghouse.agent.sources.https import Https
+from clearinghouse.cli.main import app
+from clearinghouse.demo.certificates import Authority
 from clearinghouse.demo.server_module import MemoryLink, MemoryServer
+from clearinghouse.importing.certificates import read_pin
 from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.settings.reading import parse_agent_settings
 from tests.agent.houses import settings_text
@@ -91,6 +97,42 @@ async def test_policy_reaches_the_server_and_the_report_reaches_the_fleet(pair: 
             await until(lambda: home.house.fleet_book.agents[US].report["table"] == str(home.version(US)), 15)
             found = {each["domain"]: each for each in home.house.fleet(op())}
             assert (found[US]["stale"], found[US]["standing"], found[US]["view"]) == (False, "fresh", US)
+
+
+async def test_a_member_announces_the_next_key_of_its_server(pair: Pair) -> None:
+    home, config = pair.home, pair.directory / "agent.toml"
+    for name in ("now.crt", "next.crt"):
+        (pair.directory / name).write_bytes(Authority().identity([US]).certificate)
+    config.write_text(
+        settings_text(PIN, domain=US, community=f'"{COMMUNITY}"', override_keys="[]").replace(
+            "[server]\n", '[server]\ncertificate_files = ["now.crt", "next.crt"]\n'
+        )
+    )
+    pins = sorted(read_pin(pair.directory / name) for name in ("now.crt", "next.crt"))
+    home.write(
+        "policies/members/own.kn", assertion("POLICY", who(US)[0], f'member == "{US}" && key_recorded == "yes" && change == "address"')
+    )
+
+    async def join(*words: str) -> tuple[int, str]:
+        with capture_logs():  # the service's lines would be taken for the command's
+            result = await asyncio.to_thread(CliRunner().invoke, app, ["agent", "join", *words, "--config", str(config)])
+        return result.exit_code, result.output
+
+    async with home.open():
+        await home.enrols(US)
+        await home.settled({US: "level-2"})
+        async with pair.following():
+            assert await join() == (0, f"✔ {US}: recorded\n")
+            record = home.house.roll.present()[US]
+            assert (list(record.pins), record.source) == (pins, "join")
+            await until(lambda: (pair.server.peers or {}).get(US, (0, {}))[1] == {US: pins}, 15)
+            status, said = await join("--contact", "somebody")
+            assert (status, "answers 404" in said) == (3, True), "policy has not said that"
+            assert (await join("--pin", pins[1]))[0] == 0
+            await until(lambda: (pair.server.peers or {}).get(US, (0, {}))[1] == {US: pins[1:]}, 15)
+    assert (await join())[0] == 3
+    config.write_text(config.read_text().replace("certificate_files", "# "))
+    assert (await join())[0] == 2
 
 
 async def test_an_agent_goes_on_while_the_clearinghouse_is_away_and_catches_up(pair: Pair) -> None:

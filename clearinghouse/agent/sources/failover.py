@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 from xml.etree.ElementTree import Element
 
 import structlog
@@ -16,6 +16,8 @@ from clearinghouse.agent.sources.source import CannotReport, Source, SourceUnava
 from clearinghouse.errors import ClearinghouseError
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 AGAIN_SECONDS: Final = 30.0
 """After which a source that did not answer is asked first again, where it stands first."""
@@ -71,19 +73,25 @@ class Failover:
 
     async def report(self, sealed: bytes) -> None:
         """Hand in a signed report to the first that takes one; raises what the last one raised."""
+        await self._handed_in(lambda source: source.report(sealed))
+
+    async def join(self, sealed: bytes) -> str:
+        """Hand in a request about our own record to the first that takes one; see `Source.join`."""
+        return await self._handed_in(lambda source: source.join(sealed)) or ""
+
+    async def _handed_in(self, hand_in: Callable[[Source], Awaitable[T]]) -> T | None:
         failure: ClearinghouseError | None = None
         for number, source in self._in_order():
             try:
-                await source.report(sealed)
+                return await hand_in(source)
             except SourceUnavailable as error:
                 self._put_out(number, error.message)
                 failure = error
             except CannotReport as error:
                 failure = failure or error
-            else:
-                return
         if failure is not None:
             raise failure
+        return None
 
     def hears(self, message: Element) -> bool:
         """See `Source.hears`."""

@@ -56,6 +56,11 @@ class Files:
         del sealed
         raise CannotReport(f"nobody takes reports at `{self.directory}`", mend="add a source of the kind `https` or `xmpp`")
 
+    async def join(self, sealed: bytes) -> str:
+        """See `Source.join`."""
+        del sealed
+        raise CannotReport(f"nobody takes requests at `{self.directory}`", mend="add a source of the kind `https` or `xmpp`")
+
     def hears(self, message: Element) -> bool:
         """See `Source.hears`."""
         del message

@@ -20,6 +20,7 @@ import httpx
 from clearinghouse.agent.home.speaking import Speaker
 from clearinghouse.agent.sources.source import FETCH_SECONDS, WAIT_SECONDS, NoSuchDocument, SourceUnavailable
 from clearinghouse.clearing.vocabulary import EVERYTHING
+from clearinghouse.clearing.wire import read_object
 from clearinghouse.errors import BadSettings
 from clearinghouse.federation.published.documents import COMMUNITY
 from clearinghouse.federation.published.refusals import EndlessData
@@ -29,6 +30,9 @@ MAX_KEPT: Final = 8
 
 KEPT_BYTES: Final = 262_144
 """Bytes of a document that is kept so; larger ones have names that change with what is in them."""
+
+MAX_ANSWER_BYTES: Final = 65_536
+"""Of what a clearinghouse says of a request: a few members."""
 
 SILENT_SECONDS: Final = 10.0
 """In which a connection is made, and in which something more arrives of what is sent."""
@@ -80,6 +84,17 @@ class Https:
         headers = {"Content-Type": "application/json"}
         async with self._asked("/v1/status", headers, SILENT_SECONDS, content=sealed) as answer:
             self._check(answer)
+
+    async def join(self, sealed: bytes) -> str:
+        """See `Source.join`."""
+        headers = {"Content-Type": "application/json"}
+        async with self._asked("/v1/requests", headers, SILENT_SECONDS, content=sealed) as answer:
+            self._check(answer)
+            said = await _read(answer, "the answer", MAX_ANSWER_BYTES)
+        try:
+            return str(read_object(said).get("state", ""))
+        except ValueError as error:
+            raise SourceUnavailable(f"`{self.url}` gives an answer that {error}", mend="see who runs it") from None
 
     def hears(self, message: Element) -> bool:
         """See `Source.hears`."""

@@ -58,6 +58,9 @@ class Source(Protocol):
     async def report(self, sealed: bytes) -> None:
         """Hand in a signed report; raises `SourceUnavailable`, and `CannotReport` where there is nobody to take it."""
 
+    async def join(self, sealed: bytes) -> str:
+        """Hand in a signed request about our own record, and return what became of it: `done` or `waits`; raises as `report` does."""
+
     def hears(self, message: Element) -> bool:
         """Say whether *message*, which came to our component, is this source's word that there is something new."""
 

@@ -26,6 +26,7 @@ from clearinghouse.keynote.encoding import Encoding
 log = structlog.get_logger(__name__)
 
 DOCUMENT: Final = f"{{{CLEARINGHOUSE}}}document"
+ANSWER: Final = f"{{{CLEARINGHOUSE}}}answer"
 
 TABLES: Final = "tables/"
 """What the names of the nodes begin with that tell of new tables."""
@@ -84,6 +85,13 @@ class Xmpp:
         payload = Element(ENVELOPE)
         payload.text = encoding.encode(sealed, Encoding.BASE64)
         await self._asked("set", payload, "the report")
+
+    async def join(self, sealed: bytes) -> str:
+        """See `Source.join`."""
+        payload = Element(ENVELOPE)
+        payload.text = encoding.encode(sealed, Encoding.BASE64)
+        answer = (await self._asked("set", payload, "the request")).find(ANSWER)
+        return "" if answer is None else answer.get("state", "")
 
     def hears(self, message: Element) -> bool:
         """See `Source.hears`."""
