@@ -6,7 +6,6 @@ all.  What such a peer is told depends on the settings, so pyOpenSSL is used, wh
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -83,18 +82,18 @@ class Certificates:
         shown = self._shown
         return (shown.get(name) or shown[""]).server
 
-    def accepting(self, taken: socket.socket, wanted: str = "") -> SSL.Connection:
-        """Return the door's end of a handshake on *taken*; *wanted* is the `to` that was read before, in normal form.
+    def accepting(self, wanted: str = "") -> SSL.Connection:
+        """Return the door's end of a handshake; *wanted* is the `to` that was read before it, in normal form.
 
         A name in the handshake itself (SNI) counts more.
         """
-        connection = SSL.Connection(self.choose(wanted), taken)
+        connection = SSL.Connection(self.choose(wanted))
         connection.set_accept_state()
         return connection
 
-    def connecting(self, made: socket.socket, name: str) -> SSL.Connection:
-        """Return our end of a handshake on *made*, with the server of *name*; its certificate is not judged here."""
-        connection = SSL.Connection(self._shown[""].client, made)
+    def connecting(self, name: str) -> SSL.Connection:
+        """Return our end of a handshake with the server of *name*; its certificate is not judged here."""
+        connection = SSL.Connection(self._shown[""].client)
         connection.set_tlsext_host_name(name.encode("ascii"))
         connection.set_connect_state()
         return connection

@@ -1,0 +1,160 @@
+"""How many connections there are, in all and of one address, how often one address may come, and how long each may take.
+
+A host of IPv6 has a network of 64 bits for itself, which counts as one address (`sockets.gate.address_of`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+HEADER_SECONDS: Final = 10.0
+"""From a connection's beginning, or from a restart of its stream, until something complete was said."""
+
+HANDSHAKE_SECONDS: Final = 10.0
+"""From the first byte of a TLS handshake until it is done; a honest one takes two round trips."""
+
+WHOLE_SECONDS: Final = 60.0
+"""A whole connection, with the verification of a dialback key and the decision."""
+
+SWEEP_SECONDS: Final = 1.0
+"""How often connections are looked at that took too long; each has this much longer at most."""
+
+MAX_ADDRESSES: Final = 10_000
+"""Addresses whose rate is remembered, about 200 bytes each; the longest silent is forgotten first, and begins anew."""
+
+
+class Guest(Protocol):
+    """A connection, as far as the room for it goes."""
+
+    address: str
+    """Who is at its other end, as far as the network shows."""
+
+    def give_way(self) -> None:
+        """End at once and leave the room, for another."""
+
+    def look(self, now: float) -> None:
+        """End if it took too long."""
+
+
+@dataclass(slots=True)
+class _Guests:
+    """The connections of one address: those that have not proven anything, the longest idle first, and the count of all."""
+
+    unproven: OrderedDict[Guest, None] = field(default_factory=OrderedDict)
+    count: int = 0
+
+
+class Room:
+    """Room for *most* connections, and for *each* of one address.
+
+    Where there is none, somebody gives way: the longest idle of those that have proven nothing, of the newcomer's own
+    address where that has its share, else of the address that has the most.  Idle is who gets no further; bytes that
+    complete nothing are no progress.
+    """
+
+    def __init__(self, most: int, each: int) -> None:
+        """Make an empty one."""
+        self._most, self._each = most, each
+        self._all: set[Guest] = set()
+        self._guests: dict[str, _Guests] = {}
+        self._crowds: dict[int, dict[str, None]] = {}
+        self._largest = 0
+        self.refused = self.gave_way = 0
+
+    @property
+    def guests(self) -> list[Guest]:
+        """All who are in."""
+        return list(self._all)
+
+    def enter(self, guest: Guest) -> bool:
+        """Let *guest* in, and say whether there was room, or somebody gave way."""
+        own = self._guests.get(guest.address)
+        if own is not None and own.count >= self._each:
+            full = guest.address
+        elif len(self._all) >= self._most:
+            full = next(iter(self._crowds[self._largest]))
+        else:
+            full = ""
+        if full and not self._make_room(full):
+            self.refused += 1
+            return False
+        self._add(guest)
+        return True
+
+    def _make_room(self, address: str) -> bool:
+        longest = next(iter(self._guests[address].unproven), None)
+        if longest is None:
+            return False
+        self.gave_way += 1
+        longest.give_way()
+        return True
+
+    def _add(self, guest: Guest) -> None:
+        own = self._guests.setdefault(guest.address, _Guests())
+        own.unproven[guest] = None
+        self._all.add(guest)
+        self._count(guest.address, own, 1)
+
+    def progressed(self, guest: Guest) -> None:
+        """Note that *guest* got further, so that others give way before it."""
+        own = self._guests.get(guest.address)
+        if own is not None and guest in own.unproven:
+            own.unproven.move_to_end(guest)
+
+    def proven(self, guest: Guest) -> None:
+        """Note that *guest* has proven who it is; it gives way to nobody."""
+        own = self._guests.get(guest.address)
+        if own is not None:
+            own.unproven.pop(guest, None)
+
+    def leave(self, guest: Guest) -> None:
+        """Count *guest* no more; it says so once."""
+        self._all.remove(guest)
+        own = self._guests[guest.address]
+        own.unproven.pop(guest, None)
+        self._count(guest.address, own, -1)
+
+    def _count(self, address: str, own: _Guests, more: int) -> None:
+        """Count *more* connections of an address, and keep at hand which one has the most."""
+        if own.count:
+            self._crowds[own.count].pop(address)
+        if not self._crowds.get(own.count, True):
+            del self._crowds[own.count]
+        own.count += more
+        if own.count:
+            self._crowds.setdefault(own.count, {})[address] = None
+        else:
+            del self._guests[address]
+        if own.count > self._largest or self._largest not in self._crowds:
+            self._largest = own.count
+
+
+@dataclass(slots=True)
+class Rates:
+    """How often each address may come: *per_second*, and *burst* times at once after a pause (a bucket of tokens)."""
+
+    per_second: float
+    burst: float
+    elapsed: Callable[[], float]
+    limited: int = 0
+    _full_at: OrderedDict[str, float] = field(default_factory=OrderedDict)
+
+    def take(self, address: str) -> bool:
+        """Say whether *address* may come now, and count it."""
+        now = self.elapsed()
+        full_at = max(self._full_at.get(address, 0.0), now) + 1 / self.per_second
+        if full_at - now > self.burst / self.per_second + _ROUNDING:
+            self.limited += 1
+            return False
+        self._full_at[address] = full_at
+        self._full_at.move_to_end(address)
+        if len(self._full_at) > MAX_ADDRESSES:
+            self._full_at.popitem(last=False)
+        return True
+
+
+_ROUNDING: Final = 1e-9
+"""Seconds: sums of fractions must not take the last token of a full bucket."""

@@ -1,0 +1,312 @@
+"""One connection: bytes in and out, before TLS and after, with a time for everything, and an orderly end.
+
+OpenSSL is given what was read and asked for what to write: never more than `READ_BYTES` in one turn, so that no peer can
+keep it busy with messages of its own.  Nothing here knows what the bytes mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from OpenSSL import SSL
+
+from clearinghouse.doors.s2s.pace import HANDSHAKE_SECONDS, HEADER_SECONDS, WHOLE_SECONDS, Room
+from clearinghouse.doors.s2s.turns import Turns
+
+READ_BYTES: Final = 8_192
+"""Bytes that are read at once: a peer's certificate with its chain, and more than it ever has to say."""
+
+WRITE_BYTES: Final = 65_536
+"""Bytes that wait for a peer that does not read; a door says some three kB in all, and a certificate with a long chain."""
+
+TLS_BYTES: Final = 262_144
+"""Bytes of TLS that one connection sends altogether: twice the largest chain that OpenSSL takes, and all that a stream says.
+Changes of keys and attempts to negotiate anew are in it, a hundredfold dearer to read than to send."""
+
+LINGER_BYTES: Final = 2_097_152
+"""Bytes that are read and thrown away after our last word: closing with some unread would take that word back (RST)."""
+
+LINGER_SECONDS: Final = 2.0
+"""How long that is done."""
+
+
+class Talk(Protocol):
+    """What a wire tells whoever speaks on it; nothing of it raises."""
+
+    def received(self, data: bytes) -> None:
+        """Take what the peer sent, ``b""`` when it will send no more."""
+
+    def secured(self, tls: SSL.Connection) -> None:
+        """Go on after the handshake."""
+
+    def late(self) -> None:
+        """Say something to a peer that took too long, and end."""
+
+    def gone(self) -> None:
+        """Stop: the connection is closed, whoever closed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What the wires of one door share."""
+
+    loop: asyncio.AbstractEventLoop
+    room: Room
+    turns: Turns
+
+
+class Wire:
+    """A connection with a peer: it reads unless `pause` says otherwise, writes at once, and is closed exactly once."""
+
+    __slots__ = (
+        "_descriptor",
+        "_ending",
+        "_floor",
+        "_held",
+        "_left",
+        "_open",
+        "_over",
+        "_paused",
+        "_read",
+        "_sock",
+        "_talk",
+        "_tls",
+        "_watched",
+        "_writing",
+        "address",
+        "due",
+        "ends",
+        "host",
+    )
+
+    def __init__(self, taken: socket.socket, host: str, address: str, floor: Floor) -> None:
+        """Be the connection *taken* from *host*, which counts as *address*; nothing is read before `begin`."""
+        self._sock, self._floor = taken, floor
+        self._descriptor = taken.fileno()
+        self.host, self.address = host, address
+        self._talk: Talk | None = None
+        self._tls: SSL.Connection | None = None
+        self._open = self._over = self._paused = self._watched = self._writing = self._ending = False
+        self._held = self._left = b""
+        self._read = 0
+        now = floor.loop.time()
+        self.due, self.ends = now + HEADER_SECONDS, now + WHOLE_SECONDS
+
+    def begin(self, talk: Talk, tls: SSL.Connection | None = None) -> None:
+        """Tell *talk* from now on, after a handshake where *tls* is given; what has come already is read at once."""
+        self._talk, self._tls = talk, tls
+        self._readable()
+        self._watch()
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Read no more until `resume`: whoever has asked waits for the answer."""
+        self._paused = True
+        self._watch()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._paused = False
+        self._watch()
+
+    def _watch(self) -> None:
+        """Look for what comes, or not: while others have their turn, after the peer's end, and after ours, nothing does."""
+        wanted = self._talk is not None and not (self._paused or self._held or self._over or self._ending)
+        if wanted is not self._watched:
+            self._watched = wanted
+            if wanted:
+                self._floor.loop.add_reader(self._descriptor, self._readable)
+            else:
+                self._floor.loop.remove_reader(self._descriptor)
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.abort()
+            return
+        if not data:
+            self._ended()
+        elif self._tls is None:
+            self._tell(data)
+        else:
+            self._held = data
+            if not self._floor.turns.take(self.address, self._step):
+                self._watch()
+
+    def _tell(self, data: bytes) -> None:
+        if self._talk is not None and not self._ending:
+            self._talk.received(data)
+
+    def _ended(self) -> None:
+        """The peer sends no more."""
+        self._over = True
+        self._watch()
+        if self._tls is not None and not self._open:
+            self.abort()
+        else:
+            self._tell(b"")
+
+    def progressed(self, seconds: float = HEADER_SECONDS) -> None:
+        """Give the peer *seconds* for what comes next; it got further."""
+        self.due = self._floor.loop.time() + seconds
+        self._floor.room.progressed(self)
+
+    def proven(self) -> None:
+        """Give way to nobody from now on: the peer has proven who it is."""
+        self._floor.room.proven(self)
+
+    # -- TLS ----------------------------------------------------------------------------------------------
+
+    def secure(self, tls: SSL.Connection) -> None:
+        """Begin a handshake; `Talk.secured` is told when it is done."""
+        self._tls = tls
+        self.progressed(HANDSHAKE_SECONDS)
+
+    def _step(self) -> None:
+        """Give OpenSSL what was read, and the peer what OpenSSL says to it."""
+        tls, held, self._held = self._tls, self._held, b""
+        if tls is None or self._talk is None or self._ending:
+            return
+        self._read += len(held)
+        try:
+            tls.bio_write(held)
+            if not self._open:
+                tls.do_handshake()
+                self._open = True
+                self._talk.secured(tls)
+            self._read_all(tls)
+        except SSL.WantReadError:
+            self._flush()
+        except SSL.ZeroReturnError:
+            self._ended()
+        except SSL.Error:
+            self._flush()  # the alert that says what was wrong
+            self.abort()
+        if self._read > TLS_BYTES:
+            self.abort()
+        self._watch()
+
+    def _read_all(self, tls: SSL.Connection) -> None:
+        while self._talk is not None and not self._ending:
+            self._tell(tls.recv(READ_BYTES))
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """Write *data*: in one piece, unless the peer does not read."""
+        if self._talk is None or not data:
+            return
+        if self._tls is None:
+            self._write(data)
+            return
+        try:
+            self._tls.send(data)
+        except SSL.Error:
+            self.abort()
+            return
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write what OpenSSL has for the peer."""
+        if self._tls is not None and self._talk is not None:
+            with suppress(SSL.WantReadError):
+                self._write(self._tls.bio_read(WRITE_BYTES))
+
+    def _write(self, data: bytes) -> None:
+        if self._left:
+            self._left += data
+            if len(self._left) > WRITE_BYTES:
+                self.abort()
+            return
+        try:
+            sent = self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self.abort()
+            return
+        if sent < len(data):
+            self._left, self._writing = data[sent:], True
+            self._floor.loop.add_writer(self._descriptor, self._writable)
+
+    def _writable(self) -> None:
+        data, self._left, self._writing = self._left, b"", False
+        self._floor.loop.remove_writer(self._descriptor)
+        self._write(data)
+        if self._ending and not self._left:
+            self._say_end()
+
+    # -- the end ------------------------------------------------------------------------------------------
+
+    def close(self, *, linger: bool = False) -> None:
+        """End once everything is written; with *linger* the peer may be sending still, and is heard out."""
+        if self._talk is None or self._ending:
+            return
+        if self._tls is not None and self._open:
+            with suppress(SSL.Error):
+                self._tls.shutdown()
+            self._flush()
+        self._ending = True
+        if not linger and not self._left:
+            self.abort()
+        elif self._talk is not None:
+            self._hear_out()
+
+    def _hear_out(self) -> None:
+        self._watch()
+        self._read = 0
+        if not self._left:
+            self._say_end()
+        self.ends = min(self.ends, self._floor.loop.time() + LINGER_SECONDS)
+        self._watched = True
+        self._floor.loop.add_reader(self._descriptor, self._throw)
+
+    def _say_end(self) -> None:
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+
+    def _throw(self) -> None:
+        try:
+            thrown = len(self._sock.recv(WRITE_BYTES))
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            thrown = 0
+        self._read += thrown
+        if not thrown or self._read > LINGER_BYTES:
+            self.abort()
+
+    def look(self, now: float) -> None:
+        """End where its time is over: with a word where that can be said."""
+        if self._talk is None or now < min(self.due, self.ends):
+            return
+        if self._ending or now >= self.ends or (self._tls is not None and not self._open):
+            self.abort()
+        else:
+            self.due = self.ends
+            self._talk.late()
+
+    def give_way(self) -> None:
+        """End at once, for another."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Close now."""
+        talk, self._talk = self._talk, None
+        if talk is None:
+            return
+        if self._watched:
+            self._floor.loop.remove_reader(self._descriptor)
+        if self._writing:
+            self._floor.loop.remove_writer(self._descriptor)
+        self._floor.room.leave(self)
+        self._sock.close()
+        talk.gone()
