@@ -1,0 +1,74 @@
+"""What a stream header says, and what is wrong with it (RFC 6120, sections 4.7 and 4.8; pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Final, NamedTuple
+
+from clearinghouse.doors.s2s.tokens import Stop
+from clearinghouse.doors.s2s.written import DIALBACK, SERVER, STREAMS
+from clearinghouse.federation.names import BadName, normal
+
+STREAM: Final = f"{STREAMS}\nstream"
+
+MODERN: Final = "1.0"
+"""The version that we speak; a peer of a later one is answered with it, of an earlier one with its own (section 4.7.5)."""
+
+_is_version = re.compile(r"([0-9]{1,9})\.[0-9]{1,9}", re.ASCII).fullmatch
+
+
+class Header(NamedTuple):
+    """A header that is in order; names in normal form, `sender` and `to` as they were written."""
+
+    claimed: str
+    wanted: str
+    version: str
+    dialback: bool
+    sender: str
+    to: str
+
+
+def header_of(name: str, attributes: Mapping[str, str], namespaces: Mapping[str | None, str]) -> Header:
+    """Return what a header says; raises `Stop` with the stream error that it deserves."""
+    if name != STREAM:
+        raise Stop("bad-format" if name.startswith(STREAMS + "\n") else "invalid-namespace")  # 4.8.1
+    if namespaces.get("stream") != STREAMS:
+        raise Stop("bad-namespace-prefix")  # 4.8.5: the only prefix that real servers read
+    if namespaces.get(None, SERVER) != SERVER:
+        raise Stop("invalid-namespace")  # 4.8.2
+    version = _answered(attributes.get("version", ""))
+    sender, to = attributes.get("from"), attributes.get("to")
+    claimed = "" if sender is None else name_of(sender)
+    wanted = "" if to is None else _served(to)
+    return Header(claimed, wanted, version, DIALBACK in namespaces.values(), sender or "", to or "")
+
+
+def name_of(text: str) -> str:
+    """Return the name of a server in normal form; raises `Stop`."""
+    try:
+        return normal(text)
+    except BadName:
+        raise Stop("improper-addressing") from None  # 4.9.3.8: it "violates the rules for XMPP addresses"
+
+
+def _served(text: str) -> str:
+    try:
+        return normal(text)
+    except BadName:
+        pass
+    try:
+        ip_address(text.strip("[]"))
+    except ValueError:
+        raise Stop("improper-addressing") from None
+    raise Stop("host-unknown")  # 4.9.3.6: a domainpart, but nobody is behind it here
+
+
+def _answered(version: str) -> str:
+    if version in ("", MODERN):
+        return version
+    found = _is_version(version)
+    if found is None:
+        raise Stop("unsupported-version")  # 4.9.3.25
+    return MODERN if int(found[1]) else version

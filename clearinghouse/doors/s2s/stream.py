@@ -1,0 +1,301 @@
+"""A stream between servers, at the server that is connected to: bytes in, events and bytes out (RFC 6120; pure).
+
+What a stream does in each state is in one table (`clearinghouse.doors.s2s.table`); this is how it does it::
+
+    event = stream.receive(data)
+    while event is not None:
+        ...  # the door's word: offer(), answer(), proceed(), proven(), ...
+        send(stream.take())
+        event = stream.receive(b"")
+    send(stream.take())
+
+Each event ends exactly with its own last byte.  What the peer sent behind it is held back, and not looked at before the door's word; behind
+`<starttls/>` there must be nothing, so that no byte sent in clear is ever taken for one that TLS protects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import ClassVar, Final
+
+from clearinghouse.doors.s2s import sasl, written
+from clearinghouse.doors.s2s.events import Ended, Event, Opened
+from clearinghouse.doors.s2s.headers import MODERN, Header, header_of
+from clearinghouse.doors.s2s.inputs import WHOLE, Context, Read, read_element
+from clearinghouse.doors.s2s.table import TABLE, Act, Input, State
+from clearinghouse.doors.s2s.tokens import MAX_ELEMENT_BYTES, Kind, Reader, Stop
+from clearinghouse.errors import InternalError
+from clearinghouse.federation.redirection.answers import Redirect, Refused
+
+VERIFICATIONS: Final = 16
+"""Keys that a peer may ask about in one connection; a server asks for each of its domains, and all answers are the same."""
+
+_NOBODY: Final = Header("", "", MODERN, dialback=False, sender="", to="")
+_NOTHING_OFFERED: Final = Context()
+_NOTHING_READ: Final = Read(Input.BYTES)
+
+
+class Starttls(StrEnum):
+    """Whether a peer may, or must, choose TLS."""
+
+    NO = "no"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class Stream:
+    """One connection of a peer: its first stream, and those that begin anew after TLS and after SASL."""
+
+    __slots__ = (
+        "_attempts", "_context", "_event", "_header", "_last", "_new_id", "_opened", "_out", "_reader", "_verifications",
+        "id", "proven_as", "secure", "state",
+    )  # fmt: skip
+
+    def __init__(self, *, secure: bool, new_id: Callable[[], str]) -> None:
+        """Begin; *secure* where TLS stands already (XEP-0368), *new_id* gives ids that nobody guesses."""
+        self.secure = secure
+        self.proven_as = ""
+        """Whom the peer was proven to be by SASL."""
+        self._new_id = new_id
+        self._out = ""
+        self._attempts = self._verifications = 0
+        self._begin(b"")
+
+    def _begin(self, held: bytes) -> None:
+        """Begin a stream, with a parser that knows nothing of the one before (RFC 6120, section 4.3.3)."""
+        self.state = State.HEADER
+        self.id = ""
+        self._opened = False
+        self._header, self._context, self._last = _NOBODY, _NOTHING_OFFERED, _NOTHING_READ
+        self._event: Event | None = None
+        self._reader = Reader(WHOLE)
+        self._reader.hold(held)
+
+    # ------------------------------------------------------------------------------------------------------ in and out
+
+    def take(self) -> bytes:
+        """Return what is to be sent, once."""
+        out, self._out = self._out, ""
+        return written.encoded(out)
+
+    def receive(self, data: bytes) -> Event | None:
+        """Take *data* and return what the door must say something to; without data, go on with what was held back."""
+        act = TABLE[self.state][Input.BYTES].act
+        if act is Act.READ:
+            self._reader.hold(data)
+            return self._read_on()
+        if not data:
+            return None
+        if act is Act.HOLD:
+            self._reader.hold(data)
+            return None if self._reader.held <= MAX_ELEMENT_BYTES else self._do(Input.FAULT, "policy-violation")
+        return self._do(Input.BYTES)
+
+    # ----------------------------------------------------------------------------------------------------- the door's word
+
+    def offer(self, *, starttls: Starttls, external: bool, dialback: bool) -> None:
+        """Open our stream and offer that; a peer of an old version reads no features, and goes on with dialback.
+
+        Raises `InternalError` where nothing is offered: that would end the negotiation, and the peer would send stanzas.
+        """
+        if self.state is not State.ENDED:
+            _check_offer(starttls, external=external, dialback=dialback, secure=self.secure, proven=bool(self.proven_as))
+        told = written.features(starttls=starttls, external=external, dialback=dialback)
+        self._do(Input.OFFER, told if self._header.version == MODERN else "")
+        self._context = Context(self.id, self._header.claimed, starttls is not Starttls.NO, external)
+
+    def answer(self, answer: Redirect | Refused) -> None:
+        """Say where the peer finds whom it wants, or that it may not; that ends the stream."""
+        if isinstance(answer, Redirect):
+            told = written.stream_error("see-other-host", answer.text, answer.place)
+        else:
+            told = written.stream_error(answer.condition, answer.text)
+        self._do(Input.ANSWER, told)
+
+    def proceed(self) -> None:
+        """Let TLS begin.  Nothing is received before `secured`."""
+        self._do(Input.PROCEED)
+
+    def secured(self) -> None:
+        """Begin anew, on TLS."""
+        self._do(Input.SECURED)
+
+    def proven(self, name: str) -> None:
+        """Let the peer be *name*, and begin anew: the answer comes at the header that it sends then, before any features."""
+        if self.state is State.AUTHENTICATING:
+            self.proven_as = name
+        self._do(Input.PROVEN)
+
+    def refuse_sasl(self, condition: str = "not-authorized") -> None:
+        """Say that the certificate is not enough; the peer may try again, or try dialback."""
+        self._do(Input.REFUSE_SASL, condition)
+
+    def refuse_dialback(self, condition: str = "policy-violation") -> None:
+        """Say that the key could not be verified, by a stanza error's *condition*; the stream goes on."""
+        self._do(Input.REFUSE_DIALBACK, condition)
+
+    def timeout(self) -> None:
+        """End a stream that has taken too long."""
+        self._do(Input.TIMEOUT)
+
+    def end(self) -> None:
+        """Forget a stream whose connection is gone."""
+        self._do(Input.END)
+
+    # --------------------------------------------------------------------------------------------------------- by the table
+
+    def _do(self, found: Input, told: str = "") -> Event | None:
+        """Do what the table says of *found*; *told* is what is sent, where the table does not say it."""
+        step = TABLE[self.state].get(found)
+        if step is None:
+            raise InternalError(f"`{found}` came to a stream in the state `{self.state}`")
+        self.state = step.then
+        return self._acts[step.act](self, step.condition or told)
+
+    def _read_on(self) -> Event | None:
+        """Read until the door is told something; None where the peer must send more."""
+        while TABLE[self.state][Input.BYTES].act is Act.READ:
+            kind = self._reader.advance()
+            if kind is None:
+                return None
+            try:
+                event = self._found(kind)
+            except Stop as stop:
+                event = self._do(Input.FAULT, stop.args[0])
+            if event is not None:
+                return event
+        return None
+
+    def _found(self, kind: Kind) -> Event | None:
+        """Do what has been read; raises `Stop`."""
+        reader = self._reader
+        if kind is Kind.HEADER:
+            return self._greeted(header_of(reader.name, reader.attributes, reader.namespaces))
+        if kind is Kind.FAULT:
+            raise Stop(reader.condition)
+        if kind is Kind.END:
+            self._event = Ended("", by_peer=True)
+            return self._do(Input.CLOSE)
+        self._last = read = read_element(reader, self._context)
+        self._count(read.input)
+        self._event = read.event
+        return self._do(read.input, read.condition)
+
+    def _greeted(self, header: Header) -> Event | None:
+        self._header = header
+        if self.proven_as and header.claimed not in ("", self.proven_as):
+            raise Stop("invalid-from")  # 4.9.3.9: not the name that was authenticated
+        self._event = Opened(header.claimed or self.proven_as, header.wanted, header.version == MODERN, header.dialback)
+        return self._do(Input.HEADER)
+
+    def _count(self, found: Input) -> None:
+        """Raise `Stop` where a peer has tried too often (6.4.5)."""
+        if found is Input.VERIFY:
+            self._verifications += 1
+        elif found in _ATTEMPTS and self.state is State.CHOOSING:
+            self._attempts += 1
+        if self._attempts > sasl.ATTEMPTS or self._verifications > VERIFICATIONS:
+            raise Stop("policy-violation")
+
+    # ----------------------------------------------------------------------------------------------------------- what it does
+
+    def _open(self) -> None:
+        """Send our header, once; it says `from` only to a peer that named us (4.7.1)."""
+        if not self._opened:
+            self._opened = True
+            self.id = self._new_id()
+            header = self._header
+            self._out += written.header(self.id, sender=header.to, to=header.sender, version=header.version)
+
+    def _finish(self, told: str, ended: Ended) -> Ended:
+        self._out += told
+        self._reader.close()
+        return ended
+
+    def _ignore(self, told: str) -> None:
+        del told
+
+    def _tell(self, told: str) -> Event | None:
+        del told
+        return self._do(Input.BYTES) if self.state is State.UPGRADING and self._reader.held else self._event
+
+    def _send(self, told: str) -> None:
+        self._open()
+        self._out += told
+
+    def _challenge(self, told: str) -> None:
+        self._out += told + written.CHALLENGE
+
+    def _fail_sasl(self, told: str) -> None:
+        self._out += written.sasl_failure(told)
+
+    def _proceed(self, told: str) -> None:
+        self._out += told + written.PROCEED
+
+    def _deny_verify(self, told: str) -> None:
+        self._fail_dialback(told, "verify")
+
+    def _fail_dialback(self, told: str, kind: str = "result") -> None:
+        last = self._last
+        if self._header.version == MODERN:
+            self._out += written.dialback_error(kind, sender=last.wanted, to=last.claimed, identifier=last.id, condition=told)
+        else:
+            self._out += written.dialback_invalid(kind, sender=last.wanted, to=last.claimed, identifier=last.id)
+
+    def _succeed(self, told: str) -> None:
+        self._restart(told + written.SUCCESS)
+
+    def _restart(self, told: str) -> None:
+        self.secure = True  # TLS stands now, or stood before SASL could succeed
+        self._out += told
+        held = self._reader.release()
+        self._reader.close()
+        self._begin(held)
+
+    def _answer(self, told: str) -> Ended:
+        self._open()
+        return self._finish(told, Ended(""))
+
+    def _error(self, condition: str) -> Ended:
+        self._open()
+        return self._finish(written.stream_error(condition), Ended(condition))
+
+    def _fail_tls(self, told: str) -> Ended:
+        return self._close(told + written.TLS_FAILURE)
+
+    def _close(self, told: str) -> Ended:
+        return self._finish(told + written.CLOSE, self._event if isinstance(self._event, Ended) else Ended(""))
+
+    def _stop(self, told: str) -> Ended:
+        return self._finish(told, Ended(""))
+
+    _acts: ClassVar[Mapping[Act, Callable[[Stream, str], Event | None]]] = {
+        Act.IGNORE: _ignore,
+        Act.TELL: _tell,
+        Act.OFFER: _send,
+        Act.CHALLENGE: _challenge,
+        Act.FAIL_SASL: _fail_sasl,
+        Act.FAIL_TLS: _fail_tls,
+        Act.FAIL_DIALBACK: _fail_dialback,
+        Act.DENY_VERIFY: _deny_verify,
+        Act.PROCEED: _proceed,
+        Act.RESTART: _restart,
+        Act.SUCCEED: _succeed,
+        Act.ANSWER: _answer,
+        Act.ERROR: _error,
+        Act.CLOSE: _close,
+        Act.STOP: _stop,
+    }
+    """How each act of the table is done; `READ` and `HOLD` are done by `receive`."""
+
+
+def _check_offer(starttls: Starttls, *, external: bool, dialback: bool, secure: bool, proven: bool) -> None:
+    """Raise `InternalError` where the door offers what this stream cannot have, or nothing."""
+    if proven or (external and not secure) or (starttls is not Starttls.NO and secure):
+        raise InternalError("a stream was offered what it cannot have")
+    if starttls is Starttls.NO and not external and not dialback:
+        raise InternalError("a stream was offered nothing")
+
+
+_ATTEMPTS: Final = frozenset({Input.AUTH, Input.AUTH_BARE, Input.AUTH_BAD, Input.RESPONSE, Input.RESPONSE_BAD, Input.ABORT})
