@@ -43,33 +43,38 @@ class _Bucket:
 
 
 @dataclass(slots=True)
-class Rates:
-    """Buckets for bare JIDs and for domains; ``limited`` counts every question that was held back."""
+class Buckets:
+    """A bucket for each name; ``limited`` counts every question that was held back."""
 
-    each: Pace
-    domain: Pace
+    pace: Pace
     elapsed: Callable[[], float]
     limited: int = 0
-    _jids: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
-    _domains: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
+    _known: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
 
-    def take(self, jid: str, domain: str) -> None:
-        """Take one token of the bare *jid* and one of its *domain*; raises `RateLimited` where either has none.
+    def __len__(self) -> int:
+        """Return how many names are remembered."""
+        return len(self._known)
 
-        Nothing is taken then, so that a domain's flood does not use up what its users may ask later.
-        """
+    def take(self, name: str) -> None:
+        """Take one token of *name*; raises `RateLimited` where it has none."""
         now = self.elapsed()
-        for name, buckets, pace in ((jid, self._jids, self.each), (domain, self._domains, self.domain)):
-            bucket = _of(buckets, name)
-            if _missing(bucket, pace, now) > 0:
-                self._hold_back(bucket, name, now)
-                raise RateLimited(
-                    f"`{name}` asks more than {pace.per_second:g} times a second",
-                    mend="nothing: it is asked again; `[rates]` in the settings has the limits",
-                )
-        for buckets, name, pace in ((self._jids, jid, self.each), (self._domains, domain, self.domain)):
-            bucket = buckets[name]
-            bucket.full_at = max(bucket.full_at, now) + 1 / pace.per_second
+        self.check(name, now)
+        self.charge(name, now)
+
+    def check(self, name: str, now: float) -> None:
+        """Raise `RateLimited` where *name* has no token *now*; nothing is taken."""
+        bucket = self._of(name)
+        if _missing(bucket, self.pace, now) > 0:
+            self._hold_back(bucket, name, now)
+            raise RateLimited(
+                f"`{name}` asks more than {self.pace.per_second:g} times a second",
+                mend="nothing: it is asked again; `[rates]` in the settings has the limits",
+            )
+
+    def charge(self, name: str, now: float) -> None:
+        """Take one token of *name*, which was checked."""
+        bucket = self._known[name]
+        bucket.full_at = max(bucket.full_at, now) + 1 / self.pace.per_second
 
     def _hold_back(self, bucket: _Bucket, name: str, now: float) -> None:
         self.limited += 1
@@ -78,15 +83,40 @@ class Rates:
             log.warning("rate_limited", sender=name, count=bucket.untold)
             bucket.told_at, bucket.untold = now, 0
 
+    def _of(self, name: str) -> _Bucket:
+        bucket = self._known.get(name)
+        if bucket is None:
+            bucket = self._known[name] = _Bucket()
+            if len(self._known) > MAX_REMEMBERED:
+                self._known.popitem(last=False)
+        self._known.move_to_end(name)
+        return bucket
 
-def _of(buckets: OrderedDict[str, _Bucket], name: str) -> _Bucket:
-    bucket = buckets.get(name)
-    if bucket is None:
-        bucket = buckets[name] = _Bucket()
-        if len(buckets) > MAX_REMEMBERED:
-            buckets.popitem(last=False)
-    buckets.move_to_end(name)
-    return bucket
+
+class Rates:
+    """Buckets for bare JIDs and for domains."""
+
+    __slots__ = ("_domains", "_elapsed", "_jids")
+
+    def __init__(self, each: Pace, domain: Pace, elapsed: Callable[[], float]) -> None:
+        """Start with full buckets."""
+        self._jids, self._domains, self._elapsed = Buckets(each, elapsed), Buckets(domain, elapsed), elapsed
+
+    @property
+    def limited(self) -> int:
+        """How many questions were held back."""
+        return self._jids.limited + self._domains.limited
+
+    def take(self, jid: str, domain: str) -> None:
+        """Take one token of the bare *jid* and one of its *domain*; raises `RateLimited` where either has none.
+
+        Nothing is taken then, so that a domain's flood does not use up what its users may ask later.
+        """
+        now = self._elapsed()
+        self._jids.check(jid, now)
+        self._domains.check(domain, now)
+        self._jids.charge(jid, now)
+        self._domains.charge(domain, now)
 
 
 def _missing(bucket: _Bucket, pace: Pace, now: float) -> float:

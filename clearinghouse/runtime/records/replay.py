@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from clearinghouse.clearing.clear import Desk, rule
-from clearinghouse.clearing.decision import NOT_EXPLAINED, Decision
+from clearinghouse.clearing.decision import NOT_EXPLAINED, Decision, Outcome
 from clearinghouse.clearing.enforcement import Enforcement
+from clearinghouse.federation.redirection.faults import Fault
 from clearinghouse.storage.holdings import Holdings
 from clearinghouse.storage.store import Recorded, Store
 
@@ -34,8 +36,13 @@ def proven_again(recorded: Recorded, holdings: Holdings) -> Replayed:
     then = recorded.decision
     desk = Desk(recorded.attributes["community"], holdings.snapshot, _Nowhere(), _Nowhere(), new_id=lambda: then.id, levels=recorded.values)
     again = rule(then.request, desk, now=then.at)
+    withheld = then.reason.code in _WITHHELD and again.outcome is Outcome.GRANTED
     same_reason = again.reason.code == then.reason.code or NOT_EXPLAINED in {again.reason.code, then.reason.code}
-    return Replayed(again, holdings, (again.value, again.outcome) == (then.value, then.outcome) and same_reason)
+    return Replayed(again, holdings, withheld or ((again.value, again.outcome) == (then.value, then.outcome) and same_reason))
+
+
+_WITHHELD: Final = frozenset(each.value for each in Fault if each)
+"""Reasons of refusals of what policy granted: records of members are no part of what is proven again."""
 
 
 class _Nowhere:

@@ -13,7 +13,7 @@ from clearinghouse.clearing.consequences import consequences
 from clearinghouse.clearing.decision import Decision, Outcome, Reason
 from clearinghouse.clearing.enforcement import LeavePending, RefuseSubscription, enforcement_of
 from clearinghouse.runtime.standing.books import Books
-from clearinghouse.storage.changes import CaseMoved, Change, Decided, EndCarriedOut, GrantEnded
+from clearinghouse.storage.changes import CaseMoved, Change, Decided, EndCarriedOut, GrantEnded, Repeated
 from clearinghouse.storage.store import Store
 from clearinghouse.telemetry import decision_level, decision_line
 
@@ -52,6 +52,10 @@ class TellingLedger:
         took = None if arrived is None else timedelta(seconds=self.elapsed() - arrived)
         await self.books.write(*self._changes(decision, took))
         log.log(decision_level(decision), decision.outcome.value, **decision_line(decision))
+
+    async def repeat(self, repeated: Repeated) -> None:
+        """Record an answer that repeats a decision; nothing follows from it, and no line tells it."""
+        await self.store.write(repeated)
 
     def _changes(self, decision: Decision, took: timedelta | None) -> Iterator[Change]:
         """Yield the decision with what it opens and gives, and the ends of what it contradicts at its place.
