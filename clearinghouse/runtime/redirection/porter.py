@@ -42,6 +42,18 @@ ATTEMPTS: Final = 3
 """How often a question is decided anew because policy or a record changed while the decision was recorded; then nobody is sent on."""
 
 
+class _Unexplained(SenderBudgets):
+    """The budgets of a door's peers, apart from everybody else's; what a refusal lacks is not looked for while the peer waits.
+
+    Looking takes longer than deciding, and how long would tell a peer why it was refused (rule R22).  `clearinghouse log
+    show` proves the decision again and says it.
+    """
+
+    def explains(self, steps: int, now: datetime) -> bool:  # noqa: ARG002 - as it is there
+        """Say no."""
+        return False
+
+
 @dataclass(slots=True)
 class RulingPorter:
     """Implements `clearinghouse.federation.redirection.answers.Porter`.
@@ -62,7 +74,7 @@ class RulingPorter:
     precedents: Precedents = field(default_factory=Precedents)
     strangers: Precedents = field(default_factory=Precedents)
     answers: Counter[str] = field(default_factory=Counter)
-    _senders: SenderBudgets = field(default_factory=lambda: _Unexplained())
+    _senders: SenderBudgets = field(default_factory=_Unexplained)
 
     @classmethod
     def furnished(
@@ -206,18 +218,6 @@ class RulingPorter:
         """Return the refusal that says nothing."""
         self.answers["unproven"] += 1
         return Refused()
-
-
-class _Unexplained(SenderBudgets):
-    """The budgets of a door's peers, apart from everybody else's; what a refusal lacks is not looked for while the peer waits.
-
-    Looking takes longer than deciding, and how long would tell a peer why it was refused (rule R22).  `clearinghouse log
-    show` proves the decision again and says it.
-    """
-
-    def explains(self, steps: int, now: datetime) -> bool:  # noqa: ARG002 - as it is there
-        """Say no."""
-        return False
 
 
 def _is_passing(decision: Decision) -> bool:
