@@ -77,6 +77,8 @@ class Doubt(StrEnum):
     WRONG_USE = "certificate-wrong-use"
     WEAK = "certificate-weak"
     MALFORMED = "certificate-malformed"
+    OTHER_NAME = "certificate-other-name"
+    """It holds, and speaks for other domains than the peer does."""
 
 
 _DOUBTS: Final = {
