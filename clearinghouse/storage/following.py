@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -45,6 +45,9 @@ class Followed(Protocol):
 
     async def known(self, identities: Iterable[str]) -> frozenset[str]:
         """Return which of these decisions, repeated ones included, are in the log; they are named by their whole ids."""
+
+    async def listen(self, told: Callable[[], None]) -> None:
+        """Call *told* whenever others may have written something new, until cancelled: at once, or at least every few seconds."""
 
     async def write(self, *changes: Change) -> None:
         """Make *changes* durable, all or none; see `clearinghouse.storage.store.Store`."""

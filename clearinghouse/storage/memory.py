@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -124,6 +125,10 @@ class MemoryStore:
     async def known(self, identities: Iterable[str]) -> frozenset[str]:
         """See `Followed.known`."""
         return frozenset(identities) & (self._kept.decisions.keys() | self._kept.repeated.keys())
+
+    async def listen(self, told: Callable[[], None]) -> None:  # noqa: ARG002 - nobody else writes to it
+        """See `Followed.listen`."""
+        await asyncio.Event().wait()
 
     # -- decisions
 

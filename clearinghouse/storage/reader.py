@@ -130,8 +130,8 @@ class Reader:
 
     async def known(self, identities: Iterable[str]) -> frozenset[str]:
         """See `Followed.known`."""
-        rows = await self._rows(select(decisions.c.id).where(decisions.c.id.in_([*identities])))
-        return frozenset(row.id for row in rows)
+        which = entries.c.ref.in_([*identities]) & entries.c.kind.in_([Kind.DECISION.value, Kind.REPEATED.value])
+        return frozenset(row.ref for row in await self._rows(select(entries.c.ref).where(which)))
 
     # -- decisions
 

@@ -1,4 +1,7 @@
-"""The tables of the database; ``migrations`` brings an older one to this state."""
+"""The tables of the database; ``migrations`` brings an older one to this state.
+
+Rows with a key of their own are in the order of ``rowid``, which SQLite has by itself and other databases as a column.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Column,
     Dialect,
     Float,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -20,6 +25,7 @@ from sqlalchemy import (
     TypeDecorator,
     text,
 )
+from sqlalchemy.ext.compiler import compiles
 
 
 class Instant(TypeDecorator[datetime]):
@@ -37,12 +43,22 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else datetime.fromisoformat(value)
 
 
+Number: Final = BigInteger().with_variant(Integer(), "sqlite")
+"""What goes on for as long as a store lives: SQLite's integers have 64 bits, and are counted up only under that name."""
+
+
+@compiles(String, "postgresql")
+def _unbounded(*_: object, **__: object) -> str:
+    """Return the name of every text column: its length says what to expect, and must keep no decision from being recorded."""
+    return "TEXT"
+
+
 metadata: Final = MetaData()
 
 decisions: Final = Table(
     "decisions",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),  # in the order in which they became durable
+    Column("number", Number, Identity(), primary_key=True, autoincrement=True),  # in the order in which they became durable
     Column("id", String(64), nullable=False, unique=True),
     Column("at", Instant, nullable=False),
     Column("request", String(64), nullable=False),
@@ -67,12 +83,12 @@ decisions: Final = Table(
     Column("effect_done_at", Instant),
     Column("latency_ms", Float),
     Column("until", Instant),
-    Column("took_us", Integer),
+    Column("took_us", Number),
     Column("approvals", JSON(none_as_null=True)),  # what the desk had signed for the request, one character an octet
     Column("salt", LargeBinary),  # with which the log's record commits to the facts
     Column("erased", Instant),
     Index("decisions_by_place", "broker", "node", "subscriber", "subid"),
-    Index("decisions_owed", "number", sqlite_where=text("effect = 'owed'")),
+    Index("decisions_owed", "number", sqlite_where=text("effect = 'owed'"), postgresql_where=text("effect = 'owed'")),
     sqlite_autoincrement=True,
 )
 
@@ -94,7 +110,7 @@ snapshots: Final = Table(
 events: Final = Table(
     "events",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, Identity(), primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
     Column("kind", String(64), nullable=False),
     Column("detail", JSON, nullable=False),
@@ -114,7 +130,12 @@ cases: Final = Table(
     Column("closed", Instant),
     Column("by", String, nullable=False),
     Column("why", String, nullable=False),
-    Index("cases_standing", "state", sqlite_where=text("state IN ('pending', 'approved')")),
+    Index(
+        "cases_standing",
+        "state",
+        sqlite_where=text("state IN ('pending', 'approved')"),
+        postgresql_where=text("state IN ('pending', 'approved')"),
+    ),
 )
 
 grants: Final = Table(
@@ -131,7 +152,7 @@ grants: Final = Table(
     Column("why_text", String),
     Column("affiliation", String(32), nullable=False),
     Column("told", Instant),  # when the broker was told of the end
-    Index("grants_standing", "told", sqlite_where=text("told IS NULL")),
+    Index("grants_standing", "told", sqlite_where=text("told IS NULL"), postgresql_where=text("told IS NULL")),
 )
 
 revocations: Final = Table(
@@ -167,7 +188,7 @@ seen: Final = Table(
 entries: Final = Table(
     "entries",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=False),  # the leaf's index, from 0
+    Column("number", Number, primary_key=True, autoincrement=False),  # the leaf's index, from 0
     Column("at", Instant, nullable=False),
     Column("kind", String(32), nullable=False),
     Column("ref", String(128), nullable=False),
@@ -181,7 +202,7 @@ entries: Final = Table(
 tiles: Final = Table(
     "tiles",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=False),  # of the perfect subtree over 256 leaves, from 0
+    Column("number", Number, primary_key=True, autoincrement=False),  # of the perfect subtree over 256 leaves, from 0
     Column("root", LargeBinary(32), nullable=False),
     Column("leaves", LargeBinary, nullable=False),  # their 256 hashes
 )
@@ -190,15 +211,15 @@ edge: Final = Table(
     "edge",
     metadata,
     Column("id", Integer, CheckConstraint("id = 1", name="one_edge"), primary_key=True),
-    Column("size", Integer, nullable=False),
+    Column("size", Number, nullable=False),
     Column("hashes", LargeBinary, nullable=False),  # of the perfect subtrees that the tree is made of, leftmost first
 )
 
 checkpoints: Final = Table(
     "checkpoints",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("size", Integer, nullable=False),
+    Column("number", Number, Identity(), primary_key=True, autoincrement=True),
+    Column("size", Number, nullable=False),
     Column("at", Instant, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     sqlite_autoincrement=True,
@@ -208,7 +229,7 @@ members: Final = Table(
     "members",
     metadata,
     Column("domain", String, primary_key=True),
-    Column("serial", Integer, nullable=False),
+    Column("serial", Number, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("at", Instant, nullable=False),
     Column("by", String, nullable=False),

@@ -9,16 +9,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.errors import StoreUnavailable
 from clearinghouse.ledger.entry import SALT_BYTES, Mask
+from clearinghouse.ledger.merkle import Frontier
 from clearinghouse.storage import statements
 from clearinghouse.storage.archive import Archive
-from clearinghouse.storage.batch import Prepared
+from clearinghouse.storage.batch import Durable, Prepared
 from clearinghouse.storage.changes import Change, Decided, Noted, Settled
 from clearinghouse.storage.connection import WritingConnection
 from clearinghouse.storage.database import SqliteFile, check_ours, claimed, create_engine, writing
@@ -108,27 +111,55 @@ async def looking(site: Site, engine: AsyncEngine) -> SqlStore:
     return store
 
 
+class Hears(Protocol):
+    """Knows when others may have written."""
+
+    async def listen(self, told: Callable[[], None]) -> None:
+        """See `Followed.listen`."""
+
+
 @dataclass(slots=True)
 class SqlStore(Reader):
-    """Implements `clearinghouse.storage.store.Store`; made by `open_store` and `read_store`."""
+    """Implements `clearinghouse.storage.store.Store`; made by `open_store` and `read_store`, or the same for PostgreSQL.
+
+    One that is not the *main* one records decisions and events, and changes nothing else.
+    """
 
     writer: Writer
     scribe: Scribe = field(repr=False)
+    main: bool = True
+    hearing: Hears | None = None
+    heard: Durable = field(default_factory=Durable)
 
     @property
     def highest_time(self) -> datetime | None:
         """The highest time that anything durable had, across restarts."""
-        return self.writer.durable.highest
+        return max((at for at in (self.writer.durable.highest, self.heard.highest) if at is not None), default=None)
 
     @property
     def log_size(self) -> int:
         """See `Store.log_size`."""
-        return self.writer.durable.edge.tree.size
+        return self._tree.size
 
     @property
     def log_root(self) -> bytes:
         """See `Store.log_root`."""
-        return self.writer.durable.edge.tree.root()
+        return self._tree.root()
+
+    @property
+    def _tree(self) -> Frontier:
+        return max(self.writer.durable.edge.tree, self.heard.edge.tree, key=attrgetter("size"))
+
+    def hear(self, durable: Durable) -> None:
+        """Take note of how far others have come who write to the same database."""
+        self.heard = durable
+
+    async def listen(self, told: Callable[[], None]) -> None:
+        """See `Followed.listen`."""
+        if self.hearing is None:
+            await asyncio.Event().wait()  # nobody else writes to it
+        else:
+            await self.hearing.listen(told)
 
     async def write(self, *changes: Change) -> None:
         """See `Store.write`."""
@@ -157,6 +188,8 @@ class SqlStore(Reader):
 
     async def erase(self, before: datetime) -> int:
         """See `Store.erase`; in a file the freed parts are overwritten, and its write-ahead log is cut."""
+        if not self.main:
+            raise StoreUnavailable("only the main service changes this in the store", mend="ask the main service")
         found = await self.old(before)
         at = self.highest_time or before
         if not found.nothing:
@@ -173,6 +206,8 @@ class SqlStore(Reader):
         self.writer.close()
 
     async def _write(self, prepared: Prepared) -> None:
+        if not self.main and not prepared.rows.keys() <= statements.BESIDE:
+            raise StoreUnavailable("only the main service changes this in the store", mend="ask the main service")
         try:
             async with self.site.errors():
                 await self.writer.write(prepared)

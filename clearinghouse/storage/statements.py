@@ -1,6 +1,8 @@
 """What the writer executes: SQL texts made once from the tables, for as many rows as there are.
 
-A batch is one statement for up to `MOST_ROWS` rows instead of one for each: the interpreter's lock is let go
+SQLite and PostgreSQL understand the same ones, but for how a parameter is marked.
+
+In SQLite a batch is one statement for up to `MOST_ROWS` rows instead of one for each: the interpreter's lock is let go
 and taken again around every step of SQLite, and whoever takes it waits for everything else that runs.
 """
 
@@ -59,8 +61,18 @@ class Statement:
                 at += size
 
     def text(self, rows: int) -> str:
-        """Return the SQL for so many *rows*."""
+        """Return SQLite's text for so many *rows*."""
         return _text(self, rows)
+
+    @property
+    def single(self) -> str:
+        """PostgreSQL's text for one row: its driver marks a parameter otherwise, and sends many rows at once by itself."""
+        return _single(self)
+
+    @property
+    def copy(self) -> str:
+        """PostgreSQL's quickest way for many rows; empty where a row may be there already."""
+        return "" if self.tail or not self.head.startswith(_INSERT) else f"COPY {self.head[len(_INSERT) : -len(_INTO)]} FROM STDIN"
 
 
 @cache
@@ -68,6 +80,13 @@ def _text(statement: Statement, rows: int) -> str:
     return statement.head + ", ".join([statement.row] * rows) + statement.tail
 
 
+@cache
+def _single(statement: Statement) -> str:
+    return (statement.head + statement.row + statement.tail).replace("?", "%s")
+
+
+_INSERT: Final = "INSERT INTO "
+_INTO: Final = " VALUES "
 _VALUES = re.compile(r"(?P<head>.* VALUES )(?P<row>\([?, ]+\))(?P<tail>.*)", re.DOTALL).fullmatch
 
 
@@ -131,6 +150,9 @@ DROP_DOCUMENT: Final = Statement(18, "DELETE FROM documents WHERE name IN (", "?
 PUT_DOCUMENT: Final = _putting(19, documents)
 PUT_AGENT: Final = _putting(20, agents)
 SEEN_TIME: Final = _seeing()
+
+BESIDE: Final = frozenset({DECIDE, SETTLE, NOTE})
+"""What nodes beside the main service write, besides the log itself and its clock."""
 
 ADVANCE: Final = "UPDATE edge SET size = ?, hashes = ? WHERE id = 1 AND size = ?"
 """Moves the log's edge, if it stands where we know it to stand."""

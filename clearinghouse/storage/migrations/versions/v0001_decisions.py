@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from clearinghouse.storage.migrations import counted
+
 revision = "0001"
 down_revision = None
 
@@ -25,7 +27,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "events",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        counted(),
         sa.Column("at", sa.String(32), nullable=False),
         sa.Column("kind", sa.String(64), nullable=False),
         sa.Column("detail", sa.JSON, nullable=False),
@@ -36,7 +38,7 @@ def upgrade() -> None:
 def _make_decisions() -> None:
     op.create_table(
         "decisions",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        counted(),
         sa.Column("id", sa.String(64), nullable=False, unique=True),
         sa.Column("at", sa.String(32), nullable=False),
         sa.Column("request", sa.String(64), nullable=False),
@@ -60,4 +62,6 @@ def _make_decisions() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("decisions_by_place", "decisions", ["broker", "node", "subscriber", "subid"])
-    op.create_index("decisions_owed", "decisions", ["number"], sqlite_where=sa.text("effect = 'owed'"))
+    op.create_index(
+        "decisions_owed", "decisions", ["number"], sqlite_where=sa.text("effect = 'owed'"), postgresql_where=sa.text("effect = 'owed'")
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from clearinghouse.storage.migrations import NUMBER, counted, in_order
+
 revision = "0002"
 down_revision = "0001"
 
@@ -13,7 +15,7 @@ def upgrade() -> None:
     """Make the tables of what lasts, and an empty log."""
     for column in (
         sa.Column("until", sa.String(32)),
-        sa.Column("took_us", sa.Integer),
+        sa.Column("took_us", NUMBER),
         sa.Column("approvals", sa.JSON),
         sa.Column("salt", sa.LargeBinary),
         sa.Column("erased", sa.String(32)),
@@ -38,8 +40,15 @@ def _make_cases() -> None:
         sa.Column("closed", sa.String(32)),
         sa.Column("by", sa.String, nullable=False),
         sa.Column("why", sa.String, nullable=False),
+        *in_order(),
     )
-    op.create_index("cases_standing", "cases", ["state"], sqlite_where=sa.text("state IN ('pending', 'approved')"))
+    op.create_index(
+        "cases_standing",
+        "cases",
+        ["state"],
+        sqlite_where=sa.text("state IN ('pending', 'approved')"),
+        postgresql_where=sa.text("state IN ('pending', 'approved')"),
+    )
 
 
 def _make_grants() -> None:
@@ -56,8 +65,9 @@ def _make_grants() -> None:
         sa.Column("why_text", sa.String),
         sa.Column("affiliation", sa.String(32), nullable=False),
         sa.Column("told", sa.String(32)),
+        *in_order(),
     )
-    op.create_index("grants_standing", "grants", ["told"], sqlite_where=sa.text("told IS NULL"))
+    op.create_index("grants_standing", "grants", ["told"], sqlite_where=sa.text("told IS NULL"), postgresql_where=sa.text("told IS NULL"))
 
 
 def _make_revocations() -> None:
@@ -70,6 +80,7 @@ def _make_revocations() -> None:
         sa.Column("by", sa.String, nullable=False),
         sa.Column("reason", sa.String, nullable=False),
         sa.Column("lifted", sa.String(32)),
+        *in_order(),
     )
     op.create_table(
         "credentials",
@@ -77,6 +88,7 @@ def _make_revocations() -> None:
         sa.Column("raw", sa.LargeBinary, nullable=False),
         sa.Column("by", sa.String, nullable=False),
         sa.Column("at", sa.String(32), nullable=False),
+        *in_order(),
     )
     op.create_table(
         "seen",
@@ -90,7 +102,7 @@ def _make_revocations() -> None:
 def _make_log() -> None:
     op.create_table(
         "entries",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("number", NUMBER, primary_key=True, autoincrement=False),
         sa.Column("at", sa.String(32), nullable=False),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("ref", sa.String(128), nullable=False),
@@ -102,21 +114,21 @@ def _make_log() -> None:
     op.create_index("entries_by_ref", "entries", ["ref"])
     op.create_table(
         "tiles",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("number", NUMBER, primary_key=True, autoincrement=False),
         sa.Column("root", sa.LargeBinary(32), nullable=False),
         sa.Column("leaves", sa.LargeBinary, nullable=False),
     )
     edge = op.create_table(
         "edge",
         sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1", name="one_edge"), primary_key=True),
-        sa.Column("size", sa.Integer, nullable=False),
+        sa.Column("size", NUMBER, nullable=False),
         sa.Column("hashes", sa.LargeBinary, nullable=False),
     )
     op.bulk_insert(edge, [{"id": 1, "size": 0, "hashes": b""}])
     op.create_table(
         "checkpoints",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("size", sa.Integer, nullable=False),
+        counted(),
+        sa.Column("size", NUMBER, nullable=False),
         sa.Column("at", sa.String(32), nullable=False),
         sa.Column("sealed", sa.LargeBinary, nullable=False),
         sqlite_autoincrement=True,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from clearinghouse.storage.migrations import NUMBER, in_order
+
 revision = "0003"
 down_revision = "0002"
 
@@ -14,11 +16,12 @@ def upgrade() -> None:
     op.create_table(
         "members",
         sa.Column("domain", sa.String, primary_key=True),
-        sa.Column("serial", sa.Integer, nullable=False),
+        sa.Column("serial", NUMBER, nullable=False),
         sa.Column("sealed", sa.LargeBinary, nullable=False),
         sa.Column("at", sa.String(32), nullable=False),
         sa.Column("by", sa.String, nullable=False),
         sa.Column("removed", sa.Integer, nullable=False),
+        *in_order(),
     )
     op.create_table(
         "drafts",
@@ -30,15 +33,18 @@ def upgrade() -> None:
         sa.Column("at", sa.String(32), nullable=False),
         sa.Column("expires", sa.String(32), nullable=False),
         sa.Column("why", sa.String, nullable=False),
+        *in_order(),
     )
     op.create_table(
         "documents",
         sa.Column("name", sa.String, primary_key=True),
         sa.Column("body", sa.LargeBinary, nullable=False),
+        *in_order(),
     )
     op.create_table(
         "agents",
         sa.Column("domain", sa.String, primary_key=True),
         sa.Column("at", sa.String(32), nullable=False),
         sa.Column("report", sa.JSON, nullable=False),
+        *in_order(),
     )
