@@ -47,6 +47,7 @@ MODULES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "members": ("fleet", "member", "federation"),
         "levels": ("levels",),
         "pinning": ("pin",),
+        "srv": ("srv",),
     }
 )
 """Each module of this package that has ``register(app)``, and its commands; only that of the command that is named is imported."""

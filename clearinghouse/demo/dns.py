@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 NAMES_PORT: Final = 5300
 """Port 53 needs rights."""
@@ -29,13 +29,22 @@ _NO_SUCH_NAME: Final = 3
 _MAX_DATAGRAM: Final = 512
 
 
+class Service(NamedTuple):
+    """One SRV record (RFC 2782); the target may be an address."""
+
+    target: str
+    port: int
+    priority: int = 0
+    weight: int = 0
+
+
 @dataclass(slots=True)
 class Names:
     """Answers at *address* from a thread of its own, which ends with us; a context manager."""
 
     address: str
     port: int = NAMES_PORT
-    _places: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _places: dict[str, tuple[Service, ...]] = field(default_factory=dict)
     _hosts: dict[str, str] = field(default_factory=dict)
     _socket: socket.socket = field(init=False, repr=False)
 
@@ -60,7 +69,11 @@ class Names:
 
     def put(self, domain: str, address: str, port: int, *, direct: bool = False) -> None:
         """Let *domain* be found at *address* from now on; with *direct* where TLS begins at once."""
-        self._places[(DIRECT_PREFIX if direct else PREFIX) + domain] = (address, port)
+        self.put_services(domain, Service(address, port), direct=direct)
+
+    def put_services(self, domain: str, *found: Service, direct: bool = False) -> None:
+        """Let *domain* be found at several places from now on."""
+        self._places[(DIRECT_PREFIX if direct else PREFIX) + domain] = found
 
     def put_host(self, name: str, address: str) -> None:
         """Let the host *name* have this address from now on."""
@@ -92,17 +105,17 @@ class Names:
         if flags & 0x8000 or questions != 1:
             return b""
         asked = question[_HEADER.size : end + 4]
-        record = self._record(kind, name)
-        if not record:
+        records = self._records(kind, name)
+        if not records:
             return _HEADER.pack(number, _ANSWERED | _NO_SUCH_NAME * (name not in self._hosts), 1, 0, 0, 0) + asked
-        return _HEADER.pack(number, _ANSWERED, 1, 1, 0, 0) + asked + record
+        return _HEADER.pack(number, _ANSWERED, 1, len(records), 0, 0) + asked + b"".join(records)
 
-    def _record(self, kind: int, name: str) -> bytes:
-        if kind == SRV and name in self._places:
-            return _srv(*self._places[name])
+    def _records(self, kind: int, name: str) -> list[bytes]:
+        if kind == SRV:
+            return [_srv(*each) for each in self._places.get(name, ())]
         if kind == A and name in self._hosts:
-            return _record(A, socket.inet_aton(self._hosts[name]))
-        return b""
+            return [_record(A, socket.inet_aton(self._hosts[name]))]
+        return []
 
 
 def _name_at(message: bytes, at: int) -> tuple[str, int]:
@@ -114,10 +127,10 @@ def _name_at(message: bytes, at: int) -> tuple[str, int]:
     return ".".join(labels), at + 1
 
 
-def _srv(address: str, port: int) -> bytes:
-    """Return the record (RFC 2782) of the name in the question."""
-    target = b"".join(bytes([len(label)]) + label.encode("ascii") for label in address.split(".")) + b"\0"
-    return _record(SRV, struct.pack("!3H", 0, 0, port) + target)
+def _srv(target: str, port: int, priority: int, weight: int) -> bytes:
+    """Return an SRV record of the name in the question."""
+    name = b"".join(bytes([len(label)]) + label.encode("ascii") for label in target.split(".")) + b"\0"
+    return _record(SRV, struct.pack("!3H", priority, weight, port) + name)
 
 
 def _record(kind: int, data: bytes) -> bytes:
