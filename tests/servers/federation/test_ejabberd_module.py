@@ -191,6 +191,7 @@ async def test_an_image_survives_a_server_that_is_killed_in_the_middle_of_a_chan
     async with agent(mortal) as ours:
         await ours.rule({"b.fed": "none", "c.fed": "all"})
         await ours.change({"c.fed": "talk"})
+        await ours.know({"b.fed": ["0" * 64]}, 7)
         wanted = ours.image
     assert wanted is not None
     await killed(mortal)
@@ -199,16 +200,19 @@ async def test_an_image_survives_a_server_that_is_killed_in_the_middle_of_a_chan
     await mortal.start()
     async with agent(mortal) as ours:
         assert (await ours.event("started"))["images"] == {"a.fed": wanted.serial}
+        assert (await ours.enforcer.status())["peers"] == {"a.fed": {"serial": 7, "count": 1}}
         change = change_between(wanted, replace(wanted, serial=new_serial(), rows={"b.fed": "talk"}))
         assert change is not None
         push = Element(PUSH)
         push.text = written(change_push(change) or {})
         await ours.link.ask("a.fed", "set", push)  # goes on where the last whole one ended
     await killed(mortal)
+    kept(mortal, ".peers").write_bytes(b"")
     await mortal.start()
     await mortal.register("carol@a.fed", PASSWORD)  # alice's account may have been lost: the server's own database is slower
     async with agent(mortal) as ours, correspondent("carol@a.fed", PASSWORD, mortal) as carol:
         assert (await ours.event("started"))["images"] == {"a.fed": change.serial}
+        assert (await ours.enforcer.status())["peers"] == {"a.fed": {"serial": 0, "count": 0}}  # which no key matches
         with pytest.raises(StanzaRefused, match="messages and presence only"):
             await carol.ping("b.fed")
         assert await carol.bounced(carol.write("dave@c.fed", new_body())) == "policy-violation: unknown here (d-1)"
@@ -264,9 +268,9 @@ def test_the_numbers_on_the_page_are_those_of_the_module() -> None:
     assert " ".join(INSTALL) in (HOW_TO / PAGE).read_text()
 
 
-def kept(server: Ejabberd) -> Path:
-    """The file of the image."""
-    return server._directory / "database" / "clearinghouse" / "a.fed.log"
+def kept(server: Ejabberd, extension: str = ".log") -> Path:
+    """The file of the image, or another one."""
+    return server._directory / "database" / "clearinghouse" / f"a.fed{extension}"
 
 
 async def killed(server: Ejabberd) -> None:

@@ -24,6 +24,7 @@
 %% ---------------------------------------------------------------- as a module of ejabberd
 
 start(Host, Opts) ->
+    {module, _} = code:ensure_loaded(clearinghouse_s2s_out),    % of what is not loaded, streams find that it exports nothing
     settings(Opts),
     lists:foreach(fun started/1, [clearinghouse_held, clearinghouse_server]),
     [ejabberd_hooks:add(Hook, Where, Module, Function, Priority) || {Hook, Where, Module, Function, Priority} <- hooks(Host)],

@@ -1,0 +1,410 @@
+"""A real ejabberd that a door sends on: where it goes, what it asks of whom it finds there, and that no door gets a stanza."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Final
+from xml.etree.ElementTree import Element
+
+import pytest
+import pytest_asyncio
+
+from clearinghouse.demo.certificates import Authority, Identity
+from clearinghouse.demo.correspondents import BODY, Correspondent, correspondent
+from clearinghouse.demo.ejabberd import Ejabberd
+from clearinghouse.demo.neighbours import CERTIFICATE_FILE, KEY_FILE, S2S_PORT, Neighbours
+from clearinghouse.demo.servers import Hosting, Server
+from clearinghouse.grid.stanzas import StanzaRefused
+from tests.servers.federation.conftest import Known, lasting
+from tests.servers.federation.peer import peer
+from tests.servers.federation.scripted_door import Phase, ScriptedDoor, door, key_of
+from tests.servers.federation.sites import AWAY, HOME, PASSWORD, SECRET, Agent, agent, new_body, new_serial
+
+pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
+
+DOOR: Final = "door.hub.fed"
+OTHER_DOOR: Final = "other.hub.fed"
+
+_numbers = count(1)
+
+
+@dataclass(slots=True)
+class Strangers(Neighbours):
+    """Servers that believe the others, and have certificates in which nobody believes."""
+
+    own: Authority = field(default_factory=Authority)
+
+    def settle(self, hosts: tuple[str, ...], address: str, directory: Path) -> None:
+        Neighbours.settle(self, hosts, address, directory)
+        identity = self.own.identity(hosts)
+        (directory / KEY_FILE).write_bytes(identity.key)
+        (directory / CERTIFICATE_FILE).write_bytes(identity.certificate)
+
+
+@dataclass(slots=True)
+class Street:
+    """Two ejabberds that follow, the second one with dialback, and two servers to which a door may send them."""
+
+    neighbours: Neighbours
+    doors: tuple[Identity, Identity]
+    homes: tuple[Server, Server]
+    targets: tuple[Server, Server]
+
+
+@pytest.fixture(scope="module")
+def street() -> Iterator[Street]:
+    with Neighbours() as names:
+        doors = names.authority.identity([DOOR]), names.authority.identity(["elsewhere.fed"])
+        known = tuple((name, key_of(each.certificate)) for name, each in zip((DOOR, OTHER_DOOR), doors, strict=True))
+        plain = replace(HOME, exempt=(), others=(), rooms=(), doors=known)
+        dialback = Hosting(("c.fed",), (), "agent.c.fed", SECRET, dialback=True, doors=known)
+        away = replace(AWAY, domains=("b.fed",), rooms=(), dialback=True)
+        for first in lasting(Ejabberd, plain, names):
+            for second in lasting(Ejabberd, dialback, Strangers(names.authority, names.names)):
+                for prosody in lasting(Known, away, names):
+                    for ejabberd in lasting(Ejabberd, Hosting(("d.fed",), (), "agent.d.fed", SECRET), names):
+                        yield Street(names, doors, (first, second), (prosody, ejabberd))
+
+
+@dataclass(slots=True)
+class Scene:
+    """Who is there; in DNS everybody is where the door is, unless a test says otherwise."""
+
+    street: Street
+    door: ScriptedDoor
+    homes: dict[str, Agent]
+    people: dict[str, Correspondent]
+
+    @property
+    def targets(self) -> dict[str, Server]:
+        return {server.hosting.domains[0]: server for server in self.street.targets}
+
+    @property
+    def authority(self) -> Authority:
+        return self.street.neighbours.authority
+
+    def writer(self, home: str) -> Correspondent:
+        return self.people[SENDERS[home]]
+
+    async def bounces(self, home: str, domain: str) -> str:
+        """Write to somebody there, and return why that comes back."""
+        writer = self.writer(home)
+        return await writer.bounced(writer.write(f"bob@{domain}", new_body()))
+
+    def identity(self, domain: str) -> Identity:
+        """Return what a server of this domain has, whose key nobody knows yet."""
+        return self.authority.identity([domain])
+
+    def new(self, at: ScriptedDoor | None = None) -> str:
+        """Return a domain that nobody has asked for, and that can be found at a door: what failed is remembered for a second."""
+        domain = f"x{next(_numbers)}.fed"
+        self.found(domain, at or self.door)
+        return domain
+
+    def found(self, domain: str, at: ScriptedDoor, *, direct: bool = False) -> None:
+        self.street.neighbours.names.remove(domain)
+        self.street.neighbours.names.put(domain, at.address, at.port, direct=direct)
+
+    async def know(self, keys: Mapping[str, Sequence[str]]) -> None:
+        """Have both homes know these keys, and no others but those of the two servers."""
+        for home in self.homes.values():
+            await home.know({domain: [server_key(server)] for domain, server in self.targets.items()} | dict(keys))
+
+
+def server_key(server: Server) -> str:
+    return key_of((server._directory / CERTIFICATE_FILE).read_bytes())
+
+
+SENDERS: Final = {"external": "alice@a.fed", "dialback": "dave@c.fed"}
+READERS: Final = {"b.fed": "bob@b.fed", "d.fed": "erin@d.fed"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def met(street: Street) -> AsyncIterator[Scene]:
+    async with AsyncExitStack() as stack:
+        homes = {name: await stack.enter_async_context(agent(each)) for name, each in zip(SENDERS, street.homes, strict=True)}
+        for each in street.targets:
+            await (await stack.enter_async_context(agent(each))).rule({}, default="allow")
+        servers = zip((*SENDERS.values(), *READERS.values()), (*street.homes, *street.targets), strict=True)
+        people = {jid: await stack.enter_async_context(correspondent(jid, PASSWORD, server)) for jid, server in servers}
+        at = await stack.enter_async_context(door(street.doors[0]))
+        yield Scene(street, at, homes, people)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def scene(met: Scene) -> Scene:
+    """Everybody behind the door, the keys of both servers on record, and nothing open."""
+    for domain in met.targets:
+        met.found(domain, met.door)
+    for home in met.homes.values():
+        await home.rule({})
+        await home.rule({}, default="allow")
+    await met.know({})
+    return met
+
+
+@pytest.mark.parametrize(
+    "home, phase, domain",
+    [
+        ("external", Phase.TLS, "b.fed"),
+        ("external", Phase.TLS, "d.fed"),
+        ("external", Phase.SASL, "b.fed"),
+        ("external", Phase.SASL, "d.fed"),
+        ("dialback", Phase.TLS, "b.fed"),
+        ("dialback", Phase.SASL, "b.fed"),
+        ("dialback", Phase.DIALBACK, "b.fed"),
+    ],
+)
+async def test_what_was_written_arrives_once_however_late_the_door_answers(scene: Scene, home: str, phase: Phase, domain: str) -> None:
+    writer, reader = scene.writer(home), scene.people[READERS[domain]]
+    scene.door.redirects(f"[{scene.targets[domain].address}]:{S2S_PORT}", phase)
+    scene.door.open.clear()
+    bodies = [new_body() for _ in range(4)]
+    writer.write(READERS[domain], bodies[0])
+    await scene.door.called.get()
+    for body in bodies[1:3]:
+        writer.write(READERS[domain], body)
+    await writer.ping(writer.boundjid.domain)  # is answered after that
+    scene.door.open.set()
+    for body in bodies[:3]:
+        await reader.reads(body)
+    writer.write(READERS[domain], bodies[3])
+    await reader.reads(bodies[3])
+    assert not set(bodies) & {stanza.findtext(BODY) for stanza in drained(reader.heard)}
+    assert (scene.door.connections, scene.door.taken) == (1, [])
+    auth = {row["auth"] for row in (await scene.homes[home].enforcer.status())["streams"] if row["direction"] == "outbound"}
+    assert auth == {home}
+
+
+@pytest.mark.parametrize("form", ["[{address}]", "[{address}]:5269", "{address}", "{address}:5269"])
+async def test_a_place_may_be_written_in_each_of_these_ways(scene: Scene, form: str) -> None:
+    async with door(scene.identity(domain := scene.new())) as end:
+        await scene.know({domain: [end.key]})
+        end.refuses("yes")
+        scene.door.redirects(form.format(address=end.address))
+        assert await scene.bounces("external", domain) == "policy-violation: yes"
+
+
+async def test_a_place_may_be_a_name(scene: Scene) -> None:
+    domain = scene.new()
+    end = ScriptedDoor(scene.identity(domain), "127.0.0.1", 0)
+    async with await asyncio.start_server(end._serve, end.address, 0) as listening:
+        await scene.know({domain: [end.key]})
+        end.refuses("yes")
+        scene.door.redirects(f"localhost:{listening.sockets[0].getsockname()[1]}")
+        assert await scene.bounces("external", domain) == "policy-violation: yes"
+
+
+async def test_what_is_no_place_leads_nowhere(scene: Scene) -> None:
+    for place in ("", "b.fed:", "b.fed:0", "b.fed:65536", "[b.fed]", "[::1", "::1", "fe80::1:5269", "a b", "http://b.fed/", "x" * 271):
+        scene.door.redirects(place)
+        assert await scene.bounces("external", scene.new()) == not_followed("it names no address"), place
+
+
+@pytest.mark.parametrize("home", SENDERS)
+@pytest.mark.parametrize("by", [Phase.STANZA, Phase.STANZA_AFTER_DIALBACK])
+async def test_where_a_redirect_ends_certificate_and_key_must_be_right(scene: Scene, home: str, by: Phase) -> None:
+    domain, names = scene.new(), [scene.new() for _ in range(3)]
+    wrong = {
+        "the certificate of {} is not trusted": Authority("of others").identity(names),
+        "the certificate is not valid for {}": scene.identity(domain),
+        "the key of the certificate of {} is not on record": scene.authority.identity(names),
+    }
+    for name, (why, identity) in zip(names, wrong.items(), strict=True):
+        async with door(identity) as end:
+            await scene.know({name: ["0" * 64 if "key" in why else end.key]})
+            end.lets_in(by)
+            scene.door.redirects(end.place)
+            assert await scene.bounces(home, name) == local(f"sent on by {DOOR}: {why.format(name)}")
+            assert (end.connections, end.taken) == (1, [])
+
+
+@pytest.mark.parametrize("home", SENDERS)
+async def test_without_a_key_on_record_no_redirect_is_followed(scene: Scene, home: str) -> None:
+    async with door(scene.identity(domain := scene.new())) as end:
+        scene.door.redirects(end.place)
+        assert await scene.bounces(home, domain) == not_followed(f"no key of {domain} is on record")
+        assert end.connections == 0
+
+
+async def test_where_a_redirect_ends_there_is_tls(scene: Scene) -> None:
+    # It offers none, and this server would do without one.
+    async with door(scene.identity(domain := scene.new())) as end:
+        await scene.know({domain: [end.key]})
+        end.refuses("too early", Phase.PLAIN)
+        end.answer = "<stream:features/>"
+        scene.door.redirects(end.place)
+        assert await scene.bounces("dialback", domain) == local("Use of STARTTLS required")
+
+
+@pytest.mark.parametrize("home", SENDERS)
+async def test_three_redirects_in_a_row_are_enough(scene: Scene, home: str) -> None:
+    await scene.know({(domain := scene.new()): ["0" * 64]})
+    scene.door.redirects(scene.door.place)
+    assert await scene.bounces(home, domain) == local(f"sent on by {DOOR}: the redirect was not followed: it was the 4th in a row")
+    assert scene.door.connections == 4
+
+
+@pytest.mark.parametrize("home", SENDERS)
+async def test_only_a_door_and_only_on_tls_sends_us_on(scene: Scene, home: str) -> None:
+    domains = [scene.new() for _ in range(3)]
+    async with door(scene.identity(domains[0])) as other, door(scene.street.doors[1]) as misnamed, door(scene.identity(domains[0])) as end:
+        await scene.know({domain: [end.key, other.key] for domain in domains})
+        for domain, at in zip(domains, (other, misnamed), strict=False):
+            scene.found(domain, at)
+            at.redirects(end.place)
+            assert await scene.bounces(home, domain) == not_followed("it came from no door that is known here")
+        scene.door.redirects(end.place, Phase.PLAIN)
+        assert await scene.bounces(home, domains[2]) == not_followed("it came without TLS")
+        assert end.connections == 0
+
+
+async def test_who_has_a_doors_name_and_another_key_is_no_door(scene: Scene) -> None:
+    async with door(scene.identity(DOOR)) as other:
+        other.redirects(other.place)
+        assert await scene.bounces("external", scene.new(other)) == not_followed("it came from no door that is known here")
+        other.lets_in()
+        refused = await scene.bounces("external", scene.new(other))
+        assert refused == "remote-server-timeout: Peer certificate rejected: Certificate host name mismatch"
+
+
+async def test_who_is_there_already_sends_nobody_on(scene: Scene) -> None:
+    domain = scene.new()
+    async with door(scene.identity(domain)) as other, door(scene.identity(domain)) as end:
+        await scene.know({domain: [other.key, end.key]})
+        scene.found(domain, other)
+        other.redirects(end.place, Phase.STANZA)
+        scene.writer("external").write(f"bob@{domain}", new_body())
+        await other.ended.get()
+        await scene.homes["external"].no_streams(domain)
+        assert (end.connections, len(other.taken)) == (0, 1)
+
+
+@pytest.mark.parametrize("home, phase", [("external", Phase.STANZA), ("dialback", Phase.STANZA), ("dialback", Phase.STANZA_AFTER_DIALBACK)])
+async def test_a_door_that_lets_us_in_gets_no_stanza(scene: Scene, home: str, phase: Phase) -> None:
+    await scene.know({(domain := scene.new()): [scene.door.key]})  # not even if that is what a record says
+    scene.door.lets_in(phase)
+    assert await scene.bounces(home, domain) == local(f"{DOOR} let us in instead of sending us on")
+    await scene.door.ended.get()
+    assert scene.door.taken == []
+
+
+async def test_whether_a_key_of_dialback_is_valid_is_asked_where_the_door_sends(scene: Scene) -> None:
+    home = scene.homes["dialback"].server
+    scene.door.redirects(f"[{scene.targets['b.fed'].address}]")
+    async with peer(home.address, "c.fed") as other:
+        assert "type='valid'" in await other.proves("b.fed")
+    assert (scene.door.connections, scene.door.taken) == (1, [])
+
+
+@pytest.mark.parametrize("phase", [Phase.STANZA, Phase.STANZA_AFTER_DIALBACK])
+async def test_a_door_makes_no_other_server_authentic(scene: Scene, phase: Phase) -> None:
+    home = scene.homes["dialback"].server
+    scene.door.lets_in(phase)
+    async with peer(home.address, "c.fed") as other:
+        assert "type='valid'" not in await other.proves("b.fed")
+    assert scene.door.taken == []
+
+
+@pytest.mark.parametrize("phase", [Phase.PLAIN, Phase.TLS, Phase.SASL])
+async def test_why_a_door_refuses_is_what_the_sender_reads(scene: Scene, phase: Phase) -> None:
+    scene.door.refuses("not permitted: not-granted (decision 0123456789ab)", phase)
+    refused = await scene.bounces("external", scene.new())
+    assert refused == "policy-violation: not permitted: not-granted (decision 0123456789ab)"
+
+
+async def test_what_a_door_refuses_waits_for_the_agent(scene: Scene) -> None:
+    home, bob = scene.homes["external"], scene.people["bob@b.fed"]
+    await home.rule({}, default="allow", ask=True)
+    scene.door.refuses("not permitted: not-granted (decision 0123456789ab)")
+    body = new_body()
+    scene.writer("external").write("bob@b.fed", body)
+    event = await home.event("refused")
+    told = {name: event[name] for name in ("remote", "user", "by", "text")}
+    why = "not permitted: not-granted (decision 0123456789ab)"
+    assert told == {"remote": "b.fed", "user": "alice@a.fed", "by": "peer", "text": why}
+    scene.door.redirects(f"[{scene.targets['b.fed'].address}]")
+    await home.enforcer.release(event["held"])
+    await bob.reads(body)
+
+
+async def test_what_failed_at_the_end_of_a_redirect_is_soon_tried_again(scene: Scene) -> None:
+    # This server may remember a failure for minutes.
+    scene.door.redirects(f"[{scene.door.address}]:1")
+    assert await scene.bounces("external", "b.fed") == "remote-server-timeout: Connection failed: connection refused"
+    scene.door.redirects(f"[{scene.targets['b.fed'].address}]")
+    async with asyncio.timeout(10):
+        while "remote-server" in await answered(scene, new_body()):  # noqa: ASYNC110 - the server is asked
+            await asyncio.sleep(0.05)
+
+
+async def test_a_way_that_leads_past_the_door_must_lead_to_the_same_key(scene: Scene) -> None:
+    bob, body = scene.people["bob@b.fed"], new_body()
+    for home in SENDERS:
+        async with door(scene.identity(domain := scene.new())) as end:
+            await scene.know({domain: ["0" * 64]})
+            scene.found(domain, end)
+            end.lets_in(Phase.STANZA)
+            assert await scene.bounces(home, domain) == local(f"the key of the certificate of {domain} is not on record")
+            assert end.taken == []
+    scene.street.neighbours.names.put("b.fed", scene.targets["b.fed"].address, S2S_PORT)
+    scene.writer("external").write("bob@b.fed", body)
+    await bob.reads(body)
+    await scene.know({"b.fed": ["0" * 64]})  # cuts what is there
+    await scene.homes["external"].no_streams("b.fed")
+
+
+async def test_a_door_with_tls_from_the_first_byte_is_one_too(scene: Scene) -> None:
+    async with door(scene.street.doors[0], direct=True) as direct, door(scene.identity(domain := scene.new())) as end:
+        await scene.know({domain: [end.key]})
+        scene.found(domain, direct, direct=True)
+        end.refuses("yes")
+        direct.redirects(end.place)
+        assert await scene.bounces("external", domain) == "policy-violation: yes"
+
+
+async def test_keys_come_in_parts_and_take_effect_together(scene: Scene) -> None:
+    home, serial = scene.homes["external"], new_serial() + 1_000_000
+    before = (await home.enforcer.status())["peers"]["a.fed"]
+    assert await home.know({"x.fed": ["0" * 64]}, serial, 1, 2) == str(serial)
+    assert (await home.enforcer.status())["peers"]["a.fed"] == before
+    for wrong in ({"part": 1, "parts": 2}, {"part": 3, "parts": 3}):
+        with pytest.raises(StanzaRefused, match="conflict"):
+            await home.know({}, **({"serial": before["serial"]} | wrong))
+    for keys in ({"x.fed": []}, {"x.fed": ["0"]}, {"x.fed": ["0" * 64] * 9}, {f"x{n}.fed": ["0" * 64] for n in range(1001)}):
+        with pytest.raises(StanzaRefused, match="bad-request"):
+            await home.know(keys, serial + 1)
+    assert await home.know({"y.fed": ["A" * 64]}, serial, 2, 2) == str(serial)
+    status = await home.enforcer.status()
+    assert status["peers"]["a.fed"] == {"serial": serial, "count": 2}
+    assert status["facts"]["doors"] == [DOOR, OTHER_DOOR]
+    assert status["facts"]["door_pins"] == {name: [key] for name, key in home.server.hosting.doors}
+
+
+async def answered(scene: Scene, body: str) -> str:
+    """Write to bob, and return what came of it."""
+    writer, bob = scene.writer("external"), scene.people["bob@b.fed"]
+    back = asyncio.create_task(writer.bounced(writer.write("bob@b.fed", body)))
+    there = asyncio.create_task(bob.reads(body))
+    (done, *_), others = await asyncio.wait((back, there), return_when=asyncio.FIRST_COMPLETED)
+    for other in others:
+        other.cancel()
+    return back.result() if done is back else ""
+
+
+def local(text: str) -> str:
+    return f"remote-server-timeout: Stream closed by local host: {text} (policy-violation)"
+
+
+def not_followed(why: str) -> str:
+    return local(f"the redirect was not followed: {why}")
+
+
+def drained(queue: asyncio.Queue[Element]) -> Iterator[Element]:
+    while not queue.empty():
+        yield queue.get_nowait()
