@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
@@ -17,6 +18,9 @@ from clearinghouse.federation.published.members import Endpoint
 
 S2S_PORT: Final = 5269
 """Port of servers among themselves (RFC 6120, section 14.7); it is left out."""
+
+REMEMBERED: Final = 4_096
+"""Endpoints whose written form is remembered: those of all members, as a rule."""
 
 TURN_SECONDS: Final = 30
 """Seconds that a pair of servers is sent to one of several endpoints; then to the next, lest one that is down hold it for ever."""
@@ -35,6 +39,7 @@ def place_of(endpoints: Sequence[Endpoint], pair: tuple[str, str], now: datetime
     return places[(_number(pair) + turn) % len(places)]
 
 
+@lru_cache(maxsize=REMEMBERED)
 def written(endpoint: Endpoint) -> str | None:
     """Return *endpoint* as the value of `see-other-host`, ``None`` for a host that is neither an address nor a name."""
     address, port = _address(endpoint.host), endpoint.port

@@ -29,5 +29,5 @@ class Journal(Protocol):
     async def record(self, decision: Decision) -> None:
         """Record a decision that was just made."""
 
-    async def repeat(self, repeated: Repeated) -> None:
-        """Record an answer that repeats a decision."""
+    async def repeat(self, *repeated: Repeated) -> None:
+        """Record answers that repeat decisions, all of them or none."""

@@ -30,6 +30,7 @@ from clearinghouse.federation.redirection.places import place_of
 from clearinghouse.federation.redirection.seen import Proof, Require, Seen
 from clearinghouse.runtime.asking.rates import Buckets, Pace
 from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.redirection.gathering import Gatherer
 from clearinghouse.runtime.redirection.ground import Journal, Levels, Members
 from clearinghouse.runtime.redirection.precedents import Precedent, Precedents, holds_until
 from clearinghouse.runtime.redirection.questions import NotProven, Question, request_of, sender_of
@@ -75,6 +76,10 @@ class RulingPorter:
     strangers: Precedents = field(default_factory=Precedents)
     answers: Counter[str] = field(default_factory=Counter)
     _senders: SenderBudgets = field(default_factory=_Unexplained)
+    _gatherer: Gatherer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gatherer = Gatherer(self.journal)
 
     @classmethod
     def furnished(
@@ -151,7 +156,7 @@ class RulingPorter:
         if found is None or self._is_behind(now):
             return None
         identity = self.chance.new_id()
-        await self.journal.repeat(Repeated(identity, found.decision, now))
+        await self._gatherer.repeat(Repeated(identity, found.decision, now))
         return identity, found.code
 
     def _is_behind(self, now: datetime) -> bool:

@@ -53,9 +53,9 @@ class TellingLedger:
         await self.books.write(*self._changes(decision, took))
         log.log(decision_level(decision), decision.outcome.value, **decision_line(decision))
 
-    async def repeat(self, repeated: Repeated) -> None:
-        """Record an answer that repeats a decision; nothing follows from it, and no line tells it."""
-        await self.store.write(repeated)
+    async def repeat(self, *repeated: Repeated) -> None:
+        """Record answers that repeat decisions, all or none; nothing follows from them, and no line tells it."""
+        await self.store.write(*repeated)
 
     def _changes(self, decision: Decision, took: timedelta | None) -> Iterator[Change]:
         """Yield the decision with what it opens and gives, and the ends of what it contradicts at its place.
