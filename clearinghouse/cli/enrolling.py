@@ -22,7 +22,7 @@ from clearinghouse.keynote.encoding import Encoding
 from clearinghouse.keynote.octets import from_octets
 from clearinghouse.runtime.federation.exporting import export as write_all
 from clearinghouse.settings import read_settings
-from clearinghouse.storage.sql_store import read_store
+from clearinghouse.storage.named import read_named
 
 __all__ = ["Carrier", "enrol", "export", "fleet", "members", "published", "renew", "settle", "sign", "take", "words_of", "write"]
 
@@ -263,7 +263,7 @@ def published(config: Path, *, json: bool) -> None:
 
 def export(config: Path, directory: Path, *, json: bool) -> None:
     """Write what the store has to *directory*."""
-    documents = asyncio.run(_documents(read_settings(config).store.path))
+    documents = asyncio.run(_documents(config))
     if not documents:
         raise BadSettings("nothing is published yet", mend="start the service with [federation], and see `federation status`")
     count = write_all(documents, directory)
@@ -273,6 +273,6 @@ def export(config: Path, directory: Path, *, json: bool) -> None:
         say(f"{count} of {len(documents)} documents were new in {clean(str(directory))}")
 
 
-async def _documents(path: Path) -> Mapping[str, bytes]:
-    async with read_store(path) as store:
+async def _documents(config: Path) -> Mapping[str, bytes]:
+    async with read_named(read_settings(config).store) as store:
         return (await store.federation()).documents

@@ -19,7 +19,7 @@ from clearinghouse.ledger.checkpoint import Checkpoint, Receipt, receipt_bytes
 from clearinghouse.ledger.entry import members
 from clearinghouse.runtime.records.logbook import Kept, latest, receipt_of, write_export
 from clearinghouse.settings import read_settings
-from clearinghouse.storage.sql_store import read_store
+from clearinghouse.storage.named import read_named
 
 REF_SHOWN: Final = 12
 """Characters of a reference in a list: enough to name one of a million, and half of what a row has."""
@@ -29,7 +29,7 @@ def show(config: Path, last: int, *, json: bool) -> None:
     """Print the *last* entries of the store that the settings in *config* name."""
 
     async def work() -> Sequence[Kept]:
-        async with read_store(read_settings(config).store.path) as store:
+        async with read_named(read_settings(config).store) as store:
             return await latest(store, last)
 
     found = asyncio.run(work())
@@ -43,7 +43,7 @@ def export(config: Path, file: str, *, json: bool) -> None:
     """Write the log to *file*, which must not exist, or to standard output, where nothing else has a place then."""
 
     async def work(write: Callable[[bytes], object]) -> Checkpoint:
-        async with read_store(read_settings(config).store.path) as store:
+        async with read_named(read_settings(config).store) as store:
             return await write_export(store, write)
 
     if file == "-":
@@ -67,7 +67,7 @@ def prove(config: Path, identity: str, output: Path | None, *, json: bool) -> No
         raise BadSettings("the receipt itself goes to standard output", mend="give `-o FILE`, or leave `--json` out")
 
     async def work() -> Receipt:
-        async with read_store(read_settings(config).store.path) as store:
+        async with read_named(read_settings(config).store) as store:
             return await receipt_of(store, identity)
 
     receipt = asyncio.run(work())
@@ -87,7 +87,7 @@ def replay(config: Path, last: int, *, json: bool) -> None:
     """Decide the *last* recorded requests again; status 1 where an answer differs."""
 
     async def work() -> Replays:
-        async with read_store(read_settings(config).store.path) as store:
+        async with read_named(read_settings(config).store) as store:
             return await replay_all(store, await store.decisions(last))
 
     found = asyncio.run(work())

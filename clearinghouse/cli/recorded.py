@@ -23,7 +23,7 @@ from clearinghouse.keynote.octets import from_octets
 from clearinghouse.keynote.principals import short
 from clearinghouse.runtime.records.replay import Replayed, replay
 from clearinghouse.settings import read_settings
-from clearinghouse.storage.sql_store import read_store
+from clearinghouse.storage.named import read_named
 from clearinghouse.storage.store import Effect, Recorded
 
 STYLES: Final[dict[Outcome, Style]] = {
@@ -42,7 +42,7 @@ EFFECTS: Final[dict[Effect, str]] = {
 
 def show_latest(config: Path, last: int, *, json: bool) -> None:
     """Print the *last* decisions of the store that the settings in *config* name."""
-    found = asyncio.run(_latest(read_settings(config).store.path, last))
+    found = asyncio.run(_latest(config, last))
     if json:
         as_json("decisions", ok=True, decisions=[members(each) for each in found])
     else:
@@ -51,20 +51,20 @@ def show_latest(config: Path, last: int, *, json: bool) -> None:
 
 def show(config: Path, identity: str, *, json: bool) -> None:
     """Print one decision with its explanation."""
-    found, replayed = asyncio.run(_one(read_settings(config).store.path, identity))
+    found, replayed = asyncio.run(_one(config, identity))
     if json:
         as_json("decisions", ok=True, decision=members(found), agrees=replayed.agrees if replayed else None)
     else:
         tell(found, replayed)
 
 
-async def _latest(path: Path, last: int) -> Sequence[Recorded]:
-    async with read_store(path) as store:
+async def _latest(config: Path, last: int) -> Sequence[Recorded]:
+    async with read_named(read_settings(config).store) as store:
         return await store.decisions(last)
 
 
-async def _one(path: Path, identity: str) -> tuple[Recorded, Replayed | None]:
-    async with read_store(path) as store:
+async def _one(config: Path, identity: str) -> tuple[Recorded, Replayed | None]:
+    async with read_named(read_settings(config).store) as store:
         found = await store.decision(identity)
         if found is None:
             raise BadSettings(

@@ -46,8 +46,14 @@ def _tell_settings(settings: Settings, config: Path) -> None:
         say(f"broker {broker.jid}, as {broker.component} at {broker.host}:{broker.port}", indent=2)
     for topic in settings.topic:
         say(f"topic  {clean(topic.node)} of {topic.broker}, {clean(topic.payload_type)}", indent=2)
-    made = "" if settings.store.path.exists() else ", not made yet"
-    say(f"store  {clean(str(settings.store.path))}{made}", indent=2)
+    say(f"store  {clean(_store(settings))}", indent=2)
+
+
+def _store(settings: Settings) -> str:
+    """Return where the store is."""
+    if settings.store.url_file is not None:
+        return f"in PostgreSQL, as {settings.store.url_file} says"
+    return str(settings.store.path) + ("" if settings.store.path.exists() else ", not made yet")
 
 
 def _tell_loaded(found: Check) -> None:

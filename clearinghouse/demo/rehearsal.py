@@ -40,7 +40,7 @@ from clearinghouse.errors import BadSettings, BrokerUnavailable, ClearinghouseEr
 from clearinghouse.grid.broker import Broker
 from clearinghouse.runtime.parts import Service
 from clearinghouse.runtime.service import running
-from clearinghouse.settings import Control, Settings, Topic, read_settings
+from clearinghouse.settings import Control, Settings, Store, Topic, read_settings
 from clearinghouse.storage.store import Recorded
 
 PATIENCE_SECONDS: Final = 10.0
@@ -59,14 +59,15 @@ async def rehearse(config: Path, jid: str, *, wait: bool = False, keep: bool = F
     if not settings.topic:
         raise BadSettings("the settings name no topic", mend="add a [[topic]]")
     with TemporaryDirectory() as directory:
-        store = settings.store.path if keep else Path(directory) / "rehearsal.db"
-        store.touch(mode=0o600)  # a store that has to be made is warned of
+        store = settings.store if keep else Store(path=Path(directory) / "rehearsal.db")
+        if store.url_file is None:
+            store.path.touch(mode=0o600)  # a store that has to be made is warned of
         await _play(_elsewhere(settings, store, wait=wait), settings.topic[0], jid, wait=wait)
 
 
-def _elsewhere(settings: Settings, store: Path, *, wait: bool) -> Settings:
+def _elsewhere(settings: Settings, store: Store, *, wait: bool) -> Settings:
     # People who have to decide find us where the service would be; else it may run beside us.
-    changes = {"store": settings.store.model_copy(update={"path": store})} | ({} if wait else {"control": Control()})
+    changes = {"store": store} | ({} if wait else {"control": Control()})
     return settings.model_copy(update=changes)
 
 

@@ -51,6 +51,7 @@ def of_clearinghouse(hub: Settings) -> Iterator[Named]:
     yield from ((each.key_file, "key") for each in signers(hub).values())
     yield hub.http.key_file if hub.http else None, "key"
     yield hub.store.path, "store"
+    yield hub.store.url_file, "secret"
     for folder in (hub.policies.directory, hub.credentials.directory):
         yield folder, "settings"
 

@@ -16,6 +16,7 @@ from clearinghouse.settings import Broker, Federation, Settings, read_secret
 from clearinghouse.signer.client import signing
 from clearinghouse.storage.database import check_ours
 from clearinghouse.storage.holdings import Holdings
+from clearinghouse.storage.named import address_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,13 @@ def _errors(settings: Settings) -> Iterator[ClearinghouseError]:
             read_secret(path)
         except ClearinghouseError as error:
             yield error
-    if settings.store.path.exists():
-        try:
+    try:
+        if settings.store.url_file is not None:
+            address_in(settings.store.url_file)
+        elif settings.store.path.exists():
             check_ours(settings.store.path)
-        except ClearinghouseError as error:
-            yield error
+    except ClearinghouseError as error:
+        yield error
 
 
 def _cautions(settings: Settings, holdings: Holdings) -> Iterator[str]:
@@ -109,7 +112,7 @@ def _about_the_house(settings: Settings, holdings: Holdings) -> Iterator[str]:
         yield "there is no [[broker]]: the service would connect nowhere"
     if not holdings.policies.get("topics") and (settings.broker or settings.federation is None):
         yield "there are no policies in the group `topics`: every subscription would be refused"
-    if not os.access(settings.store.path.parent, os.W_OK):
+    if settings.store.url_file is None and not os.access(settings.store.path.parent, os.W_OK):
         yield f"the store's directory `{settings.store.path.parent}` is absent or cannot be written"
 
 

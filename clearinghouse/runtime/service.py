@@ -22,7 +22,7 @@ from clearinghouse.runtime.standing.books import Books
 from clearinghouse.runtime.topics.brokers import MakeLink, component_link
 from clearinghouse.settings import Settings
 from clearinghouse.signer.client import Signers, signing
-from clearinghouse.storage.sql_store import open_store
+from clearinghouse.storage.named import open_named
 from clearinghouse.storage.store import Store
 from clearinghouse.telemetry import Counters
 
@@ -40,8 +40,8 @@ HaveSigners: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[Signer
 
 
 def sql_store(settings: Settings, lost: Callable[[int], None]) -> AbstractAsyncContextManager[Store]:
-    """Return the store of the settings, opened in an SQLite file."""
-    return open_store(settings.store.path, mask=Mask(frozenset(settings.ledger.mask)), lost=lost)
+    """Return the store of the settings, opened in its database."""
+    return open_named(settings.store, mask=Mask(frozenset(settings.ledger.mask)), lost=lost)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ not a setting is an error, because a misspelt restriction would be none.
 from __future__ import annotations
 
 from clearinghouse.settings.federation import Federation, Http
-from clearinghouse.settings.model import AccessModel, Broker, Log, LogFormat, Settings, Topic
+from clearinghouse.settings.model import AccessModel, Broker, Log, LogFormat, Settings, Store, Topic
 from clearinghouse.settings.people import Person
 from clearinghouse.settings.reading import read_settings
 from clearinghouse.settings.redirect import Fronted, Node, Redirect
@@ -33,6 +33,7 @@ __all__ = [
     "Redirect",
     "Settings",
     "Signing",
+    "Store",
     "Topic",
     "read_secret",
     "read_settings",

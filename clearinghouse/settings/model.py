@@ -33,9 +33,13 @@ CONTROL_SOCKET: Final = "control.sock"
 
 
 class Store(Section):
-    """Where decisions are kept: an SQLite database of our own, mode 0600."""
+    """Where decisions are kept: an SQLite database of our own, mode 0600.
+
+    Where ``url_file`` is named it is the PostgreSQL database whose URL stands in that file, mode 0600, and ``path`` is not used.
+    """
 
     path: BesidePath = Path("clearinghouse.db")
+    url_file: BesidePath | None = None
 
 
 class Policies(Section):

@@ -43,9 +43,8 @@ class Hearing:
                 await self._listen()
             except (psycopg.Error, OSError) as error:
                 if heard:
-                    log.warning(
-                        "store_not_heard", store=self.address.name, reason=" ".join(str(error).split()), mend=self.address.mend(error)
-                    )
+                    told = " ".join(str(error).split())
+                    log.warning("store_not_heard", store=self.address.name, reason=told, mend=self.address.mend(error))
                 heard = False
             self._tell()
             await asyncio.sleep(LOOK_SECONDS)

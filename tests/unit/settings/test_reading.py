@@ -109,7 +109,7 @@ WRONG = [
     ("12 hours", "0 days", "line 5: `grant_cap` is `0 days`", "more than nothing"),
     ("12 hours", "99999999999999 days", "line 5: `grant_cap` is", f"at most {LONGEST_GRANT.days} days"),
     ("[store]", "[stroe]", "line 7: `stroe` is not a setting", "did you mean `store`?"),
-    ("path =", "file =", "line 8: `file` in [store] is not a setting", "the settings here are path"),
+    ("path =", "where =", "line 8: `where` in [store] is not a setting", "the settings here are path, url_file"),
     ("steps = 1000", "step = 1000", "line 17: `step` in [limits] is not a setting", "did you mean `steps`?"),
     ("steps = 1000", "steps = 0", "line 17: `steps` in [limits] is `0`", "at least 1"),
     ("steps = 1000", "steps = true", "line 17: `steps` in [limits] is `True`", "a whole number"),
