@@ -12,6 +12,8 @@ from clearinghouse.errors import ClearinghouseError
 from clearinghouse.runtime.chance import utc_now
 from clearinghouse.runtime.federation.ceremony import Ceremony
 from clearinghouse.runtime.policy import folders_of, loader_for
+from clearinghouse.runtime.redirection import files
+from clearinghouse.runtime.redirection.furnishing import check_members
 from clearinghouse.settings import Broker, Federation, Settings, read_secret
 from clearinghouse.signer.client import signing
 from clearinghouse.storage.database import check_ours
@@ -69,11 +71,20 @@ def _errors(settings: Settings) -> Iterator[ClearinghouseError]:
     except ClearinghouseError as error:
         yield error
 
+    try:
+        check_members(settings)
+    except ClearinghouseError as error:
+        yield error
+    if settings.redirect is not None:
+        yield from files.problems(settings.redirect, utc_now())
+
 
 def _cautions(settings: Settings, holdings: Holdings) -> Iterator[str]:
     yield from _about_the_house(settings, holdings)
     yield from _about_people(settings, holdings)
     yield from _about_brokers(settings)
+    if settings.redirect is not None:
+        yield from files.cautions(settings.redirect, utc_now())
     if settings.federation is not None:
         yield from _about_the_federation(settings, settings.federation, holdings)
 

@@ -16,6 +16,7 @@ from clearinghouse.clearing.enforcement import WHITELIST
 from clearinghouse.clearing.request import Request, sender_of
 from clearinghouse.clearing.snapshot import licensed
 from clearinghouse.doors.http.server import HttpDoor
+from clearinghouse.doors.s2s.door import Door as ServerDoor
 from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.keynote import Admissions
 from clearinghouse.runtime.asking.effects import Effects
@@ -30,6 +31,8 @@ from clearinghouse.runtime.people.heralds import Herald, Station
 from clearinghouse.runtime.people.office import Hall
 from clearinghouse.runtime.policy import PolicyKeeper, folders_of, loader_for
 from clearinghouse.runtime.records.logkeeper import LogKeeper
+from clearinghouse.runtime.redirection.furnishing import told_of
+from clearinghouse.runtime.redirection.porter import RulingPorter
 from clearinghouse.runtime.standing.beliefs import Beliefs
 from clearinghouse.runtime.standing.books import Books
 from clearinghouse.runtime.standing.ledger import TellingLedger
@@ -82,6 +85,9 @@ class Service:
     logkeeper: LogKeeper = field(init=False)
     house: House | None = None
     http: HttpDoor | None = None
+    ledger: TellingLedger = field(init=False)
+    porter: RulingPorter | None = None
+    s2s: ServerDoor | None = None
 
     def __post_init__(self) -> None:
         settings, books, chance = self.settings, self.books, self.chance
@@ -89,7 +95,7 @@ class Service:
         self._take_over_topics()
         self.memory = Memory(settings.community)
         books.heard.append(self.memory.hear)
-        ledger = TellingLedger(self.store, books, settings.desk.wait, chance.elapsed)
+        ledger = self.ledger = TellingLedger(self.store, books, settings.desk.wait, chance.elapsed)
         self.desk = _desk(settings, ledger, chance)
         self.bench = Bench(self.desk, books, chance)
         askings = self.register.askings
@@ -166,7 +172,14 @@ class Service:
             "decisions_lost": self.counters.decisions_lost,
             "rate_limited": self.rates.limited,
             **({} if self.house is None else {"federation": self.house.published()}),
+            **({} if self.porter is None or self.s2s is None else {"doors": {"s2s": told_of(self.s2s, self.porter)}}),
         }
+
+    def hang_up(self) -> None:
+        """Load the folders at once, and read the certificates of the door for servers again."""
+        self.reload.set()
+        if self.s2s is not None:
+            self.s2s.reload()
 
     # -- what the parts tell each other
 

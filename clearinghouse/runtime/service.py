@@ -14,10 +14,12 @@ import structlog
 from clearinghouse.doors.control.asking import Asking
 from clearinghouse.doors.control.server import control_door
 from clearinghouse.doors.http.server import http_door
+from clearinghouse.doors.s2s.server import s2s_door
 from clearinghouse.ledger.records import Mask
 from clearinghouse.runtime.chance import Chance
 from clearinghouse.runtime.federation.house import House
 from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.redirection.furnishing import check_members, porter_of
 from clearinghouse.runtime.standing.books import Books
 from clearinghouse.runtime.topics.brokers import MakeLink, component_link
 from clearinghouse.settings import Settings
@@ -60,6 +62,7 @@ async def running(
     hand are finished, and the others stay with their brokers, which are asked for them at the next start.
     Setting *reload* loads the folders at once.
     """
+    check_members(settings)
     chance, counters = chance or Chance(), Counters()
     async with store_of(settings, counters.lose) as store, signers_of(settings) as signers:
         books = await Books.opened(store, now=chance.now())
@@ -71,10 +74,14 @@ async def running(
         await service.recall()
         await service.policy.load()
         people = Asking(service.hall.office, service.status, house)
-        async with http_door(settings.http, None if house is None else house.library) as door:
-            service.http = door
-            async with control_door(settings.control.socket, people, settings.person_of), _at_work(service):
-                yield service
+        service.porter = porter_of(settings, house, service.desk, service.ledger, chance)
+        async with (
+            http_door(settings.http, None if house is None else house.library) as service.http,
+            control_door(settings.control.socket, people, settings.person_of),
+            _at_work(service),
+            s2s_door(settings.redirect, service.porter) as service.s2s,
+        ):
+            yield service
         await service.note("stopped")
         await service.logkeeper.finish()
 
@@ -158,12 +165,13 @@ def _cancel(*tasks: asyncio.Task[None]) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; SIGHUP loads the folders at once."""
+    """Run until SIGTERM or SIGINT; SIGHUP loads the folders at once, and the certificates of the door for servers."""
     stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number, act in ((signal.SIGTERM, stop.set), (signal.SIGINT, stop.set), (signal.SIGHUP, reload.set)):
         loop.add_signal_handler(number, act)
-    async with running(settings, reload=reload):
+    async with running(settings, reload=reload) as service:
+        loop.add_signal_handler(signal.SIGHUP, service.hang_up)
         spare_collector()
         await stop.wait()
         log.info("stopping")

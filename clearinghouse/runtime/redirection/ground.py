@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from clearinghouse.clearing.decision import Decision
 from clearinghouse.federation.published.members import Member
+from clearinghouse.federation.published.tables import Table
 from clearinghouse.storage.changes import Repeated
 
 
@@ -14,6 +17,19 @@ class Members(Protocol):
 
     def member(self, domain: str) -> Member | None:
         """Return the member *domain*, a name in normal form, unless it is none, or none any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableLevels:
+    """Implements `Levels` by the newest table that ``newest`` knows; nothing is worked out for a question."""
+
+    newest: Callable[[], Table | None]
+    lowest: str
+
+    def level(self, domain: str) -> str:
+        """See `Levels.level`."""
+        table = self.newest()
+        return self.lowest if table is None else table.level_of(domain)
 
 
 class Levels(Protocol):
