@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
-from clearinghouse.doors.s2s.tokens import Stop
+from clearinghouse.doors.s2s.tokens import Kind, Reader, Stop
 from clearinghouse.doors.s2s.written import DIALBACK, SERVER, STREAMS
 from clearinghouse.federation.names import BadName, normal
 
@@ -15,6 +16,12 @@ STREAM: Final = f"{STREAMS}\nstream"
 
 MODERN: Final = "1.0"
 """The version that we speak; a peer of a later one is answered with it, of an earlier one with its own (section 4.7.5)."""
+
+MAX_REMEMBERED_BYTES: Final = 1_024
+"""Of a header that is remembered; those of real servers have about 250."""
+
+_REMEMBERED: Final = 512
+"""Headers that are remembered: a server whose users keep writing to a peer that it may not reach comes again with each stanza."""
 
 _is_version = re.compile(r"([0-9]{1,9})\.[0-9]{1,9}", re.ASCII).fullmatch
 
@@ -43,6 +50,23 @@ def header_of(name: str, attributes: Mapping[str, str], namespaces: Mapping[str 
     claimed = "" if sender is None else name_of(sender)
     wanted = "" if to is None else _served(to)
     return Header(claimed, wanted, version, DIALBACK in namespaces.values(), sender or "", to or "")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def header_in(data: bytes) -> Header | None:
+    """Return the header that *data* is, from the first byte to the last; None where it is anything else.
+
+    That a header comes again makes the answer faster by a few microseconds, and says nothing of what the answer is.
+    """
+    reader = Reader(frozenset())
+    reader.hold(data)
+    try:
+        found = reader.advance() is Kind.HEADER and not reader.held
+        return header_of(reader.name, reader.attributes, reader.namespaces) if found else None
+    except Stop:
+        return None
+    finally:
+        reader.close()
 
 
 def name_of(text: str) -> str:

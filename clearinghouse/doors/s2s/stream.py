@@ -21,7 +21,7 @@ from typing import ClassVar, Final
 
 from clearinghouse.doors.s2s import sasl, written
 from clearinghouse.doors.s2s.events import Ended, Event, Opened
-from clearinghouse.doors.s2s.headers import MODERN, Header, header_of
+from clearinghouse.doors.s2s.headers import MAX_REMEMBERED_BYTES, MODERN, Header, header_in, header_of
 from clearinghouse.doors.s2s.inputs import WHOLE, Context, Read, read_element
 from clearinghouse.doors.s2s.table import TABLE, Act, Input, State
 from clearinghouse.doors.s2s.tokens import MAX_ELEMENT_BYTES, Kind, Reader, Stop
@@ -30,6 +30,13 @@ from clearinghouse.federation.redirection.answers import Redirect, Refused
 
 VERIFICATIONS: Final = 16
 """Keys that a peer may ask about in one connection; a server asks for each of its domains, and all answers are the same."""
+
+# What each connection needs; looking up a member of an enumeration is dear in Python 3.11.
+_HEADER, _ENDED, _CHOOSING, _UPGRADING = State.HEADER, State.ENDED, State.CHOOSING, State.UPGRADING
+_READ, _HOLD = Act.READ, Act.HOLD
+_ON_BYTES: Final = {state: rows[Input.BYTES].act for state, rows in TABLE.items()}
+_HAS_HEADER, _HAS_ELEMENT, _HAS_END = Kind.HEADER, Kind.ELEMENT, Kind.END
+_ANSWERED, _GREETED = Input.ANSWER, Input.HEADER
 
 _NOBODY: Final = Header("", "", MODERN, dialback=False, sender="", to="")
 _NOTHING_OFFERED: Final = Context()
@@ -48,7 +55,8 @@ class Stream:
     """One connection of a peer: its first stream, and those that begin anew after TLS and after SASL."""
 
     __slots__ = (
-        "_attempts", "_context", "_event", "_header", "_last", "_new_id", "_opened", "_out", "_reader", "_verifications",
+        "_attempts", "_context", "_event",
+        "_first", "_header", "_last", "_new_id", "_opened", "_out", "_reader", "_verifications",
         "id", "proven_as", "secure", "state",
     )  # fmt: skip
 
@@ -64,13 +72,24 @@ class Stream:
 
     def _begin(self, held: bytes) -> None:
         """Begin a stream, with a parser that knows nothing of the one before (RFC 6120, section 4.3.3)."""
-        self.state = State.HEADER
+        self.state = _HEADER
         self.id = ""
         self._opened = False
         self._header, self._context, self._last = _NOBODY, _NOTHING_OFFERED, _NOTHING_READ
         self._event: Event | None = None
-        self._reader = Reader(WHOLE)
-        self._reader.hold(held)
+        self._first = b""
+        self._reader: Reader | None = None
+        if held:
+            self._reading().hold(held)
+
+    def _reading(self) -> Reader:
+        """Return the reader of this stream, which there is once a header was not answered at once."""
+        if self._reader is None:
+            self._reader = Reader(WHOLE)
+            if self._first:
+                self._reader.hold(self._first)
+                self._reader.advance()
+        return self._reader
 
     # ------------------------------------------------------------------------------------------------------ in and out
 
@@ -81,16 +100,31 @@ class Stream:
 
     def receive(self, data: bytes) -> Event | None:
         """Take *data* and return what the door must say something to; without data, go on with what was held back."""
-        act = TABLE[self.state][Input.BYTES].act
-        if act is Act.READ:
-            self._reader.hold(data)
+        act = _ON_BYTES[self.state]
+        if act is _READ:
+            if self._reader is None and self.state is _HEADER:
+                return self._receive_first(data)
+            self._reading().hold(data)
             return self._read_on()
         if not data:
             return None
-        if act is Act.HOLD:
-            self._reader.hold(data)
-            return None if self._reader.held <= MAX_ELEMENT_BYTES else self._do(Input.FAULT, "policy-violation")
+        if act is _HOLD:
+            reader = self._reading()
+            reader.hold(data)
+            return None if reader.held <= MAX_ELEMENT_BYTES else self._do(Input.FAULT, "policy-violation")
         return self._do(Input.BYTES)
+
+    def _receive_first(self, data: bytes) -> Event | None:
+        """Take the first bytes of a stream: in nearly every one they are its whole header, and have been read before."""
+        header = header_in(data) if len(data) <= MAX_REMEMBERED_BYTES else None
+        if header is None:
+            self._reading().hold(data)
+            return self._read_on()
+        self._first = data
+        try:
+            return self._greeted(header)
+        except Stop as stop:
+            return self._do(Input.FAULT, stop.args[0])
 
     # ----------------------------------------------------------------------------------------------------- the door's word
 
@@ -99,7 +133,7 @@ class Stream:
 
         Raises `InternalError` where nothing is offered: that would end the negotiation, and the peer would send stanzas.
         """
-        if self.state is not State.ENDED:
+        if self.state is not _ENDED:
             _check_offer(starttls, external=external, dialback=dialback, secure=self.secure, proven=bool(self.proven_as))
         told = written.features(starttls=starttls, external=external, dialback=dialback)
         self._do(Input.OFFER, told if self._header.version == MODERN else "")
@@ -111,7 +145,7 @@ class Stream:
             told = written.stream_error("see-other-host", answer.text, answer.place)
         else:
             told = written.stream_error(answer.condition, answer.text)
-        self._do(Input.ANSWER, told)
+        self._do(_ANSWERED, told)
 
     def proceed(self) -> None:
         """Let TLS begin.  Nothing is received before `secured`."""
@@ -155,8 +189,8 @@ class Stream:
 
     def _read_on(self) -> Event | None:
         """Read until the door is told something; None where the peer must send more."""
-        while TABLE[self.state][Input.BYTES].act is Act.READ:
-            kind = self._reader.advance()
+        while _ON_BYTES[self.state] is _READ:
+            kind = self._reading().advance()
             if kind is None:
                 return None
             try:
@@ -169,14 +203,14 @@ class Stream:
 
     def _found(self, kind: Kind) -> Event | None:
         """Do what has been read; raises `Stop`."""
-        reader = self._reader
-        if kind is Kind.HEADER:
+        reader = self._reading()
+        if kind is _HAS_HEADER:
             return self._greeted(header_of(reader.name, reader.attributes, reader.namespaces))
-        if kind is Kind.FAULT:
-            raise Stop(reader.condition)
-        if kind is Kind.END:
+        if kind is _HAS_END:
             self._event = Ended("", by_peer=True)
             return self._do(Input.CLOSE)
+        if kind is not _HAS_ELEMENT:
+            raise Stop(reader.condition)
         self._last = read = read_element(reader, self._context)
         self._count(read.input)
         self._event = read.event
@@ -187,13 +221,13 @@ class Stream:
         if self.proven_as and header.claimed not in ("", self.proven_as):
             raise Stop("invalid-from")  # 4.9.3.9: not the name that was authenticated
         self._event = Opened(header.claimed or self.proven_as, header.wanted, header.version == MODERN, header.dialback)
-        return self._do(Input.HEADER)
+        return self._do(_GREETED)
 
     def _count(self, found: Input) -> None:
         """Raise `Stop` where a peer has tried too often (6.4.5)."""
         if found is Input.VERIFY:
             self._verifications += 1
-        elif found in _ATTEMPTS and self.state is State.CHOOSING:
+        elif found in _ATTEMPTS and self.state is _CHOOSING:
             self._attempts += 1
         if self._attempts > sasl.ATTEMPTS or self._verifications > VERIFICATIONS:
             raise Stop("policy-violation")
@@ -210,7 +244,9 @@ class Stream:
 
     def _finish(self, told: str, ended: Ended) -> Ended:
         self._out += told
-        self._reader.close()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
         return ended
 
     def _ignore(self, told: str) -> None:
@@ -218,7 +254,7 @@ class Stream:
 
     def _tell(self, told: str) -> Event | None:
         del told
-        return self._do(Input.BYTES) if self.state is State.UPGRADING and self._reader.held else self._event
+        return self._do(Input.BYTES) if self.state is _UPGRADING and self._reading().held else self._event
 
     def _send(self, told: str) -> None:
         self._open()
@@ -249,8 +285,9 @@ class Stream:
     def _restart(self, told: str) -> None:
         self.secure = True  # TLS stands now, or stood before SASL could succeed
         self._out += told
-        held = self._reader.release()
-        self._reader.close()
+        reader = self._reading()
+        held = reader.release()
+        reader.close()
         self._begin(held)
 
     def _answer(self, told: str) -> Ended:

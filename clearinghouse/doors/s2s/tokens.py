@@ -33,6 +33,9 @@ _OTHER_ENCODINGS: Final = (b"\xfe\xff", b"\xff\xfe", b"\0<", b"<\0", b"\0\0")
 
 _FIRST_OF_OTHERS: Final = b"\0\xfe\xff"
 
+_DECLARATIONS: Final = frozenset({b"<?xml version='1.0'?>", b'<?xml version="1.0"?>', b"<?xml version='1.0' encoding='UTF-8'?>"})
+"""How nearly every stream begins: expat need not be asked."""
+
 _CHILD: Final = 2
 """The depth inside an element that stands directly below the stream."""
 
@@ -52,6 +55,9 @@ class Kind(StrEnum):
     FAULT = "fault"
 
 
+_HEADER: Final = Kind.HEADER  # looking up a member of an enumeration is dear in Python 3.11
+
+
 class Stop(Exception):
     """What must not be read on; the stream error is its only argument."""
 
@@ -60,6 +66,7 @@ class Reader:
     """One XML stream.  Attributes say what was found last; `advance` finds the next."""
 
     __slots__ = (
+        "_below",
         "_depth", "_found", "_held", "_parser", "_pieces", "_seen", "_size", "_whole",
         "attributes", "children", "condition", "name", "namespaces", "texts",
     )  # fmt: skip
@@ -73,16 +80,16 @@ class Reader:
         self._whole = whole
         self._held = bytearray()
         self._seen = self._size = self._pieces = self._depth = 0
+        self._below = False
         self._found: Kind | None = None
         self.condition = ""
         self.namespaces: dict[str | None, str] = {}
         self.texts: list[str] = []
         self.children: list[str] = []
         self._parser = parser = ParserCreate("UTF-8", "\n")
-        parser.buffer_text = False
         parser.StartElementHandler = self._root
-        parser.StartNamespaceDeclHandler = self.namespaces.__setitem__
-        parser.XmlDeclHandler = _declared
+        parser.StartNamespaceDeclHandler = self.namespaces.setdefault
+        parser.XmlDeclHandler = self._declared
         parser.StartDoctypeDeclHandler = parser.CommentHandler = parser.ProcessingInstructionHandler = _restricted
         if hasattr(parser, "SetReparseDeferralEnabled"):
             parser.SetReparseDeferralEnabled(False)  # noqa: FBT003 - expat's own; we wait for `>` ourselves
@@ -105,6 +112,8 @@ class Reader:
     def advance(self) -> Kind | None:
         """Read until something is found; None where more bytes are needed."""
         held = self._held
+        if self._depth and not self._below:
+            self._go_below()
         while held:
             if held[0] != _OPEN and not self._pieces and not self._skipped():
                 return self._stray() if held else None
@@ -113,9 +122,10 @@ class Reader:
                 break
             if self._size + end > MAX_ELEMENT_BYTES or self._pieces == MAX_PIECES:
                 return self._fault("policy-violation")
-            found = self._parse(bytes(held[:end]))
+            piece = bytes(held[:end])
             del held[:end]
             self._seen = 0
+            found = None if piece in _DECLARATIONS and not self._depth and not self._pieces else self._parse(piece)
             if found is not None:
                 self._size = self._pieces = 0
                 return found
@@ -168,13 +178,24 @@ class Reader:
 
     # ------------------------------------------------------------------------------------------------- expat's handlers
 
+    def _declared(self, version: str, encoding: str | None, standalone: int) -> None:
+        del version, standalone
+        if self._pieces:
+            raise Stop("not-well-formed")  # the second of its kind
+        if encoding is not None and encoding.lower() != "utf-8":
+            raise Stop("unsupported-encoding")
+
     def _root(self, name: str, attributes: dict[str, str]) -> None:
         if len(attributes) > MAX_ATTRIBUTES:
             raise Stop("policy-violation")
-        self.name, self.attributes, self._depth, self._found = name, attributes, 1, Kind.HEADER
+        self.name, self.attributes, self._depth, self._found = name, attributes, 1, _HEADER
+
+    def _go_below(self) -> None:
+        """Read elements from here on: most streams are answered at their header."""
         parser = self._parser
         parser.StartNamespaceDeclHandler = None
         parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = self._start, self._end, self._text
+        self._below = True
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         depth = self._depth
@@ -194,8 +215,6 @@ class Reader:
         if self._depth == 1:
             self._found = Kind.ELEMENT
         elif not self._depth:
-            if self._found is Kind.HEADER:
-                raise Stop("invalid-xml")  # a stream that is nothing but its header
             self._found = Kind.END
 
     def _text(self, text: str) -> None:
@@ -203,12 +222,6 @@ class Reader:
             self.texts.append(text)
         elif self._depth == 1 and text.strip(" \t\r\n"):
             raise Stop("invalid-xml")  # in a CDATA section between elements
-
-
-def _declared(version: str, encoding: str | None, standalone: int) -> None:
-    del version, standalone
-    if encoding is not None and encoding.lower() != "utf-8":
-        raise Stop("unsupported-encoding")
 
 
 def _restricted(*_: object) -> None:

@@ -5,6 +5,7 @@ Prefixes are the usual ones: real servers look for the literal names `stream:err
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 STREAMS: Final = "http://etherx.jabber.org/streams"
@@ -39,6 +40,9 @@ _ESCAPES: Final = dict.fromkeys([*range(32), 0x7F, 0xFFFE, 0xFFFF], "\N{REPLACEM
 }
 """What XML gives a meaning to, and what it cannot hold at all; lone surrogates are replaced when the text becomes bytes."""
 
+_strange = re.compile(r"[^ !#-%(-;=?-~]").search
+"""Anything but printable ASCII that needs no escape: nearly every text has none of it."""
+
 
 def escaped(text: str) -> str:
     """Return *text* as it stands in an attribute or between tags.
@@ -46,7 +50,7 @@ def escaped(text: str) -> str:
     >>> escaped("it's <a>")
     'it&apos;s &lt;a&gt;'
     """
-    return text.translate(_ESCAPES)
+    return text if _strange(text) is None else text.translate(_ESCAPES)
 
 
 def encoded(text: str) -> bytes:
