@@ -28,7 +28,7 @@ _EXTERNAL = f"<mechanisms xmlns='{SASL}'><mechanism>EXTERNAL</mechanism></mechan
 _TLS_REQUIRED = f"<starttls xmlns='{TLS}'><required/></starttls>"
 _WITH_DIALBACK = f"<dialback xmlns='{DIALBACK_FEATURE}'><errors/></dialback>"
 
-_HEAD = f"<?xml version='1.0'?><stream:stream xmlns='{SERVER}' xmlns:stream='{STREAMS}' xmlns:db='{DIALBACK}' id='%s'%s xml:lang='en'>"
+_HEAD = f"<?xml version='1.0'?><stream:stream xmlns='{SERVER}' xmlns:stream='{STREAMS}' xmlns:db='{DIALBACK}'%s%s xml:lang='en'>"
 _ERROR_END = "</stream:error></stream:stream>"
 
 _ESCAPES: Final = dict.fromkeys([*range(32), 0x7F, 0xFFFE, 0xFFFF], "\N{REPLACEMENT CHARACTER}") | {
@@ -67,7 +67,12 @@ def header(identifier: str, *, sender: str = "", to: str = "", version: str = "1
         more += f" to='{escaped(to)}'"
     if version:
         more += f" version='{version}'"
-    return _HEAD % (escaped(identifier), more)
+    return _HEAD % (f" id='{escaped(identifier)}'", more)
+
+
+def opening(*, sender: str, to: str) -> str:
+    """Return the header with which we open a stream ourselves."""
+    return _HEAD % ("", f" from='{escaped(sender)}' to='{escaped(to)}' version='1.0'")
 
 
 def features(*, starttls: str, external: bool, dialback: bool) -> str:
