@@ -35,6 +35,7 @@ modules:
     agent: agent.a.example
     exempt: [hub.example]
     ungoverned: deny  # nothing passes until the agent is there; allow while you switch on
+    # doors: {door.hub.example: ["..."]}  # who may send streams on: a name, and what `clearinghouse pin` prints of the certificate
 """
 
 NEXT: Final = "put these lines into the sections of ejabberd.yml, with your own names and the agent's secret, and restart ejabberd"

@@ -200,7 +200,7 @@ async def test_an_image_survives_a_server_that_is_killed_in_the_middle_of_a_chan
     await mortal.start()
     async with agent(mortal) as ours:
         assert (await ours.event("started"))["images"] == {"a.fed": wanted.serial}
-        assert (await ours.enforcer.status())["peers"] == {"a.fed": {"serial": 7, "count": 1}}
+        assert (await ours.enforcer.status())["peers"] == {"a.fed": {"serial": 7, "count": 1, "kept": True}}
         change = change_between(wanted, replace(wanted, serial=new_serial(), rows={"b.fed": "talk"}))
         assert change is not None
         push = Element(PUSH)
@@ -212,7 +212,7 @@ async def test_an_image_survives_a_server_that_is_killed_in_the_middle_of_a_chan
     await mortal.register("carol@a.fed", PASSWORD)  # alice's account may have been lost: the server's own database is slower
     async with agent(mortal) as ours, correspondent("carol@a.fed", PASSWORD, mortal) as carol:
         assert (await ours.event("started"))["images"] == {"a.fed": change.serial}
-        assert (await ours.enforcer.status())["peers"] == {"a.fed": {"serial": 0, "count": 0}}  # which no key matches
+        assert (await ours.enforcer.status())["peers"] == {"a.fed": {"serial": 0, "count": 0, "kept": False}}  # which no key matches
         with pytest.raises(StanzaRefused, match="messages and presence only"):
             await carol.ping("b.fed")
         assert await carol.bounced(carol.write("dave@c.fed", new_body())) == "policy-violation: unknown here (d-1)"

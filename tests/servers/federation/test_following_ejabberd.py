@@ -376,12 +376,18 @@ async def test_keys_come_in_parts_and_take_effect_together(scene: Scene) -> None
     for wrong in ({"part": 1, "parts": 2}, {"part": 3, "parts": 3}):
         with pytest.raises(StanzaRefused, match="conflict"):
             await home.know({}, **({"serial": before["serial"]} | wrong))
-    for keys in ({"x.fed": []}, {"x.fed": ["0"]}, {"x.fed": ["0" * 64] * 9}, {f"x{n}.fed": ["0" * 64] for n in range(1001)}):
+    bad: list[dict[str, list[str]]] = [
+        {"x.fed": []},
+        {"x.fed": ["0"]},
+        {"x.fed": ["0" * 64] * 9},
+        {f"x{n}.fed": ["0" * 64] for n in range(1001)},
+    ]
+    for keys in bad:
         with pytest.raises(StanzaRefused, match="bad-request"):
             await home.know(keys, serial + 1)
     assert await home.know({"y.fed": ["A" * 64]}, serial, 2, 2) == str(serial)
     status = await home.enforcer.status()
-    assert status["peers"]["a.fed"] == {"serial": serial, "count": 2}
+    assert status["peers"]["a.fed"] == {"serial": serial, "count": 2, "kept": True}
     assert status["facts"]["doors"] == [DOOR, OTHER_DOOR]
     assert status["facts"]["door_pins"] == {name: [key] for name, key in home.server.hosting.doors}
 

@@ -20,10 +20,10 @@
 pins(Local, Remote) ->
     All = persistent_term:get(?MODULE, #{}),
     Known = case clearinghouse_image:governing(Local) of
-                #image{name = Name} -> [maps:get(Name, All, {0, #{}})];
+                #image{name = Name} -> [maps:get(Name, All, {0, #{}, true})];
                 undefined -> maps:values(All)
             end,
-    joined([Pins || {_, Peers} <- Known, Pins <- of_one(Peers, Remote)]).
+    joined([Pins || {_, Peers, _} <- Known, Pins <- of_one(Peers, Remote)]).
 
 of_one(unreadable, _) -> [[]];
 of_one(Peers, Remote) -> [Pins || {ok, Pins} <- [maps:find(Remote, Peers)]].
@@ -32,8 +32,8 @@ joined([]) -> none;
 joined(Lists) -> lists:append(Lists).
 
 report() ->
-    maps:map(fun(_, {Serial, unreadable}) -> #{serial => Serial, count => 0};
-                (_, {Serial, Peers}) -> #{serial => Serial, count => map_size(Peers)}
+    maps:map(fun(_, {Serial, unreadable, Kept}) -> #{serial => Serial, count => 0, kept => Kept};
+                (_, {Serial, Peers, Kept}) -> #{serial => Serial, count => map_size(Peers), kept => Kept}
              end, persistent_term:get(?MODULE, #{})).
 
 %% ---------------------------------------------------------------- pushes
@@ -43,7 +43,7 @@ pushed(#{<<"image">> := Name, <<"serial">> := Serial, <<"part">> := Part, <<"par
   when is_integer(Serial), is_integer(Part), is_integer(Parts), 1 =< Part, Part =< Parts, map_size(Pushed) =< ?MAX_PART ->
     match = re:run(Name, "^[A-Za-z0-9._-]+$", [{capture, none}]),   % it becomes the name of a file
     Peers = maps:from_list([{domain(Domain), pins(Pins)} || {Domain, Pins} <- maps:to_list(Pushed)]),
-    {Had, _} = maps:get(Name, persistent_term:get(?MODULE, #{}), {0, none}),
+    {Had, _, _} = maps:get(Name, persistent_term:get(?MODULE, #{}), {0, none, false}),
     case {Part, Unfinished} of
         {1, _} when Serial > Had -> added(Name, Serial, 1, Parts, Peers, Unfinished);
         {_, #{Name := {Serial, Before, Parts, Some}}} when Part =:= Before + 1 ->
@@ -54,16 +54,13 @@ pushed(#{<<"image">> := Name, <<"serial">> := Serial, <<"part">> := Part, <<"par
 added(_, _, _, _, Peers, _) when map_size(Peers) > ?MAX_PEERS ->
     throw(full);
 added(Name, Serial, Parts, Parts, Peers, Unfinished) ->
-    in_force(Name, Serial, Peers),
+    Kept = keep(Name, {Serial, Peers}),
+    persistent_term:put(?MODULE, (persistent_term:get(?MODULE, #{}))#{Name => {Serial, Peers, Kept}}),
     clearinghouse_follow:judge(),
-    keep(Name, {Serial, Peers}),
     ?INFO_MSG("The keys of ~p peers are known for ~ts: serial ~p", [map_size(Peers), Name, Serial]),
     {{applied, Name, Serial}, maps:remove(Name, Unfinished)};
 added(Name, Serial, Part, Parts, Peers, Unfinished) ->
     {{applied, Name, Serial}, Unfinished#{Name => {Serial, Part, Parts, Peers}}}.
-
-in_force(Name, Serial, Peers) ->
-    persistent_term:put(?MODULE, (persistent_term:get(?MODULE, #{}))#{Name => {Serial, Peers}}).
 
 domain(Domain) when is_binary(Domain) -> clearinghouse_stanza:ascii(Domain).
 
@@ -81,14 +78,16 @@ restore() ->
 
 read(Name) ->
     case clearinghouse_log:kept(Name, <<".peers">>) of
-        {ok, {Serial, Peers}} -> {Serial, Peers};
+        {ok, {Serial, Peers}} -> {Serial, Peers, true};
         error ->
             ?ERROR_MSG("The keys of the peers of ~ts could not be read: no stream that needs one is opened", [Name]),
-            {0, unreadable}
+            {0, unreadable, false}
     end.
 
 keep(Name, Peers) ->
     case clearinghouse_log:keep(Name, <<".peers">>, Peers) of
-        ok -> ok;
-        {error, Why} -> ?ERROR_MSG("The keys of the peers of ~ts are not kept, so that none is known after a restart: ~p", [Name, Why])
+        ok -> true;
+        {error, Why} ->
+            ?ERROR_MSG("The keys of the peers of ~ts are not kept, so that none is the right one after a restart: ~p", [Name, Why]),
+            false
     end.
