@@ -20,6 +20,6 @@ fi
 
 scripts/lint.sh
 printf '\n== tests (pytest)\n'
-# Half of the tests wait for servers and half compute, so each core gets a worker; arguments for one test want no second one.
-[ $# -gt 0 ] || set -- --numprocesses auto --dist loadfile --no-loadscope-reorder
+# Half of the tests wait for servers and half compute, so there is a worker more than cores; arguments for one test want no second one.
+[ $# -gt 0 ] || set -- --numprocesses $(($(nproc) + 1)) --dist loadfile --no-loadscope-reorder
 exec .venv/bin/python -m pytest ${without[@]+"${without[@]}"} "$@"

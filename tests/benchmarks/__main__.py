@@ -23,6 +23,7 @@ from tests.benchmarks.measure import Effort
 from tests.benchmarks.memory import memory
 from tests.benchmarks.policies import policies
 from tests.benchmarks.reading import loading, reading
+from tests.benchmarks.redirecting import redirecting
 from tests.benchmarks.report import Section, as_json, show, show_goals
 from tests.benchmarks.storing import storing
 from tests.benchmarks.tables import tables_
@@ -46,6 +47,7 @@ SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "storing": storing,
     "tables": tables_,
     "fleet": fleet_,
+    "redirecting": redirecting,
 }
 
 
