@@ -24,12 +24,15 @@ from clearinghouse.doors.s2s.events import Ended, Event, Opened
 from clearinghouse.doors.s2s.headers import MAX_REMEMBERED_BYTES, MODERN, Header, header_in, header_of
 from clearinghouse.doors.s2s.inputs import WHOLE, Context, Read, read_element
 from clearinghouse.doors.s2s.table import TABLE, Act, Input, State
-from clearinghouse.doors.s2s.tokens import MAX_ELEMENT_BYTES, Kind, Reader, Stop
+from clearinghouse.doors.s2s.tokens import Kind, Reader, Stop
 from clearinghouse.errors import InternalError
 from clearinghouse.federation.redirection.answers import Redirect, Refused
 
 VERIFICATIONS: Final = 16
 """Keys that a peer may ask about in one connection; a server asks for each of its domains, and all answers are the same."""
+
+MAX_HELD_BYTES: Final = 131_072
+"""Bytes that are held back while the door decides: two reads of a socket; a door that stops reading meanwhile never sees this."""
 
 # What each connection needs; looking up a member of an enumeration is dear in Python 3.11.
 _HEADER, _ENDED, _CHOOSING, _UPGRADING = State.HEADER, State.ENDED, State.CHOOSING, State.UPGRADING
@@ -111,7 +114,7 @@ class Stream:
         if act is _HOLD:
             reader = self._reading()
             reader.hold(data)
-            return None if reader.held <= MAX_ELEMENT_BYTES else self._do(Input.FAULT, "policy-violation")
+            return None if reader.held <= MAX_HELD_BYTES else self._do(Input.FAULT, "policy-violation")
         return self._do(Input.BYTES)
 
     def _receive_first(self, data: bytes) -> Event | None:
@@ -305,7 +308,8 @@ class Stream:
         return self._finish(told + written.CLOSE, self._event if isinstance(self._event, Ended) else Ended(""))
 
     def _stop(self, told: str) -> Ended:
-        return self._finish(told, Ended(""))
+        del told
+        return self._finish("", Ended(""))
 
     _acts: ClassVar[Mapping[Act, Callable[[Stream, str], Event | None]]] = {
         Act.IGNORE: _ignore,

@@ -149,7 +149,6 @@ TABLE: Final[Mapping[State, Mapping[Input, Step]]] = MappingProxyType(
         },
         State.CHALLENGED: {
             Input.BYTES: Step(Act.READ, State.CHALLENGED),
-            Input.STARTTLS: _EARLY,
             Input.STARTTLS_NOT_OFFERED: _EARLY,
             Input.AUTH: _EARLY,
             Input.AUTH_BARE: _EARLY,
@@ -178,6 +177,7 @@ TABLE: Final[Mapping[State, Mapping[Input, Step]]] = MappingProxyType(
         State.SECURING: {
             Input.BYTES: _STOP,  # no longer XML, not yet TLS
             Input.SECURED: Step(Act.RESTART, State.HEADER),  # 4.3.3, 5.4.3.3
+            Input.ANSWER: _STOP,
             Input.TIMEOUT: _STOP,
             Input.END: _STOP,
         },
