@@ -60,10 +60,14 @@ class Peer:
 
     async def proves(self, domain: str) -> str:
         """Claim to be *domain*, and return the answer."""
+        self.claims(domain)
+        return await self.hears(r"<(db:result[^>]*/>|db:result.*?</db:result>|stream:error.*?</stream:error>)")
+
+    def claims(self, domain: str) -> None:
+        """Claim to be *domain*."""
         secret = sha256(DIALBACK_SECRET.encode()).hexdigest().encode()
         key = hmac.new(secret, f"{self.to} {domain} {self.id}".encode(), sha256).hexdigest()
         self.say(f"<db:result from='{domain}' to='{self.to}'>{key}</db:result>")
-        return await self.hears(r"<(db:result[^>]*/>|db:result.*?</db:result>|stream:error.*?</stream:error>)")
 
     def write(self, sender: str, to: str, body: str) -> None:
         """Send a message, whoever it says that it is from."""

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from clearinghouse.demo.certificates import Identity
 from clearinghouse.demo.neighbours import S2S_PORT
+from clearinghouse.demo.platforms import PATIENCE_SECONDS
 from clearinghouse.demo.servers import free_address
 
 HEADER: Final = (
@@ -135,6 +136,16 @@ class ScriptedDoor:
         for queue in (self.called, self.ended):
             while not queue.empty():
                 queue.get_nowait()
+
+    async def arrives(self) -> Caller:
+        """Wait for somebody to whom an answer is due."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self.called.get()
+
+    async def leaves(self) -> Caller:
+        """Wait for the end of a connection."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self.ended.get()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -33,21 +33,35 @@ def town() -> Iterator[Neighbours]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def hub(town: Neighbours) -> Identity:
-    return town.authority.identity([DOOR])
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Whom the settings name: an ordinary door, one that has a member's name, and one whose certificate says neither."""
+
+    plain: Identity
+    fronting: Identity
+    stray: Identity
+
+    @property
+    def settings(self) -> tuple[tuple[str, str], ...]:
+        pairs = ((DOOR, self.plain), ("second.hub.fed", self.fronting), ("third.hub.fed", self.stray))
+        return tuple((name, key_of(each.certificate)) for name, each in pairs)
 
 
 @pytest.fixture(scope="module")
-def strict(town: Neighbours, hub: Identity) -> Iterator[Server]:
+def doors(town: Neighbours) -> Doors:
+    return Doors(*(town.authority.identity([name]) for name in (DOOR, "b.fed", "z.fed")))
+
+
+@pytest.fixture(scope="module")
+def strict(town: Neighbours, doors: Doors) -> Iterator[Server]:
     """A server that believes certificates alone."""
-    yield from lasting(Prosody, replace(HOME, doors=((DOOR, key_of(hub.certificate)),)), town)
+    yield from lasting(Prosody, replace(HOME, doors=doors.settings), town)
 
 
 @pytest.fixture(scope="module")
-def lax(town: Neighbours, hub: Identity) -> Iterator[Server]:
+def lax(town: Neighbours, doors: Doors) -> Iterator[Server]:
     """A server that believes dialback, and is content with any certificate."""
-    yield from lasting(Prosody, replace(HOME, doors=((DOOR, key_of(hub.certificate)),), dialback=True), town)
+    yield from lasting(Prosody, replace(HOME, doors=doors.settings, dialback=True), town)
 
 
 @pytest.fixture(scope="module", params=list(MAKES))
@@ -75,8 +89,8 @@ class Seeker:
 
 
 @asynccontextmanager
-async def seeking(server: Server, hub: Identity, town: Neighbours) -> AsyncIterator[Seeker]:
-    async with agent(server) as ours, correspondent("alice@a.fed", PASSWORD, server) as alice, door(hub) as asked:
+async def seeking(server: Server, doors: Doors, town: Neighbours) -> AsyncIterator[Seeker]:
+    async with agent(server) as ours, correspondent("alice@a.fed", PASSWORD, server) as alice, door(doors.plain) as asked:
         await ours.rule({}, default="allow")
         yield Seeker(ours, alice, asked, town)
 
@@ -93,14 +107,14 @@ async def begun(seeker: Seeker) -> Seeker:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def strictly(strict: Server, hub: Identity, town: Neighbours) -> AsyncIterator[Seeker]:
-    async with seeking(strict, hub, town) as made:
+async def strictly(strict: Server, doors: Doors, town: Neighbours) -> AsyncIterator[Seeker]:
+    async with seeking(strict, doors, town) as made:
         yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def laxly(lax: Server, hub: Identity, town: Neighbours) -> AsyncIterator[Seeker]:
-    async with seeking(lax, hub, town) as made:
+async def laxly(lax: Server, doors: Doors, town: Neighbours) -> AsyncIterator[Seeker]:
+    async with seeking(lax, doors, town) as made:
         yield made
 
 
@@ -133,7 +147,7 @@ async def arrive_once(seeker: Seeker, target: Server, bob: Correspondent, phase:
     seeker.door.open.clear()
     bodies = [new_body() for _ in range(3)]
     seeker.alice.write("bob@b.fed", bodies[0])
-    await seeker.door.called.get()
+    await seeker.door.arrives()
     seeker.alice.write("bob@b.fed", bodies[1])
     await seeker.alice.ping("a.fed")  # is answered after that
     seeker.door.open.set()
@@ -160,9 +174,16 @@ async def test_so_it_does_where_dialback_is_believed(easy: Seeker, target: Serve
 @pytest.mark.parametrize("target", ["prosody"], indirect=True)
 async def test_whether_a_key_of_dialback_is_valid_is_asked_where_the_door_sends(easy: Seeker, target: Server) -> None:
     await easy.home.know({"b.fed": [server_key(target)]})
-    easy.door.redirects(f"[{target.address}]")
+    easy.door.redirects(f"[{target.address}]", Phase.DIALBACK)
+    easy.door.open.clear()
+    easy.alice.write("bob@b.fed", new_body())
+    await easy.door.arrives()
     async with peer(easy.home.server.address, "a.fed") as other:
-        assert "type='valid'" in await other.proves("b.fed")
+        other.claims("b.fed")
+        other.say("<db:verify from='b.fed' to='a.fed' id='none'>x</db:verify>")  # is answered after that
+        await other.hears("<db:verify.*?</db:verify>")
+        easy.door.open.set()
+        assert "type='valid'" in await other.hears("<db:result.*?</db:result>")
     assert (easy.door.connections, easy.door.taken) == (1, [])
 
 
@@ -170,8 +191,8 @@ async def test_a_door_makes_no_other_server_authentic(easy: Seeker) -> None:
     async with peer(easy.home.server.address, "a.fed") as other:
         easy.door.refuses("no")
         easy.door.answer = f"<db:verify from='b.fed' to='a.fed' id='{other.id}' type='valid'>x</db:verify>"
-        other.say("<db:result from='b.fed' to='a.fed'>x</db:result>")
-        await easy.door.ended.get()
+        other.claims("b.fed")
+        await easy.door.leaves()
         assert await easy.home.streams("b.fed") == set()
 
 
@@ -243,13 +264,26 @@ async def test_who_has_a_doors_name_and_another_key_is_no_door(seeker: Seeker) -
         assert await seeker.bounces() == f"{FAILED}Remote server's certificate is not valid for this name"
 
 
+async def test_a_door_has_its_own_name_or_that_of_whom_it_stands_for(seeker: Seeker, doors: Doors) -> None:
+    async with door(seeker.identity()) as end, door(doors.stray) as stray, door(doors.fronting) as fronting:
+        await seeker.home.know({"b.fed": [end.key]})
+        end.refuses("yes")
+        for each, why in (
+            (stray, "the certificate of b.fed has the key of a door"),
+            (fronting, "sent on by second.hub.fed: policy-violation (yes)"),
+        ):
+            each.redirects(end.place)
+            seeker.town.names.put("b.fed", each.address, S2S_PORT)
+            assert await seeker.bounces() == f"{FAILED}{why}"
+
+
 async def test_who_is_there_already_sends_nobody_on(seeker: Seeker) -> None:
     async with door(seeker.identity()) as other, door(seeker.identity()) as end:
         await seeker.home.know({"b.fed": [other.key, end.key]})
         seeker.town.names.put("b.fed", other.address, S2S_PORT)
         other.redirects(end.place, Phase.STANZA)
         seeker.alice.write("bob@b.fed", new_body())
-        await other.ended.get()
+        await other.leaves()
         await seeker.home.no_streams("b.fed")
         assert end.connections == 0
 
@@ -258,7 +292,7 @@ async def test_a_door_that_lets_us_in_gets_no_stanza(easy: Seeker) -> None:
     for phase in (Phase.STANZA, Phase.STANZA_AFTER_DIALBACK):
         easy.door.lets_in(phase)
         assert await easy.bounces() == f"{FAILED}{DOOR} let us in instead of sending us on"
-        await easy.door.ended.get()
+        await easy.door.leaves()
         assert easy.door.taken == []
 
 
@@ -304,8 +338,8 @@ async def test_where_nobody_listens_the_sender_hears_so(seeker: Seeker) -> None:
     assert (await seeker.bounces()).endswith(f"sent on by {DOOR}: connection refused")
 
 
-async def test_a_door_with_tls_from_the_first_byte_is_one_too(seeker: Seeker, hub: Identity) -> None:
-    async with door(hub, direct=True) as direct, door(seeker.identity("d.fed")) as end:
+async def test_a_door_with_tls_from_the_first_byte_is_one_too(seeker: Seeker, doors: Doors) -> None:
+    async with door(doors.plain, direct=True) as direct, door(seeker.identity("d.fed")) as end:
         await seeker.home.know({"d.fed": [end.key]})
         seeker.town.names.put("d.fed", direct.address, S2S_PORT, direct=True)
         end.refuses("yes")

@@ -53,10 +53,14 @@ end
 
 local function is_named(name, cert) return x509.verify_identity(name, "xmpp-server", cert) == true; end
 
+-- The door whose key this is, and whether the certificate with it is that of this door, or of the domain for which it stands.
 local function door_of(key, cert, domain)
+	local found;
 	for name, keys in pairs(follow.doors) do
-		if keys[key] and (is_named(name, cert) or is_named(domain, cert)) then return name; end
+		if keys[key] and (is_named(name, cert) or is_named(domain, cert)) then return name, true; end
+		found = found or keys[key] and name;
 	end
+	return found, false;
 end
 
 ---- What is known of an outgoing stream
@@ -71,6 +75,7 @@ end
 local function wrong(session)
 	local this, host, domain = about(session), session.from_host, session.to_host;
 	if session.direction == "incoming" then host, domain = domain, host; end -- both ways (XEP-0288)
+	if this.is_a_doors then return "the certificate of "..domain.." has the key of a door"; end
 	local keys = peers.keys(host, domain);
 	if not keys then return this.hops > 0 and "no key of "..domain.." is on record" or nil; end
 	if not this.key then return domain.." shows no certificate"; end
@@ -108,7 +113,8 @@ local function certified(event) -- TLS is there, and nothing was said yet
 	if cert then
 		this.is_named = is_named(session.to_host, cert);
 		this.is_trusted = socket.getpeerverification ~= nil and socket:getpeerverification() == true;
-		this.door = door_of(this.key, cert, session.to_host);
+		local door, is_its = door_of(this.key, cert, session.to_host);
+		this.is_a_doors, this.door = door ~= nil, is_its and door or nil;
 	end
 	-- Its name is not the domain's, so that nobody else may look: then what it says would not be read.
 	if this.door then return true; end
