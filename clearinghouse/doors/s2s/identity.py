@@ -9,7 +9,7 @@ as RFC 9525 has it and as Prosody and ejabberd count it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -27,6 +27,9 @@ MAX_NAMES: Final = 256
 
 MAX_ISSUER_CHARACTERS: Final = 1_024
 """Characters of an issuer's name as text; the standard's own bounds (RFC 5280, appendix A) allow some five hundred."""
+
+MAX_KNOWN: Final = 64
+"""Domains of which a certificate remembers whether it covers them; a server speaks for one or a few."""
 
 SERVICE: Final = "_xmpp-server"
 """The service of an SRV-ID that speaks for a server among servers (RFC 6120, section 13.7.1.2.1)."""
@@ -50,9 +53,18 @@ class Identity:
     ends: datetime
     names: tuple[DNSPattern | SRVPattern, ...]
     addresses: frozenset[str]
+    _known: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
 
     def covers(self, domain: str) -> bool:
         """Say whether the certificate speaks for *domain*, which is in normal form."""
+        known = self._known.get(domain)
+        if known is None:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            known = self._known[domain] = self._covers(domain)
+        return known
+
+    def _covers(self, domain: str) -> bool:
         if domain in self.addresses:
             return True
         return bool(domain) and (self._matches(DNS_ID(domain)) or self._matches(SRV_ID(f"{SERVICE}.{domain}")))

@@ -41,7 +41,7 @@ class Guest(Protocol):
 
 @dataclass(slots=True)
 class _Guests:
-    """The connections of one address: those that have not proven anything, the longest idle first, and the count of all."""
+    """The connections of one address: those that may give way, the longest idle first, and the count of all."""
 
     unproven: OrderedDict[Guest, None] = field(default_factory=OrderedDict)
     count: int = 0
@@ -109,6 +109,13 @@ class Room:
         own = self._guests.get(guest.address)
         if own is not None:
             own.unproven.pop(guest, None)
+
+    def answered(self, guest: Guest) -> None:
+        """Note that *guest* has had its answer; it is the first to give way."""
+        own = self._guests.get(guest.address)
+        if own is not None:
+            own.unproven[guest] = None
+            own.unproven.move_to_end(guest, last=False)
 
     def leave(self, guest: Guest) -> None:
         """Count *guest* no more; it says so once."""

@@ -99,7 +99,7 @@ class Conversation:
                 self._go_on(self._stream.receive(data))
             elif self._task is None:
                 self._stream.end()
-                self._wire.close()
+                self._wire.abort()
         except Exception:
             log.exception("talk_failed", **{NOISE: self._wire.address})
             self._broken()
@@ -165,7 +165,7 @@ class Conversation:
             case DialbackAsked():
                 self._ask(event.claimed, event.wanted, self._proof(event.claimed), event)
             case Ended():
-                self._end(linger=not event.by_peer)
+                self._end()
 
     def _opened(self, event: Opened) -> None:
         self._wire.progressed()
@@ -251,18 +251,14 @@ class Conversation:
         return valid
 
     def _tell_doubt(self, seen: Seen) -> None:
-        """Tell the operator, and not the peer, why a certificate proved nothing."""
-        if seen.proof is Proof.NOTHING:
-            self._house.counts.unproven += 1
-            doubt = self._verdict if isinstance(self._verdict, Doubt) else Doubt.OTHER_NAME
-            log.info(
-                "peer_unproven",
-                claimed=seen.claimed,
-                wanted=seen.wanted,
-                because=str(doubt),
-                address=seen.address,
-                **{NOISE: self._wire.address},
-            )
+        """Tell the operator, and not the peer, why a certificate that it has shown proved nothing."""
+        if seen.proof is not Proof.NOTHING:
+            return
+        self._house.counts.unproven += 1
+        doubt = self._verdict if isinstance(self._verdict, Doubt) else Doubt.OTHER_NAME
+        if doubt is not Doubt.NONE_SHOWN:
+            told = {"claimed": seen.claimed, "wanted": seen.wanted, "because": str(doubt), "address": seen.address}
+            log.info("certificate_doubted", **told, **{NOISE: self._wire.address})
 
     def _say(self, answer: Answer) -> None:
         if isinstance(answer, Redirect):
@@ -272,6 +268,5 @@ class Conversation:
         self._stream.answer(answer)
         self._end()
 
-    def _end(self, *, linger: bool = False) -> None:
-        self._wire.send(self._stream.take())
-        self._wire.close(linger=linger)
+    def _end(self) -> None:
+        self._wire.close(self._stream.take())

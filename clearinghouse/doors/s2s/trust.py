@@ -171,9 +171,7 @@ class Trust:
             return Doubt.NONE_SHOWN
         if len(others) >= MAX_CHAIN:
             return Doubt.MALFORMED
-        digest = hashlib.sha256(
-            b"".join(hashlib.sha256(dump_certificate(FILETYPE_ASN1, each)).digest() for each in (leaf, *others))
-        ).digest()
+        digest = hashlib.sha256(b"".join(_framed(each) for each in (leaf, *others))).digest()
         known = self._good.get(digest, now) or self._bad.get(digest, now)
         if known is None:
             known = self._judged(leaf, others, now)
@@ -197,6 +195,11 @@ class Trust:
         except ValueError:
             return Doubt.MALFORMED
         return _looked_at(path)
+
+
+def _framed(certificate: X509) -> bytes:
+    der = dump_certificate(FILETYPE_ASN1, certificate)
+    return len(der).to_bytes(4) + der
 
 
 def _looked_at(path: list[x509.Certificate]) -> Verdict:

@@ -31,7 +31,7 @@ LINGER_BYTES: Final = 2_097_152
 """Bytes that are read and thrown away after our last word: closing with some unread would take that word back (RST)."""
 
 LINGER_SECONDS: Final = 2.0
-"""How long that is done."""
+"""How long the peer has to hang up after our last word (RFC 6120, section 4.4); ejabberd loses the word if we are quicker."""
 
 
 class Talk(Protocol):
@@ -97,26 +97,19 @@ class Wire:
         self.due, self.ends = now + HEADER_SECONDS, now + WHOLE_SECONDS
 
     def begin(self, talk: Talk, tls: SSL.Connection | None = None) -> None:
-        """Tell *talk* from now on, after a handshake where *tls* is given; what has come already is read at once."""
+        """Tell *talk* from now on, after a handshake where *tls* is given."""
         self._talk, self._tls = talk, tls
-        self._readable()
         self._watch()
 
     # -- reading ------------------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Read no more until `resume`: whoever has asked waits for the answer."""
-        self._paused = True
-        self._watch()
-
-    def resume(self) -> None:
-        """Read again."""
-        self._paused = False
-        self._watch()
+        """Read no more: whoever has asked waits for the answer."""
+        self._paused = True  # most say nothing meanwhile, so watching goes on until one does
 
     def _watch(self) -> None:
         """Look for what comes, or not: while others have their turn, after the peer's end, and after ours, nothing does."""
-        wanted = self._talk is not None and not (self._paused or self._held or self._over or self._ending)
+        wanted = self._talk is not None and (self._ending or not (self._paused or self._held)) and not self._over
         if wanted is not self._watched:
             self._watched = wanted
             if wanted:
@@ -125,6 +118,12 @@ class Wire:
                 self._floor.loop.remove_reader(self._descriptor)
 
     def _readable(self) -> None:
+        if self._ending:
+            self._throw()
+            return
+        if self._paused:
+            self._watch()
+            return
         try:
             data = self._sock.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -241,37 +240,21 @@ class Wire:
         data, self._left, self._writing = self._left, b"", False
         self._floor.loop.remove_writer(self._descriptor)
         self._write(data)
-        if self._ending and not self._left:
-            self._say_end()
 
     # -- the end ------------------------------------------------------------------------------------------
 
-    def close(self, *, linger: bool = False) -> None:
-        """End once everything is written; with *linger* the peer may be sending still, and is heard out."""
+    def close(self, data: bytes) -> None:
+        """Write *data*, and end when the peer does; what it sends until then is thrown away."""
         if self._talk is None or self._ending:
             return
-        if self._tls is not None and self._open:
-            with suppress(SSL.Error):
-                self._tls.shutdown()
-            self._flush()
-        self._ending = True
-        if not linger and not self._left:
+        self.send(data)
+        if self._over and not self._left:
             self.abort()
-        elif self._talk is not None:
-            self._hear_out()
-
-    def _hear_out(self) -> None:
-        self._watch()
-        self._read = 0
-        if not self._left:
-            self._say_end()
+            return
+        self._ending, self._read = True, 0
         self.ends = min(self.ends, self._floor.loop.time() + LINGER_SECONDS)
-        self._watched = True
-        self._floor.loop.add_reader(self._descriptor, self._throw)
-
-    def _say_end(self) -> None:
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_WR)
+        self._floor.room.answered(self)
+        self._watch()
 
     def _throw(self) -> None:
         try:
@@ -280,6 +263,7 @@ class Wire:
             return
         except OSError:
             thrown = 0
+        self._over = not thrown
         self._read += thrown
         if not thrown or self._read > LINGER_BYTES:
             self.abort()
@@ -308,5 +292,9 @@ class Wire:
         if self._writing:
             self._floor.loop.remove_writer(self._descriptor)
         self._floor.room.leave(self)
+        if self._tls is not None and self._open and not self._over:
+            with suppress(SSL.Error, OSError):
+                self._tls.shutdown()
+                self._sock.send(self._tls.bio_read(WRITE_BYTES))
         self._sock.close()
         talk.gone()
