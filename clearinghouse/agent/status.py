@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +15,9 @@ from clearinghouse.agent.following import Follower
 from clearinghouse.clearing.wire import stamp
 from clearinghouse.errors import ClearinghouseError
 from clearinghouse.federation.trust.trusted import Standing
+
+MAX_DOORS_CHARACTERS: Final = 1_000
+"""Of the doors in a report, which is as much as a clearinghouse takes: one with eight keys has 550."""
 
 STATUS: Final = "status"
 """The kind of a signed request that reports how the agent is."""
@@ -121,7 +125,33 @@ class Status:
             "server": str(module.get("server", "")),
             "module": str(module.get("module", "")),
             "mode": told["mode"],
+            **_of_server(module.get("facts")),
         }
+
+
+def _of_server(facts: object) -> dict[str, str]:
+    """Return what a report says of how the server meets a redirection, as far as its module tells."""
+    if not isinstance(facts, Mapping):
+        return {}
+    found = {"retry": str(facts["retry_delay"])} if isinstance(facts.get("retry_delay"), int) else {}
+    if isinstance(facts.get("dialback"), bool):
+        found["dialback"] = "yes" if facts["dialback"] else "no"
+    if isinstance(facts.get("doors"), Sequence):
+        found["doors"] = written_doors(facts["doors"], facts.get("door_pins"))
+    return found
+
+
+def written_doors(names: Iterable[object], pins: object) -> str:
+    """Return doors as a report has them: `name=pin,pin`, separated by blanks; as many as there is room for."""
+    by_name = pins if isinstance(pins, Mapping) else {}
+    text = ""
+    for name in sorted(map(str, names)):
+        known = by_name.get(name)
+        entry = f"{name}={','.join(sorted(map(str, known)))}" if isinstance(known, Sequence) else name
+        if len(text) + len(entry) >= MAX_DOORS_CHARACTERS:
+            break
+        text = f"{text} {entry}".lstrip()
+    return text
 
 
 def _error(error: ClearinghouseError | None) -> dict[str, object] | None:

@@ -71,5 +71,7 @@ def _inspected(facts: Facts) -> list[str]:
         "certificates": facts.certificates,
         "DNS data": facts.dns,
         "members": facts.members,
+        "the door's certificates": facts.presented or facts.door_pins,
+        "reports of agents": facts.reports,
     }
     return [name for name, there in known.items() if there]

@@ -19,7 +19,7 @@ from clearinghouse.federation.published.members import Member, read_member
 from clearinghouse.federation.redirection.zone import DIRECT, STARTTLS, Node, Service, services, unserved, zone
 from clearinghouse.importing.records import read_members
 from clearinghouse.settings import Settings, read_settings
-from clearinghouse.storage.sql_store import read_store
+from clearinghouse.storage.named import read_named
 
 UNKNOWN: Final = BAD_INPUT + 1
 """Exit status: nothing can be said now."""
@@ -69,7 +69,7 @@ def _present(found: Sequence[Member]) -> Mapping[str, Member]:
 
 
 async def _stored(settings: Settings) -> Sequence[Member]:
-    async with read_store(settings.store.path) as store:
+    async with read_named(settings.store) as store:
         return [read_member(each.sealed).member for each in (await store.federation()).members]
 
 

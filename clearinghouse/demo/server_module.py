@@ -41,6 +41,7 @@ class MemoryServer:
     now: Callable[[], int]
     images: dict[str, Image] = field(default_factory=dict)
     pushed: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     peers: dict[str, tuple[int, dict[str, list[str]]]] | None = field(default_factory=dict)
     _parts: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
@@ -85,7 +86,7 @@ class MemoryServer:
             name: {"serial": each.serial, "rows": len(each.rows), "grants": len(each.grants), "expires": each.expires, "mode": each.mode}
             for name, each in self.images.items()
         }
-        told = {"module": "memory", "server": "memory", "images": images, "streams": [], "seen": [], "facts": {}}
+        told = {"module": "memory", "server": "memory", "images": images, "streams": [], "seen": [], "facts": self.facts}
         if self.peers is None:
             return told
         return told | {"peers": {name: {"serial": serial, "count": len(found)} for name, (serial, found) in self.peers.items()}}

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from clearinghouse.doctor import catalogue, ejabberd_checks, ground_checks, prosody_checks, running_checks
+from clearinghouse.doctor import catalogue, ejabberd_checks, ground_checks, prosody_checks, redirect_checks, running_checks
 
-MODULES: Final = (ground_checks, prosody_checks, ejabberd_checks, running_checks)
+MODULES: Final = (ground_checks, prosody_checks, ejabberd_checks, running_checks, redirect_checks)
 """Loading them has added their checks."""
 
 ALL: Final[Mapping[str, catalogue.Check]] = MappingProxyType(dict(sorted(catalogue.CHECKS.items())))

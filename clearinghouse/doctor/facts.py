@@ -11,6 +11,7 @@ from typing import Any
 
 from clearinghouse.doctor.certificates import Certificate
 from clearinghouse.doctor.dns import Record
+from clearinghouse.doctor.follows import Follows
 from clearinghouse.federation.enforced.image import Image
 from clearinghouse.federation.published.members import Member
 from clearinghouse.importing.ejabberd import EjabberdConfig
@@ -49,6 +50,10 @@ class Facts:
     *live* is the last status of the server's module, taken at *live_at*; *status* the agent's own; *images* were made
     at *images_at*.  *asked* says that an agent was named, so that it is a finding where nothing is known of its module.
     *doors* are the names and addresses of a clearinghouse's listener, *addresses* our own.
+
+    *named_doors* are those of *doors* that send peers on, *door_pins* the keys in their certificates, and *follows* what a
+    server says of whom it follows.  A clearinghouse's door has certificates for the names in *presented*, and *reports* are what its
+    members' agents said.  *asked_about* are domains whose service records were asked for, *unanswered* what nobody answered.
     """
 
     now: datetime
@@ -72,6 +77,13 @@ class Facts:
     lifetimes: tuple[Lifetime, ...] = ()
     admits: bool | None = None
     unread: tuple[Unread, ...] = ()
+    named_doors: frozenset[str] = frozenset()
+    follows: tuple[Follows, ...] = ()
+    door_pins: Mapping[str, frozenset[str]] = field(default_factory=lambda: EMPTY)
+    presented: Mapping[str, tuple[Certificate, ...]] = field(default_factory=lambda: EMPTY)
+    reports: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: EMPTY)
+    asked_about: tuple[str, ...] = ()
+    unanswered: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def told(self) -> Mapping[str, Any]:

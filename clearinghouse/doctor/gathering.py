@@ -12,10 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from clearinghouse.clearing.wire import read_stamp
-from clearinghouse.doctor import disk
+from clearinghouse.doctor import disk, redirection
 from clearinghouse.doctor.dns import Record, records
 from clearinghouse.doctor.facts import EMPTY, Facts
+from clearinghouse.doctor.follows import Follows, of_ejabberd, of_prosody, told
 from clearinghouse.doctor.hosts import certificates_of
+from clearinghouse.doctor.redirection import Stored, presented
 from clearinghouse.doctor.state import Kept
 from clearinghouse.doors.control.client import call_at
 from clearinghouse.errors import BadSettings, ClearinghouseError
@@ -43,6 +45,8 @@ class Asked:
     members: Path | None = None
     doors: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    door_certificates: tuple[Path, ...] = ()
+    resolver: str = ""
 
 
 def gathered(asked: Asked, now: datetime) -> Facts:
@@ -54,8 +58,15 @@ def gathered(asked: Asked, now: datetime) -> Facts:
     status = _status(asked.status) if asked.status or agent is None else _running(agent)
     state = Kept.of(agent)
     live = state.live or module_in(status)
-    dns = tuple(records(text_of(read_bytes(asked.dns)))) if asked.dns else ()
-    doors, addresses = _doors(asked, agent), _addresses(asked, agent, dns)
+    ways = redirection.gathered(asked.door_certificates, clearinghouse)
+    stored = Stored.of(clearinghouse)
+    doors = _doors(asked, agent) | ways.names
+    follows = tuple(_follows(prosody, ejabberd, live))
+    asks = asked.resolver or any(each.doors for each in follows)
+    domains = [*(agent.governed if agent and asks else ()), *(each.domain for each in stored.members)]
+    answers = redirection.looked_up(domains, doors, asked.resolver)
+    dns = (*(records(text_of(read_bytes(asked.dns))) if asked.dns else ()), *answers.records)
+    addresses = _addresses(asked, agent, dns) | (ways.names if clearinghouse else frozenset())
     return Facts(
         now=now,
         prosody=prosody,
@@ -74,10 +85,17 @@ def gathered(asked: Asked, now: datetime) -> Facts:
         dns=dns,
         doors=doors,
         addresses=addresses,
-        members=(*state.members, *(read_members(asked.members) if asked.members else ())),
+        members=(*state.members, *stored.members, *(read_members(asked.members) if asked.members else ())),
         lifetimes=(*state.lifetimes, *disk.root_of(clearinghouse)),
         admits=disk.admits(agent),
         unread=tuple(_unread(prosody, ejabberd)),
+        named_doors=ways.names | frozenset(map(_plain, asked.doors)),
+        follows=follows,
+        door_pins=ways.pins,
+        presented=presented(clearinghouse),
+        reports={domain: each.report for domain, each in stored.reports.items() if domain in {one.domain for one in stored.members}},
+        asked_about=tuple(domains),
+        unanswered=frozenset(answers.unknown),
     )
 
 
@@ -89,6 +107,12 @@ def _named(
     yield from disk.of_servers(prosody, ejabberd)
     yield from disk.of_agent(agent) if agent else ()
     yield from disk.of_clearinghouse(hub) if hub else ()
+
+
+def _follows(prosody: ProsodyConfig | None, ejabberd: EjabberdConfig | None, live: Mapping[str, Any]) -> Iterator[Follows]:
+    yield from of_prosody(prosody)
+    yield from of_ejabberd(ejabberd)
+    yield from told(_mapping(live.get("facts")))
 
 
 def _unread(prosody: ProsodyConfig | None, ejabberd: EjabberdConfig | None) -> Iterator[Unread]:
@@ -134,7 +158,11 @@ def _instant(found: object) -> datetime | None:
 def _doors(asked: Asked, agent: AgentSettings | None) -> frozenset[str]:
     """Return the names under which the clearinghouse listens: those that are given, and where the agent's tables come from."""
     urls = [each.url for each in agent.source if each.url] if agent else []
-    return frozenset({each.lower().rstrip(".") for each in asked.doors} | {urlsplit(url).hostname or "" for url in urls}) - {""}
+    return frozenset({*map(_plain, asked.doors)} | {urlsplit(url).hostname or "" for url in urls}) - {""}
+
+
+def _plain(name: str) -> str:
+    return name.lower().rstrip(".")
 
 
 def _addresses(asked: Asked, agent: AgentSettings | None, dns: Iterable[Record]) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Final
@@ -176,7 +176,7 @@ def certificate_names(facts: Facts) -> Iterator[Seen]:
 )
 def certificate_ends(facts: Facts) -> Iterator[Seen]:
     """Look at the best certificate of each host."""
-    for host, certificates in facts.certificates.items():
+    for host, certificates in (*facts.certificates.items(), *facts.presented.items()):
         good = [each for each in certificates if each.covers(host)]
         best = max(good, key=lambda each: each.until, default=None)
         if best is not None and (severity := _near(best.until - facts.now)) is not None:
@@ -192,17 +192,18 @@ def certificate_ends(facts: Facts) -> Iterator[Seen]:
 )
 def srv_fails_open(facts: Facts) -> Iterator[Seen]:
     """Look at domains one of whose service records leads to the clearinghouse."""
+    recorded = {(member.domain, endpoint.host.lower()) for member in facts.members for endpoint in member.endpoints}
     services: dict[str, list[Record]] = {}
     for record in facts.dns:
         if record.domain:
             services.setdefault(record.domain, []).append(record)
     for domain, records in services.items():
-        through = [record for record in records if _leads_to(record.target, facts.doors, facts.dns)]
+        through = [record for record in records if leads_to(record.target, facts.doors, facts.dns)]
         for record in records if through else ():
             if record not in through:
-                yield Seen(
-                    f"{record.name} (line {record.line})", f"`{record.target}` is the real address of `{domain}`, beside the clearinghouse"
-                )
+                kind = "recorded" if _is_recorded(domain, record.target, recorded, facts.dns) else "real"
+                where = f"{record.name} (line {record.line})" if record.line else record.name
+                yield Seen(where, f"`{record.target}` is the {kind} address of `{domain}`, beside the clearinghouse")
 
 
 @check(
@@ -217,7 +218,7 @@ def member_with_our_address(facts: Facts) -> Iterator[Seen]:
     ours = set(facts.agent.governed) if facts.agent else set[str]()
     for member in facts.members:
         for endpoint in member.endpoints if member.domain not in ours else ():
-            if endpoint.host in facts.addresses or _leads_to(endpoint.host, facts.addresses, facts.dns) or _is_ours_always(endpoint.host):
+            if endpoint.host in facts.addresses or leads_to(endpoint.host, facts.addresses, facts.dns) or _is_ours_always(endpoint.host):
                 yield Seen(member.domain, f"its address is `{endpoint.host}`, port {endpoint.port}")
 
 
@@ -247,7 +248,13 @@ def _ends(left: timedelta) -> str:
     return f"ends in {length}" if left > timedelta(0) else f"ended {length} ago"
 
 
-def _leads_to(host: str, places: frozenset[str], dns: tuple[Record, ...]) -> bool:
+def _is_recorded(domain: str, target: str, recorded: Collection[tuple[str, str]], dns: tuple[Record, ...]) -> bool:
+    """Tell whether *target* is where the record of *domain* says that its server is, itself or by its address."""
+    addresses = {record.target for record in dns if record.name == target and record.type in {"A", "AAAA"}}
+    return any((domain, each) in recorded for each in {target, *addresses})
+
+
+def leads_to(host: str, places: frozenset[str], dns: tuple[Record, ...]) -> bool:
     """Tell whether *host* is one of *places*, itself or by an address record that was handed in."""
     addresses = {record.target for record in dns if record.name == host and record.type in {"A", "AAAA"}}
     known = places | {record.target for record in dns if record.name in places and record.type in {"A", "AAAA"}}

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from clearinghouse.agent.parts import Agent
-from clearinghouse.agent.status import Health
+from clearinghouse.agent.status import MAX_DOORS_CHARACTERS, Health, written_doors
 from clearinghouse.federation.published.members import Member
 from tests.agent.community import NAME, US, Clock, Hub
 from tests.agent.houses import House, until
@@ -106,6 +106,25 @@ async def test_what_the_disk_has_is_not_told_to_a_module_that_may_know_more(hous
         house.source.cut = False
         await is_known(house, agent, "b.example")
         assert known(house) == {"b.example": [PINS[0]]}
+
+
+async def test_the_report_says_which_doors_are_followed(house: House) -> None:
+    house.more["report"] = '"1 second"'
+    house.server.facts = {"doors": ["two.example", "one.example"], "door_pins": {"one.example": [PINS[1], PINS[0]]}}
+    house.server.facts |= {"retry_delay": 300, "dialback": False}
+    async with house.agent() as agent:
+        await house.follows(agent)
+        await until(lambda: bool(house.source.reports))
+    body = house.reported()
+    assert (body["doors"], body["retry"], body["dialback"]) == (f"one.example={PINS[0]},{PINS[1]} two.example", "300", "no")
+
+
+def test_a_report_has_as_many_doors_as_there_is_room_for() -> None:
+    names = [f"door{number}.example" for number in range(9)]
+    text = written_doors(names, {name: [*PINS, 7] for name in names} | {names[0]: 7})
+    assert text.startswith(f"{names[0]} {names[1]}=")
+    assert 800 < len(text) < MAX_DOORS_CHARACTERS
+    assert written_doors([], None) == ""
 
 
 async def test_a_module_of_before_is_told_of_once_and_keeps_the_agent_well(house: House) -> None:

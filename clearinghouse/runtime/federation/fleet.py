@@ -20,11 +20,14 @@ from clearinghouse.storage.changes import Reported
 
 REPORT: Final = (
     "age",
+    "dialback",
     "domain",
+    "doors",
     "epoch",
     "error",
     "mode",
     "module",
+    "retry",
     "server",
     "skew",
     "standing",

@@ -14,7 +14,9 @@ import pytest
 from clearinghouse.doctor.catalogue import CHECKS, Finding, Severity, check, findings
 from clearinghouse.doctor.certificates import Certificate
 from clearinghouse.doctor.checks import ALL
+from clearinghouse.doctor.dns import Record
 from clearinghouse.doctor.facts import Facts, FileMode, Lifetime
+from clearinghouse.doctor.follows import Follows
 from clearinghouse.doctor.gathering import Asked, gathered
 from clearinghouse.doctor.versions import packaged
 from clearinghouse.errors import BadSettings
@@ -111,7 +113,66 @@ def member(host: str) -> Facts:
     return Facts(NOW, members=(found,), addresses=frozenset({"192.0.2.1", "xmpp.a.example"}))
 
 
+PINS = frozenset({"a" * 64})
+DOOR = "door.hub.example"
+KNOWN = {DOOR: PINS}
+
+
+def follows(*doors: str, pins: frozenset[str] | None = PINS) -> Facts:
+    return Facts(NOW, follows=(Follows("the running server", dict.fromkeys(doors, pins)),), door_pins=KNOWN)
+
+
+def report(**more: str) -> Facts:
+    told = {"server": "ejabberd", "module": "1.2", "doors": f"{DOOR}={'a' * 64}", "retry": "1", "dialback": "no", **more}
+    return Facts(NOW, reports={"b.example": told}, door_pins=KNOWN, named_doors=frozenset({DOOR}))
+
+
+def presented(*names: str, days: float = 365) -> Facts:
+    return Facts(NOW, presented={DOOR: (Certificate(names, NOW + timedelta(days=days), "door.pem"),)})
+
+
+def srv(*targets: str, unanswered: bool = False) -> Facts:
+    """Return what is known where the DNS was asked about `b.example`."""
+    records = tuple(Record("_xmpp-server._tcp.b.example", "SRV", ("0", "0", "5269", each), 0) for each in targets)
+    addresses = (Record("xmpp.b.example", "A", ("192.0.2.7",), 0), Record("other.example", "A", ("192.0.2.9",), 0))
+    silent = frozenset({("_xmpps-server._tcp.b.example", "SRV")} if unanswered else ())
+    found = Member("b.example", "net", endpoints=(Endpoint("192.0.2.7"),))
+    asked = {"dns": (*records, *addresses), "asked_about": ("b.example",), "members": (found,), "unanswered": silent}
+    return Facts(NOW, doors=frozenset({DOOR}), **asked)  # type: ignore[arg-type]  # each is what it is
+
+
+def enrolled(*pins: str, tls: str = "start") -> Facts:
+    found = Member("b.example", "net", endpoints=(Endpoint("xmpp.b.example", tls=tls),), pins=pins)  # type: ignore[arg-type]  # one of two
+    return Facts(NOW, members=(found,), presented=presented(DOOR).presented)
+
+
 CASES = [
+    Case("D311", follows(), follows(DOOR), "the running server: follows no redirection of door.hub.example"),
+    Case("D311", follows("old.example"), follows(DOOR, "old.example"), "; it follows old.example"),
+    Case(
+        "D311",
+        replace(srv(DOOR), named_doors=frozenset({DOOR}), follows=(Follows("prosody.cfg.lua:3", {}),)),
+        replace(srv("xmpp.b.example"), named_doors=frozenset({DOOR}), follows=(Follows("prosody.cfg.lua:3", {}),)),
+        "prosody.cfg.lua:3: follows no redirection of door.hub.example",
+    ),
+    Case("D312", follows(DOOR, pins=frozenset({"b" * 64})), follows(DOOR, pins=PINS | {"b" * 64}), "by bbbbbbbbbbbbbbbb..., and its"),
+    Case("D312", follows(DOOR, pins=frozenset()), follows(DOOR, pins=None), "knows `door.hub.example` by none"),
+    Case("D313", report(doors=""), report(), "b.example: its module (ejabberd 1.2) follows no door, and not door.hub.example"),
+    Case("D313", report(doors=f"{DOOR}={'b' * 64}"), report(doors=DOOR), "knows `door.hub.example` by bbbbbbbbbbbbbbbb..."),
+    Case("D313", report(retry="300"), report(retry="x" * 20), "up to 300 seconds after a refusal"),
+    Case("D313", report(dialback="yes"), report(dialback="yes", server="prosody"), "`mod_s2s_dialback`"),
+    Case("D313", report(doors=""), report(doors="", module=""), "follows no door"),
+    Case("D502", presented(DOOR, days=3), presented(DOOR), "the certificate of `door.hub.example` ends in 3 days", Severity.WARNING),
+    Case("D503", presented("hub.example"), presented("*.hub.example"), "door.pem: does not name `door.hub.example`; it names hub.example"),
+    Case("D503", Facts(NOW, presented={DOOR: ()}), presented(DOOR), "no certificate can be read"),
+    Case("D601", srv(DOOR, "192.0.2.7"), srv(DOOR), "_xmpp-server._tcp.b.example: `192.0.2.7` is the recorded address of `b.example`"),
+    Case("D601", srv(DOOR, "xmpp.b.example"), srv("xmpp.b.example"), "`xmpp.b.example` is the recorded address"),
+    Case("D601", srv(DOOR, "other.example"), srv(DOOR, DOOR), "`other.example` is the real address"),
+    Case("D603", srv("xmpp.b.example"), srv(DOOR), "b.example: its service records name xmpp.b.example"),
+    Case("D603", srv(), srv(unanswered=True), "has no service record"),
+    Case("D604", srv(unanswered=True), srv(), "the DNS: nobody answers for _xmpps-server._tcp.b.example"),
+    Case("D605", enrolled(), enrolled("a" * 64), "b.example: its record has no pins"),
+    Case("D605", enrolled("a" * 64, tls="direct"), enrolled("a" * 64), "no endpoint with STARTTLS"),
     Case("D401", file("secret", 0o640), file("secret", 0o600), "/x: this secret can be reached by others (mode 0640)"),
     Case("D401", file("key", 0o604), file("key", 0o400), "this key"),
     Case("D401", file("configuration", 0o644), file("configuration", 0o640), "this configuration"),
