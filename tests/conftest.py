@@ -32,9 +32,11 @@ def postgres() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def url(postgres: Cluster) -> str:
-    """Return the URL of a database of PostgreSQL that no other test has."""
-    return postgres.url(postgres.database())
+def url(postgres: Cluster) -> Iterator[str]:
+    """Give the URL of a database of PostgreSQL that no other test has."""
+    name = postgres.database()
+    yield postgres.url(name)
+    postgres.drop(name)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -53,6 +53,7 @@ class Cluster:
     address: str = "127.0.0.1"
     port: int = 0
     password: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)
+    durable: bool = False
     _keeper: subprocess.Popen[bytes] | None = None
     _numbers: Iterator[int] = field(default_factory=count)
 
@@ -65,6 +66,10 @@ class Cluster:
         name = f"db{next(self._numbers)}"
         self.run(f"CREATE DATABASE {name} TEMPLATE {like}")
         return name
+
+    def drop(self, name: str) -> None:
+        """Remove a database, whoever uses it."""
+        self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def run(self, text: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run one statement in a transaction of its own; return the rows that it gives."""
@@ -134,7 +139,7 @@ class Cluster:
         made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, **_rights())  # noqa: S603 - as above
         if made.returncode != 0:
             raise OperatorError("initdb failed", mend=made.stderr.decode(errors="replace"))
-        settings = _SETTINGS | {"listen_addresses": self.address}
+        settings = _SETTINGS | {"listen_addresses": self.address, "fsync": "on" if self.durable else "off"}
         with (self._data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 
@@ -149,10 +154,13 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Run a cluster; raises `MissingPackage` where PostgreSQL is not installed."""
+def cluster(*, durable: bool = False) -> Iterator[Cluster]:
+    """Run a cluster; raises `MissingPackage` where PostgreSQL is not installed.
+
+    What is committed survives the death of every process; with *durable* it survives that of the machine too, and takes longer.
+    """
     directory = Path(tempfile.mkdtemp(prefix="clearinghouse-postgres-"))
-    made = Cluster(directory, port=_free_port())
+    made = Cluster(directory, port=_free_port(), durable=durable)
     try:
         made.make()
         made.start()

@@ -1,21 +1,24 @@
-"""The store in dictionaries is what tests of everything else rest on: whatever is written, it says what SQLite says."""
+"""The store in dictionaries is what tests of everything else rest on: whatever is written, it says what SQLite and PostgreSQL say."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearinghouse.clearing.cases import Case, CaseState, Grant
 from clearinghouse.clearing.envelope import Replayed
 from clearinghouse.clearing.request import Place
+from clearinghouse.demo.postgres import Cluster
 from clearinghouse.errors import StoreUnavailable
 from clearinghouse.federation.membership.registry import AgentStatus, Draft, Kept, KeptMember, Source
 from clearinghouse.storage.changes import (
@@ -39,9 +42,10 @@ from clearinghouse.storage.changes import (
 )
 from clearinghouse.storage.entries import Scribe
 from clearinghouse.storage.memory import MemoryStore
-from clearinghouse.storage.sql_store import open_store
+from clearinghouse.storage.postgres.opening import open_postgres
+from clearinghouse.storage.sql_store import SqlStore, open_store
 from clearinghouse.storage.store import Effect, Event, Store
-from tests.storage.conftest import Decisions
+from tests.storage.conftest import Decisions, emptied
 from tests.storage.lasting import APPROVAL, DAY, case_of, ended, grant_of, revocation
 from tests.world import BROKER, INCIDENTS, NOON
 
@@ -146,14 +150,17 @@ def _federal(kept: Kept) -> list[object]:
     return [sorted(each, key=lambda one: one.domain) for each in lists] + [dict(kept.documents)]
 
 
-async def compare(path: Path, acts: Sequence[tuple[Change, ...] | Erase]) -> None:
+Open = Callable[[Callable[[], bytes]], AbstractAsyncContextManager[SqlStore]]
+
+
+async def compare(opened: Open, acts: Sequence[tuple[Change, ...] | Erase]) -> None:
     memory = MemoryStore(Scribe(salts()))
-    async with open_store(path, salt=salts()) as sql:
+    async with opened(salts()) as sql:
         for act in acts:
             assert await done(sql, act) == await done(memory, act)
             sql.scribe, memory.scribe = Scribe(salts()), Scribe(salts())  # one that failed has drawn some
             assert await seen(sql) == await seen(memory)
-    async with open_store(path) as again:
+    async with opened(salts()) as again:
         assert await seen(again) == await seen(memory)
 
 
@@ -161,4 +168,13 @@ async def compare(path: Path, acts: Sequence[tuple[Change, ...] | Erase]) -> Non
 @given(ACTS)
 def test_both_stores_say_the_same_whatever_is_written(acts: list[tuple[Change, ...] | Erase]) -> None:
     with TemporaryDirectory() as directory:
-        asyncio.run(compare(Path(directory) / "clearinghouse.db", acts))
+        path = Path(directory) / "clearinghouse.db"
+        asyncio.run(compare(lambda salt: open_store(path, salt=salt), acts))
+
+
+@pytest.mark.servers
+@settings(max_examples=10, deadline=None)
+@given(acts=ACTS)
+def test_postgresql_says_it_too(postgres: Cluster, laid_out: str, acts: list[tuple[Change, ...] | Erase]) -> None:
+    address = emptied(postgres, laid_out)
+    asyncio.run(compare(lambda salt: open_postgres(address, salt=salt), acts))

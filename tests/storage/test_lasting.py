@@ -22,6 +22,7 @@ from clearinghouse.storage.changes import (
     Revoked,
     Settled,
 )
+from clearinghouse.storage.postgres.address import Address
 from clearinghouse.storage.store import AT_RUN_TIME, Effect, Event, Standing, Store
 from tests.storage.conftest import Decisions
 from tests.storage.lasting import APPROVAL, DAY, case_of, ended, every_kind, grant_of, revocation
@@ -48,13 +49,20 @@ async def test_a_case_stands_until_it_is_over(store: Store, decide: Decisions) -
     for each in (first, second):
         await store.write(CaseMoved(each, "opened", NOON))
     approved = first.moved(CaseChange.APPROVE, at=NOON, by="bob")
-    denied = second.moved(CaseChange.DENY, at=NOON, by="bob", why='"no"\x00')
+    denied = second.moved(CaseChange.DENY, at=NOON, by="bob", why='"no"\x01')
     await store.write(CaseMoved(approved, CaseChange.APPROVE, NOON), CaseMoved(denied, CaseChange.DENY, NOON))
     assert (await store.standing()).cases == [approved]
     assert list(await store.cases(9)) == [approved, denied]
     assert list(await store.cases(1)) == [denied]
     assert await store.case("") is None
     assert await store.case("%") is None
+
+
+async def test_a_text_with_the_character_0_is_kept_or_a_sign_stands_for_it(store: Store, place: object, decide: Decisions) -> None:
+    case = replace(case_of(decide.pending()), why="a\0b", by="\0")
+    await store.write(CaseMoved(case, "opened", NOON))
+    shown = replace(case, why="a\u2400b", by="\u2400")
+    assert await store.cases(9) == [shown if isinstance(place, Address) else case]
 
 
 async def test_a_grant_stands_until_the_broker_knows_of_its_end(store: Store, decide: Decisions) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -36,6 +36,9 @@ TRIES: Final = 3
 
 COPIED: Final = 16
 """Rows from which on COPY is quicker than as many INSERTs, although it waits for the server once more."""
+
+NUL_SHOWN: Final = "\N{SYMBOL FOR NULL}"
+"""What stands for the character 0, which PostgreSQL's texts cannot hold; JSON and the log's records keep it."""
 
 CAUGHT_UP: Final = 16 * TILE
 """Entries of other nodes that are gone through one by one; of more, whole tiles are taken."""
@@ -99,7 +102,8 @@ class PostgresTarget:
             try:
                 return self._written(batch)
             except psycopg.Error as error:
-                if not left or not self._again(error):
+                batch, mended = _without_nul(batch) if isinstance(error, errors.DataError) else (batch, False)
+                if not left or not (mended or self._again(error)):
                     raise
         raise AssertionError  # the last try has returned or raised
 
@@ -240,6 +244,16 @@ class PostgresTarget:
             if any(statement in TOLD for statement, _ in batch.rows):
                 raw.execute(_NOTIFY)
             raw.execute("COMMIT")
+
+
+def _without_nul(batch: Batch) -> tuple[Batch, bool]:
+    """Return *batch* with `NUL_SHOWN` for each character 0 in a text, and whether there was any."""
+    parts = [replace(part, rows={each: [*map(_shown, rows)] for each, rows in part.rows.items()}) for part in batch.parts]
+    return Batch.of(parts, batch.before), any(new.rows != old.rows for new, old in zip(parts, batch.parts, strict=True))
+
+
+def _shown(row: Row) -> Row:
+    return tuple(value.replace("\0", NUL_SHOWN) if isinstance(value, str) else value for value in row)
 
 
 def _execute(raw: Link, steps: Iterable[tuple[Statement, Sequence[Row]]]) -> None:
