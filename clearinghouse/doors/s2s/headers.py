@@ -20,7 +20,7 @@ MODERN: Final = "1.0"
 MAX_REMEMBERED_BYTES: Final = 1_024
 """Of a header that is remembered; those of real servers have about 250."""
 
-_REMEMBERED: Final = 512
+REMEMBERED: Final = 512
 """Headers that are remembered: a server whose users keep writing to a peer that it may not reach comes again with each stanza."""
 
 _is_version = re.compile(r"([0-9]{1,9})\.[0-9]{1,9}", re.ASCII).fullmatch
@@ -52,7 +52,7 @@ def header_of(name: str, attributes: Mapping[str, str], namespaces: Mapping[str 
     return Header(claimed, wanted, version, DIALBACK in namespaces.values(), sender or "", to or "")
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def header_in(data: bytes) -> Header | None:
     """Return the header that *data* is, from the first byte to the last; None where it is anything else.
 

@@ -125,7 +125,7 @@ class Reader:
             piece = bytes(held[:end])
             del held[:end]
             self._seen = 0
-            found = None if piece in _DECLARATIONS and not self._depth and not self._pieces else self._parse(piece)
+            found = self._parse(piece) if self._depth or self._pieces else self._parse_first(piece)
             if found is not None:
                 self._size = self._pieces = 0
                 return found
@@ -139,6 +139,12 @@ class Reader:
         self._held.clear()
         del self._parser
 
+    def _parse_first(self, piece: bytes) -> Kind | None:
+        """Read how a stream begins; expat would go along with UTF-16."""
+        if piece in _DECLARATIONS:
+            return None
+        return self._fault("unsupported-encoding") if piece.startswith(_OTHER_ENCODINGS) else self._parse(piece)
+
     def _parse(self, piece: bytes) -> Kind | None:
         """Let expat read *piece*; return what it brought to its end."""
         self._found = None
@@ -147,8 +153,6 @@ class Reader:
         except Stop as stop:
             return self._fault(stop.args[0])
         except ExpatError as error:
-            if not self._depth and piece.startswith(_OTHER_ENCODINGS):
-                return self._fault("unsupported-encoding")
             return self._fault(_CONDITIONS.get(error.code, "not-well-formed"))
         return self._found
 
