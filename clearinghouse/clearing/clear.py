@@ -56,6 +56,7 @@ class Desk:
 
     ``levels`` are the values of `federate`, weakest first.  ``cap`` is the longest that any grant
     lasts.  ``new_id`` gives random ids.  ``failed`` is told of every exception that nobody meant to raise.
+    ``fit`` raises `Unavailable` where the snapshot is too old to decide by.
     """
 
     community: str
@@ -69,6 +70,7 @@ class Desk:
     admissions: Admissions = field(default_factory=lambda: Admissions(_ADMITTED))
     senders: SenderBudgets = field(default_factory=SenderBudgets)
     failed: Callable[[Request, Exception], None] = lambda _, __: None
+    fit: Callable[[], None] = lambda: None
 
 
 async def clear(request: Request, desk: Desk, *, now: datetime) -> Decision:
@@ -90,6 +92,7 @@ def rule(request: Request, desk: Desk, *, now: datetime) -> Decision:
     identity, version = desk.new_id(), desk.snapshot.version
     try:
         check_clock(desk.ledger.highest_time, now)
+        desk.fit()
         facts, proven = _proven(request, desk, now)
         return decide(
             identity,

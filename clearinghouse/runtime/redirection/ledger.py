@@ -20,6 +20,7 @@ from clearinghouse.storage.entries import at_of
 from clearinghouse.storage.following import Followed
 from clearinghouse.storage.journaled import CanWait, id_of, journal_in, journal_text
 from clearinghouse.storage.recorded import Event
+from clearinghouse.telemetry import decision_level, decision_line
 
 log = structlog.get_logger(__name__)
 
@@ -75,16 +76,17 @@ class Unrecorded:
 
 @dataclass(slots=True)
 class NodeLedger:
-    """Implements `clearinghouse.clearing.clear.Ledger`, and writes several changes as a store does.
+    """Implements `clearinghouse.clearing.clear.Ledger` and `clearinghouse.runtime.redirection.ground.Journal`.
 
     ``apart`` says that the store is not tried: it did not answer, and somebody has to see it back (`catch_up`).
-    ``troubled`` is told when that begins.
+    ``troubled`` is told when that begins.  ``patience`` are the seconds that a decision waits for the store.
     """
 
     store: NodeStore
     journal: Journal
     now: Callable[[], datetime]
     troubled: Callable[[], None] = lambda: None
+    patience: float = WRITE_SECONDS
     apart: bool = False
     unrecorded: Unrecorded = field(default_factory=Unrecorded)
     _highest: datetime | None = None
@@ -102,12 +104,17 @@ class NodeLedger:
     async def record(self, decision: Decision) -> None:
         """See `Ledger.record`."""
         await self.write(Decided(decision))
+        log.log(decision_level(decision), decision.outcome.value, **decision_line(decision))
+
+    async def repeat(self, *repeated: Repeated) -> None:
+        """See `clearinghouse.runtime.redirection.ground.Journal`."""
+        await self.write(*repeated)
 
     async def write(self, *changes: CanWait) -> None:
         """Make *changes* durable, in the store or in the journal; raises `SpoolFull`, and what a store does, `StoreUnavailable` apart."""
         if not self.apart:
             try:
-                async with asyncio.timeout(WRITE_SECONDS):
+                async with asyncio.timeout(self.patience):
                     await self.store.write(*changes)
                 return
             except (StoreUnavailable, TimeoutError) as error:

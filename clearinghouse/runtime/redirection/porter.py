@@ -18,11 +18,11 @@ from typing import Final
 
 import structlog
 
-from clearinghouse.clearing.clear import ClockBehind, Desk, Overtaken, check_clock, rule
+from clearinghouse.clearing.clear import Desk, Overtaken, check_clock, rule
 from clearinghouse.clearing.decision import NOT_EXPLAINED, Decision, Outcome, Reason, refuse
 from clearinghouse.clearing.senders import RateLimited, SenderBudgets
 from clearinghouse.clearing.vocabulary import ASK
-from clearinghouse.errors import ClearinghouseError, InternalError
+from clearinghouse.errors import ClearinghouseError, InternalError, Unavailable
 from clearinghouse.federation.published.members import Endpoint, Member
 from clearinghouse.federation.redirection.answers import ID_CHARACTERS, Answer, Redirect, Refused
 from clearinghouse.federation.redirection.faults import Fault
@@ -153,18 +153,20 @@ class RulingPorter:
     async def _known(self, question: Question, now: datetime) -> tuple[str, str] | None:
         """Return the id of a new answer as it was given before, and what is told; ``None`` where it has to be ruled on."""
         found = self._precedents_of(question).find(question, now)
-        if found is None or self._is_behind(now):
+        if found is None or not self._is_fit(now):
             return None
         identity = self.chance.new_id()
         await self._gatherer.repeat(Repeated(identity, found.decision, now))
         return identity, found.code
 
-    def _is_behind(self, now: datetime) -> bool:
+    def _is_fit(self, now: datetime) -> bool:
+        """Say whether anything may be decided now: where not, ruling on it says why."""
         try:
             check_clock(self.desk.ledger.highest_time, now)
-        except ClockBehind:
-            return True
-        return False
+            self.desk.fit()
+        except Unavailable:
+            return False
+        return True
 
     async def _ruled(self, question: Question, now: datetime) -> tuple[str, str]:
         """Rule on *question* and record that; return the decision's id, and what is told."""
