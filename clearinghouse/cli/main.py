@@ -26,6 +26,7 @@ MODULES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "agent": ("agent",),
         "server_module": ("server-module",),
         "desk": ("desk",),
+        "redirect": ("redirect",),
         "people": ("status", "pending", "approve", "deny", "submit", "grants", "revoke", "lift"),
         "credentials": ("credentials",),
         "records": ("decisions",),

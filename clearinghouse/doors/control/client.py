@@ -31,6 +31,8 @@ SERVICE: Final = Listener(
 )
 AGENT: Final = Listener("start the agent: `clearinghouse agent`", "run this as the user that the agent runs as")
 
+NODE: Final = Listener("start the node: `clearinghouse redirect`", "run this as the user that the node runs as")
+
 
 class NotRunning(Unavailable):
     """Nobody answers at the control socket."""
