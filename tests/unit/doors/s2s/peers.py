@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from xml.etree import ElementTree as ET
 
-from clearinghouse.doors.s2s.events import Opened
+from clearinghouse.doors.s2s.events import Authenticating, DialbackAsked, Ended, Event, Opened, StartTls
 from clearinghouse.doors.s2s.stream import MAX_HELD_BYTES, Starttls, Stream
 from clearinghouse.doors.s2s.table import Input, State
 from clearinghouse.federation.redirection.answers import Redirect, Refused
@@ -132,3 +132,41 @@ def conditions(data: bytes) -> list[str]:
         data = HEADER + data
     found = ET.fromstring(data)  # noqa: S314 - our own bytes
     return [each.tag.removeprefix(ERRORS) for error in found if error.tag.endswith("}error") for each in error[:1]]
+
+
+def answered(made: Stream, event: Event) -> None:
+    """Give the door's word to *event*, which is the same for the same event; TLS begins where the peer has said nothing more."""
+    match event:
+        case Opened() if made.proven_as or event.wanted == "refused.example":
+            made.answer(PLACE if made.proven_as else Refused())
+        case Opened():
+            made.offer(starttls=Starttls.NO if made.secure else Starttls.OPTIONAL, external=made.secure, dialback=True)
+        case Authenticating(name):
+            made.proven(name) if name == "a.example" else made.refuse_sasl()
+        case DialbackAsked():
+            made.refuse_dialback() if event.key.startswith("0") else made.answer(PLACE)
+        case StartTls() | Ended():
+            pass
+
+
+def talk(segments: Iterable[Iterable[bytes]], *, secure: bool = False) -> tuple[list[Event], bytes]:
+    """What a stream tells and sends in a whole talk.
+
+    A segment is what the peer sends before it must wait for us, in the pieces in which the network brings it; after the last one of it TLS
+    begins, where the peer has asked for that.
+    """
+    made, events, out = stream(secure=secure), [], b""
+    for pieces in segments:
+        for piece in pieces:
+            event = made.receive(piece)
+            while event is not None:
+                events.append(event)
+                answered(made, event)
+                out += made.take()
+                event = made.receive(b"")
+            out += made.take()
+        if made.state is State.UPGRADING:
+            made.proceed()
+            out += made.take()
+            made.secured()
+    return events, out
