@@ -45,7 +45,8 @@ def demo(*, memory: Memory = False, json: Json = False) -> None:
 
     An analyst is approved and receives an incident; a stranger and a former member are not. A consultant waits
     for a person, who approves her in an ordinary client, and later takes it back. Then three domains federate by
-    signed levels, until one of them loses its level, and a signed request brings one of its users back.
+    signed levels, until one of them loses its level, and a signed request brings one of its users back. At last the
+    DNS names the clearinghouse alone, whose door sends on who may, and tells the other why not.
 
     Exit status: 0 all went as told; 1 something did not; 2 it could not be played.
     """
@@ -80,7 +81,7 @@ async def _played(*, memory: bool, json: bool) -> None:
     _end_on_sigterm()
     names = _worlds(memory=memory, json=json)
     played = {name: await _play(name, json=json, first=name == names[0]) for name in names}
-    act = await _second_act(json=json) if set(_TITLES) <= set(names) else None
+    act = await _among_servers(json=json) if set(_TITLES) <= set(names) else None
     if json:
         worlds = [as_members(outcomes, name) for name, outcomes in played.items()]
         as_json("demo", ok=True, worlds=worlds, federation=None if act is None else act_members(act))
@@ -88,11 +89,8 @@ async def _played(*, memory: bool, json: bool) -> None:
         tell_end(sum(each.seconds for each in played.values()) + (0.0 if act is None else act.seconds))
 
 
-async def _second_act(*, json: bool) -> Act:
-    """Play the act among three servers, which cannot be played in memory: what falls there are real streams."""
-    if not json:
-        say("")
-        say(("Second act: three domains federate by signed levels, two Prosodys and an ejabberd on loopback", STRONG))
+async def _among_servers(*, json: bool) -> Act:
+    """Play the acts among three servers, which cannot be played in memory: what falls there are real streams."""
     return await league.play(Silent() if json else Teller())
 
 

@@ -35,6 +35,9 @@ REASON: Final = "her contract has ended"
 class Narrator(Protocol):
     """Who tells what happens while it happens."""
 
+    def act(self, title: str) -> None:
+        """Begin an act."""
+
     def chapter(self, title: str) -> None:
         """Begin a new part of the story."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
-from clearinghouse.demo.neighbours import S2S_PORT, Neighbours
+from clearinghouse.demo.neighbours import CERTIFICATE_FILE, S2S_PORT, Neighbours
 from clearinghouse.errors import OperatorError
 
 CLIENT_PORT: Final = 5222
@@ -162,6 +162,11 @@ class Server(ABC):
         except TimeoutError:
             process.kill()
             await process.wait()
+
+    @property
+    def certificate(self) -> bytes:
+        """The certificate that it shows to other servers, in PEM; it has neighbours."""
+        return (self._directory / CERTIFICATE_FILE).read_bytes()
 
     def log_tail(self) -> str:
         """Return the end of what the server said."""

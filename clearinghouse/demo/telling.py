@@ -28,6 +28,12 @@ class Teller:
     def __post_init__(self) -> None:
         self.silent = bool(self.from_)
 
+    def act(self, title: str) -> None:
+        """See `Narrator.act`."""
+        self.chapters = 0
+        say("")
+        say((title, STRONG))
+
     def chapter(self, title: str) -> None:
         """See `Narrator.chapter`."""
         self.silent = self.silent and title != self.from_
@@ -67,6 +73,9 @@ def tell_end(seconds: float) -> None:
 class Silent:
     """Tells nothing."""
 
+    def act(self, title: str) -> None:
+        """See `Narrator.act`."""
+
     def chapter(self, title: str) -> None:
         """See `Narrator.chapter`."""
 
@@ -89,7 +98,7 @@ def as_members(outcomes: Outcomes, world: str) -> dict[str, Any]:
 
 
 def act_members(act: Act) -> dict[str, Any]:
-    """Return what came of the second act as members of a JSON object."""
+    """Return what came of the last two acts as members of a JSON object."""
     return _rounded(asdict(act)) | {"seconds": round(act.seconds, 3)}
 
 

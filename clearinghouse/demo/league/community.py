@@ -39,6 +39,9 @@ MINIMUM: Final = "level-2"
 ANN, BEN, EVE, MAL = f"ann@{NORTH}", f"ben@{SOUTH}", f"eve@{EAST}", f"mal@{EAST}"
 PEOPLE: Final = (ANN, BEN, EVE, MAL)
 
+DOOR: Final = "door.league.fed"
+"""What the clearinghouse's door calls itself; it proves this name, and no member's."""
+
 OPERATOR: Final = "operator"
 """Who runs the clearinghouse, as a user of its machine."""
 
@@ -133,6 +136,13 @@ host = "localhost"
 port = 0
 certificate_file = "server.pem"
 key_file = "server.key"
+
+[redirect]
+name = "{door}"
+listen = ["{place}"]
+certificate_file = "door/server.pem"
+key_file = "door/server.key"
+anchors_file = "authority.pem"
 """
 
 _AGENT: Final = """\
@@ -171,7 +181,8 @@ period = "{seconds} seconds"
 class League:
     """Everything that is written down, in *directory*.
 
-    *addresses* are those of the servers, *secret* is their components'; *doors* are the ports at which agents are asked.
+    *addresses* are those of the servers, *secret* is their components'; *doors* are the ports at which agents are asked,
+    *place* is the address and the port at which servers are.
     """
 
     directory: Path
@@ -180,6 +191,7 @@ class League:
     keys: dict[str, PrivateKey] = field(default_factory=dict, repr=False)
     secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
     doors: dict[str, int] = field(default_factory=dict)
+    place: str = ""
 
     def key(self, name: str) -> PrivateKey:
         """Return the key of this name, made when it is first needed: nobody else has it, and it ends with us."""
@@ -203,7 +215,7 @@ class League:
     def hub(self) -> Settings:
         """Return the settings of the clearinghouse."""
         levels = ", ".join(f'"{each}"' for each in LEVELS)
-        self._put("hub/clearinghouse.toml", _HUB.format(name=NAME, levels=levels).encode())
+        self._put("hub/clearinghouse.toml", _HUB.format(name=NAME, levels=levels, door=DOOR, place=self.place).encode())
         return read_settings(self.directory / "hub" / "clearinghouse.toml")
 
     def agent(self, domain: str, url: str) -> AgentSettings:

@@ -12,17 +12,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from cryptography.x509 import load_pem_x509_certificate
+
 from clearinghouse.agent import life
 from clearinghouse.agent.parts import Agent
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.request import LOCAL_USER
 from clearinghouse.clearing.vocabulary import EVERYTHING, Door
 from clearinghouse.demo.correspondents import Correspondent, correspondent
+from clearinghouse.demo.dns import Names
 from clearinghouse.demo.ejabberd import Ejabberd
-from clearinghouse.demo.league.community import MEMBERS, OPERATOR, PEOPLE, League
+from clearinghouse.demo.league.community import DOOR, MEMBERS, OPERATOR, PEOPLE, League
 from clearinghouse.demo.neighbours import S2S_PORT, Neighbours
 from clearinghouse.demo.prosody import Prosody
-from clearinghouse.demo.servers import Hosting, Server
+from clearinghouse.demo.servers import Hosting, Server, free_address
+from clearinghouse.federation.published.pins import pin_of
 from clearinghouse.runtime.chance import utc_now
 from clearinghouse.runtime.federation.house import House
 from clearinghouse.runtime.parts import Service
@@ -36,13 +40,19 @@ _SERVERS: Final[Mapping[str, Callable[..., Server]]] = {"prosody": Prosody, "eja
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that runs; ``people`` are logged in with ordinary clients."""
+    """Everything that runs; ``people`` are logged in with ordinary clients.
+
+    ``pins`` are the digests of the servers' keys, ``door`` is the address of the clearinghouse's door.
+    """
 
     league: League
     service: Service
     house: House
     agents: Mapping[str, Agent]
     people: Mapping[str, Correspondent]
+    names: Names
+    pins: Mapping[str, str]
+    door: str
 
     @property
     def operator(self) -> Speaker:
@@ -68,6 +78,7 @@ class World:
             "endpoints": f"{self.league.addresses[domain]}:{S2S_PORT}",
             "keys": self.league.key(domain).principal,
             "agent": f"https://localhost:{self.league.doors[domain]}",
+            "pins": self.pins[domain],
         }
         if domain == "south.fed":  # whom it lets decide about its white-list, so that others know what leads to it
             words["keys"] += f" {self.league.key('south-administrator').principal}"
@@ -109,19 +120,23 @@ async def league_world() -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="clearinghouse-league-")))
         neighbours = stack.enter_context(Neighbours())
-        secret = secrets.token_hex(16)
-        servers = {domain: await _server(stack, domain, secret, neighbours) for domain in MEMBERS}
+        secret, door, proof = secrets.token_hex(16), free_address(), neighbours.authority.identity([DOOR])
+        doors = ((DOOR, _pin(proof.certificate)),)
+        servers = {domain: await _server(stack, domain, secret, doors, neighbours) for domain in MEMBERS}
         for jid in PEOPLE:
             await servers[jid.partition("@")[2]].register(jid, password)
         league = League(directory, {domain: each.address for domain, each in servers.items()}, utc_now(), secret=secret)
+        league.place = f"{door}:{S2S_PORT}"
         _write(league, neighbours)
+        league.identity("hub/door", neighbours.authority.certificate, proof.certificate, proof.key)
         service = await stack.enter_async_context(running(league.hub()))
         assert service.house is not None  # noqa: S101 - the settings have a federation
         assert service.http is not None  # noqa: S101 - and a door
         url = f"https://localhost:{service.http.port}"
         agents: dict[str, Agent] = {}
         people: dict[str, Correspondent] = {}
-        world = World(league, service, service.house, agents, people)
+        pins = {domain: _pin(each.certificate) for domain, each in servers.items()}
+        world = World(league, service, service.house, agents, people, neighbours.names, pins, door)
         for domain in MEMBERS:
             await world.enrol(domain)
         for domain in MEMBERS:
@@ -131,8 +146,8 @@ async def league_world() -> AsyncIterator[World]:
         yield world
 
 
-async def _server(stack: AsyncExitStack, domain: str, secret: str, neighbours: Neighbours) -> Server:
-    hosting = Hosting((domain,), (), f"agent.{domain}", secret, binds=True)
+async def _server(stack: AsyncExitStack, domain: str, secret: str, doors: tuple[tuple[str, str], ...], neighbours: Neighbours) -> Server:
+    hosting = Hosting((domain,), (), f"agent.{domain}", secret, binds=True, doors=doors)
     made = _SERVERS[MEMBERS[domain][0]](hosting, neighbours=neighbours)
     return await stack.enter_async_context(made)
 
@@ -144,6 +159,10 @@ def _write(league: League, neighbours: Neighbours) -> None:
     for place in ("hub", *MEMBERS):
         found = neighbours.authority.identity(["localhost"])
         league.identity(place, neighbours.authority.certificate, found.certificate, found.key)
+
+
+def _pin(certificate: bytes) -> str:
+    return pin_of(load_pem_x509_certificate(certificate))
 
 
 def free_port() -> int:
