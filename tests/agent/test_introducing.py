@@ -159,3 +159,11 @@ async def test_a_module_that_refuses_is_told_again(house: House) -> None:
         agent.applier.wake.set()
         await until(lambda: known(house) == {"b.example": [PINS[1]]})
         assert agent.status.health() is Health.GOOD
+
+
+async def test_a_module_that_cannot_read_what_it_had_is_told_that_nobody_has_keys(house: House) -> None:
+    house.server.peers = {US: (0, {})}  # as it shows what it could not read: then no key is the right one
+    async with house.agent() as agent:
+        await house.follows_again(agent)
+        await until(lambda: serial(house) == 1)
+        assert known(house) == {}

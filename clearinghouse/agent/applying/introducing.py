@@ -75,11 +75,13 @@ class Introducer:
 
     def _may(self, peers: Told, status: Status) -> bool:
         """Say whether it is for us to push: not where nobody has pins, and not what may be older than what the module has."""
-        there = serial_in(status.get(PEERS), self.name)
-        if not peers and self._told is None and not there:
+        told = status.get(PEERS)
+        if (
+            not peers and self._told is None and not (isinstance(told, Mapping) and self.name in told)
+        ):  # it may have one that it cannot read
             self._told = peers
             return False
-        return self.follower.caught_up or not there
+        return self.follower.caught_up or not serial_in(told, self.name)
 
     async def _push(self, peers: Told, there: int) -> None:
         serial = max(there, self.serial) + 1
