@@ -60,8 +60,6 @@ class Room:
         self._most, self._each = most, each
         self._all: set[Guest] = set()
         self._guests: dict[str, _Guests] = {}
-        self._crowds: dict[int, dict[str, None]] = {}
-        self._largest = 0
         self.refused = self.gave_way = 0
 
     @property
@@ -75,7 +73,7 @@ class Room:
         if own is not None and own.count >= self._each:
             full = guest.address
         elif len(self._all) >= self._most:
-            full = next(iter(self._crowds[self._largest]))
+            full = max(self._guests, key=lambda address: self._guests[address].count)
         else:
             full = ""
         if full and not self._make_room(full):
@@ -93,10 +91,12 @@ class Room:
         return True
 
     def _add(self, guest: Guest) -> None:
-        own = self._guests.setdefault(guest.address, _Guests())
+        own = self._guests.get(guest.address)
+        if own is None:
+            own = self._guests[guest.address] = _Guests()
         own.unproven[guest] = None
+        own.count += 1
         self._all.add(guest)
-        self._count(guest.address, own, 1)
 
     def progressed(self, guest: Guest) -> None:
         """Note that *guest* got further, so that others give way before it."""
@@ -122,21 +122,9 @@ class Room:
         self._all.remove(guest)
         own = self._guests[guest.address]
         own.unproven.pop(guest, None)
-        self._count(guest.address, own, -1)
-
-    def _count(self, address: str, own: _Guests, more: int) -> None:
-        """Count *more* connections of an address, and keep at hand which one has the most."""
-        if own.count:
-            self._crowds[own.count].pop(address)
-        if not self._crowds.get(own.count, True):
-            del self._crowds[own.count]
-        own.count += more
-        if own.count:
-            self._crowds.setdefault(own.count, {})[address] = None
-        else:
-            del self._guests[address]
-        if own.count > self._largest or self._largest not in self._crowds:
-            self._largest = own.count
+        own.count -= 1
+        if not own.count:
+            del self._guests[guest.address]
 
 
 @dataclass(slots=True)

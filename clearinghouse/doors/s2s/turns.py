@@ -14,6 +14,9 @@ from typing import Final
 SLICE_SECONDS: Final = 0.01
 """How long dear work is done before everything else has its turn: some twenty handshakes."""
 
+WINDOW_SECONDS: Final = 0.02
+"""In so long at most one slice is done at once; what is more waits until everything else that is ready had its turn."""
+
 Step = Callable[[], None]
 """A step; it raises nothing."""
 
@@ -24,34 +27,39 @@ class Turns:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Work in *loop*."""
         self._loop = loop
-        self._spent, self._counting = 0.0, False
+        self._since = self._spent = 0.0
         self._waiting: dict[str, deque[Step]] = {}
         self.waited = 0
 
     def take(self, address: str, step: Step) -> bool:
         """Do *step* of *address* now and say so, or in its turn."""
-        if self._waiting or self._spent > SLICE_SECONDS:
-            self._waiting.setdefault(address, deque()).append(step)
-            self.waited += 1
-            return False
-        self._do(step)
-        return True
-
-    def _do(self, step: Step) -> None:
         began = self._loop.time()
+        if began - self._since > WINDOW_SECONDS and not self._waiting:
+            self._since, self._spent = began, 0.0
+        if self._waiting or self._spent > SLICE_SECONDS:
+            self._wait(address, step)
+            return False
         step()
         self._spent += self._loop.time() - began
-        if not self._counting:
-            self._counting = True
-            self._loop.call_soon(self._again)
+        return True
 
-    def _again(self) -> None:
-        """Begin another slice, after everything else that was ready had its turn."""
-        self._counting, self._spent = False, 0.0
-        while self._waiting and self._spent <= SLICE_SECONDS:
+    def _wait(self, address: str, step: Step) -> None:
+        self.waited += 1
+        if not self._waiting:
+            self._loop.call_soon(self._work)
+        self._waiting.setdefault(address, deque()).append(step)
+
+    def _work(self) -> None:
+        """Do a slice of what waits, each address in turn, and the next after everything else that is ready."""
+        began = self._loop.time()
+        while self._waiting and self._loop.time() - began <= SLICE_SECONDS:
             address = next(iter(self._waiting))
             steps = self._waiting.pop(address)
             step = steps.popleft()
             if steps:
                 self._waiting[address] = steps  # behind all others
-            self._do(step)
+            step()
+        if self._waiting:
+            self._loop.call_soon(self._work)
+        else:
+            self._since, self._spent = self._loop.time(), 0.0
