@@ -96,17 +96,19 @@ async def opened(
     certificates: Certificates,
     trust: Trust,
     *,
+    name: str = "",
     listen: Places = (),
     listen_tls: Places = (),
     bears: Bears | None = None,
     now: Callable[[], datetime] = _utc,
 ) -> AsyncIterator[Door]:
-    """Keep a door open while the block runs; raises `BadSettings` where it cannot listen."""
+    """Keep the door *name* open while the block runs; raises `BadSettings` where it cannot listen."""
     bears = bears or Bears()
     loop = asyncio.get_running_loop()
     room = Room(room_for(bears.connections), bears.connections_each)
     listener = Listener(Floor(loop, room, Turns(loop)), Rates(bears.address_per_second, bears.address_burst, loop.time))
-    door, tasks, dialback = Door(certificates, trust, Counts()), _Tasks(), Dialback(porter.recorded, certificates)
+    dialback, tasks = Dialback(porter.recorded, certificates, name), _Tasks()
+    door = Door(certificates, trust, Counts())
     house = House(porter, certificates, trust, dialback, now, partial(secrets.token_hex, ID_BYTES), tasks.run, door.counts)
     try:
         door.listen = listener.open(listen, lambda wire: wire.begin(Conversation(wire, house, secure=False)))

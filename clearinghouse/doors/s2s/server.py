@@ -27,6 +27,7 @@ async def s2s_door(settings: Redirect | None, porter: Porter | None) -> AsyncIte
     certificates = Certificates(own, fronted)
     trust = Trust(settings.anchors_file, settings.revocations_file)
     bears = Bears(settings.connections, settings.connections_each, settings.address_per_second, settings.address_burst)
-    async with opened(porter, certificates, trust, listen=settings.listening, listen_tls=settings.listening_tls, bears=bears) as door:
+    where = settings.listening, settings.listening_tls
+    async with opened(porter, certificates, trust, name=settings.name, listen=where[0], listen_tls=where[1], bears=bears) as door:
         log.info("s2s_open", listen=door.listen, listen_tls=door.listen_tls, require=str(porter.require), fronted=len(fronted))
         yield door
