@@ -3,57 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
-from itertools import count
-from pathlib import Path
+from dataclasses import replace
 from typing import Final
-from xml.etree.ElementTree import Element
 
 import pytest
 import pytest_asyncio
 
-from clearinghouse.demo.certificates import Authority, Identity
-from clearinghouse.demo.correspondents import BODY, Correspondent, correspondent
+from clearinghouse.demo.certificates import Authority
+from clearinghouse.demo.correspondents import BODY, correspondent
 from clearinghouse.demo.ejabberd import Ejabberd
-from clearinghouse.demo.neighbours import CERTIFICATE_FILE, KEY_FILE, S2S_PORT, Neighbours
-from clearinghouse.demo.servers import Hosting, Server
+from clearinghouse.demo.neighbours import S2S_PORT, Neighbours
+from clearinghouse.demo.servers import Hosting
+from clearinghouse.federation.redirection.seen import Proof
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.conftest import Known, lasting
 from tests.servers.federation.peer import peer
+from tests.servers.federation.real_door import RealDoor, real_door
 from tests.servers.federation.scripted_door import Phase, ScriptedDoor, door, key_of
-from tests.servers.federation.sites import AWAY, HOME, PASSWORD, SECRET, Agent, agent, new_body, new_serial
+from tests.servers.federation.sites import AWAY, HOME, PASSWORD, SECRET, agent, new_body, new_serial
+from tests.servers.federation.walks import READERS, SENDERS, Scene, Strangers, Street, answered, drained, local, not_followed
 
 pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 DOOR: Final = "door.hub.fed"
 OTHER_DOOR: Final = "other.hub.fed"
-
-_numbers = count(1)
-
-
-@dataclass(slots=True)
-class Strangers(Neighbours):
-    """Servers that believe the others, and have certificates in which nobody believes."""
-
-    own: Authority = field(default_factory=Authority)
-
-    def settle(self, hosts: tuple[str, ...], address: str, directory: Path) -> None:
-        Neighbours.settle(self, hosts, address, directory)
-        identity = self.own.identity(hosts)
-        (directory / KEY_FILE).write_bytes(identity.key)
-        (directory / CERTIFICATE_FILE).write_bytes(identity.certificate)
-
-
-@dataclass(slots=True)
-class Street:
-    """Two ejabberds that follow, the second one with dialback, and two servers to which a door may send them."""
-
-    neighbours: Neighbours
-    doors: tuple[Identity, Identity]
-    homes: tuple[Server, Server]
-    targets: tuple[Server, Server]
 
 
 @pytest.fixture(scope="module")
@@ -69,59 +44,6 @@ def street() -> Iterator[Street]:
                 for prosody in lasting(Known, away, names):
                     for ejabberd in lasting(Ejabberd, Hosting(("d.fed",), (), "agent.d.fed", SECRET), names):
                         yield Street(names, doors, (first, second), (prosody, ejabberd))
-
-
-@dataclass(slots=True)
-class Scene:
-    """Who is there; in DNS everybody is where the door is, unless a test says otherwise."""
-
-    street: Street
-    door: ScriptedDoor
-    homes: dict[str, Agent]
-    people: dict[str, Correspondent]
-
-    @property
-    def targets(self) -> dict[str, Server]:
-        return {server.hosting.domains[0]: server for server in self.street.targets}
-
-    @property
-    def authority(self) -> Authority:
-        return self.street.neighbours.authority
-
-    def writer(self, home: str) -> Correspondent:
-        return self.people[SENDERS[home]]
-
-    async def bounces(self, home: str, domain: str) -> str:
-        """Write to somebody there, and return why that comes back."""
-        writer = self.writer(home)
-        return await writer.bounced(writer.write(f"bob@{domain}", new_body()))
-
-    def identity(self, domain: str) -> Identity:
-        """Return what a server of this domain has, whose key nobody knows yet."""
-        return self.authority.identity([domain])
-
-    def new(self, at: ScriptedDoor | None = None) -> str:
-        """Return a domain that nobody has asked for, and that can be found at a door: what failed is remembered for a second."""
-        domain = f"x{next(_numbers)}.fed"
-        self.found(domain, at or self.door)
-        return domain
-
-    def found(self, domain: str, at: ScriptedDoor, *, direct: bool = False) -> None:
-        self.street.neighbours.names.remove(domain)
-        self.street.neighbours.names.put(domain, at.address, at.port, direct=direct)
-
-    async def know(self, keys: Mapping[str, Sequence[str]]) -> None:
-        """Have both homes know these keys, and no others but those of the two servers."""
-        for home in self.homes.values():
-            await home.know({domain: [server_key(server)] for domain, server in self.targets.items()} | dict(keys))
-
-
-def server_key(server: Server) -> str:
-    return key_of((server._directory / CERTIFICATE_FILE).read_bytes())
-
-
-SENDERS: Final = {"external": "alice@a.fed", "dialback": "dave@c.fed"}
-READERS: Final = {"b.fed": "bob@b.fed", "d.fed": "erin@d.fed"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -369,7 +291,7 @@ async def test_a_door_with_tls_from_the_first_byte_is_one_too(scene: Scene) -> N
 
 
 async def test_keys_come_in_parts_and_take_effect_together(scene: Scene) -> None:
-    home, serial = scene.homes["external"], new_serial() + 1_000_000
+    home, serial = scene.homes["external"], new_serial()
     before = (await home.enforcer.status())["peers"]["a.fed"]
     assert await home.know({"x.fed": ["0" * 64]}, serial, 1, 2) == str(serial)
     assert (await home.enforcer.status())["peers"]["a.fed"] == before
@@ -392,25 +314,29 @@ async def test_keys_come_in_parts_and_take_effect_together(scene: Scene) -> None
     assert status["facts"]["door_pins"] == {name: [key] for name, key in home.server.hosting.doors}
 
 
-async def answered(scene: Scene, body: str) -> str:
-    """Write to bob, and return what came of it."""
-    writer, bob = scene.writer("external"), scene.people["bob@b.fed"]
-    back = asyncio.create_task(writer.bounced(writer.write("bob@b.fed", body)))
-    there = asyncio.create_task(bob.reads(body))
-    (done, *_), others = await asyncio.wait((back, there), return_when=asyncio.FIRST_COMPLETED)
-    for other in others:
-        other.cancel()
-    return back.result() if done is back else ""
+@pytest_asyncio.fixture(loop_scope="module")
+async def real(scene: Scene) -> AsyncIterator[RealDoor]:
+    """The door of the clearinghouse itself instead of a script."""
+    async with real_door(scene.street.doors[0], scene.street.neighbours) as made:
+        made.servers = {server.hosting.domains[0]: server.address for server in scene.street.homes}
+        for domain in scene.targets:
+            scene.found(domain, made)
+        yield made
 
 
-def local(text: str) -> str:
-    return f"remote-server-timeout: Stream closed by local host: {text} (policy-violation)"
+@pytest.mark.parametrize("domain", READERS)
+async def test_the_real_door_leads_to_the_server(scene: Scene, real: RealDoor, domain: str) -> None:
+    writer, reader, body = scene.writer("external"), scene.people[READERS[domain]], new_body()
+    real.redirects(f"[{scene.targets[domain].address}]")
+    writer.write(READERS[domain], body)
+    await reader.reads(body)
+    (seen,) = real.asked
+    assert (seen.claimed, seen.wanted, seen.proof, seen.tls_version) == ("a.fed", domain, Proof.CERTIFICATE, "1.3")
+    assert body not in {stanza.findtext(BODY) for stanza in drained(reader.heard)}
 
 
-def not_followed(why: str) -> str:
-    return local(f"the redirect was not followed: {why}")
-
-
-def drained(queue: asyncio.Queue[Element]) -> Iterator[Element]:
-    while not queue.empty():
-        yield queue.get_nowait()
+async def test_the_real_door_refuses_and_the_sender_reads_why(scene: Scene, real: RealDoor) -> None:
+    real.refuses("not permitted: not-granted (decision 0123456789ab)")
+    refused = await scene.bounces("external", scene.new(real))
+    assert refused == "policy-violation: not permitted: not-granted (decision 0123456789ab)"
+    assert await scene.bounces("dialback", scene.new(real)) == "policy-violation: "  # it has no certificate in which the door believes
