@@ -32,7 +32,7 @@ class Node(NamedTuple):
     weight: int = 1
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Service:
     """One service record (RFC 2782); names are without the final dot."""
 
@@ -51,7 +51,11 @@ def services(domain: str, nodes: Sequence[Node]) -> tuple[Service, ...]:
     """Return the records by which the peers of *domain* find the clearinghouse, the most preferred first."""
     found = [Service(STARTTLS + domain, each.priority, each.weight, each.port, each.name) for each in nodes]
     direct = [Service(DIRECT + domain, each.priority, each.weight, each.tls_port, each.name) for each in nodes if each.tls_port is not None]
-    return (*sorted(found), *sorted(direct))
+    return (*sorted(found, key=_preference), *sorted(direct, key=_preference))
+
+
+def _preference(service: Service) -> tuple[int, int, str]:
+    return service.priority, -service.weight, service.target
 
 
 def unserved(member: Member) -> str:
