@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz [--seconds N] [--seed N] [--without-atheris] [--documents]``: status 1 and the input in hex of what breaks it."""
+"""``python -m tests.fuzz [--seconds N] [--seed N] [--without-atheris] [--documents|--streams]``: status 1 and the input in hex of what breaks it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.fuzz import documents_target
+from tests.fuzz import documents_target, streams_target
 from tests.fuzz.mutation import TOKENS, search
 from tests.fuzz.parser_target import check
 from tests.properties.vectors import texts
@@ -21,6 +21,10 @@ def main() -> int:
     if options.documents:
         tried, broken = search(documents_target.check, documents_target.documents(), options.seconds, options.seed)
         print(f"{tried} damaged documents, seed {options.seed}, without coverage")
+        return _report([broken] if broken is not None else [])
+    if options.streams:
+        tried, broken = search(streams_target.check, streams_target.corpus(), options.seconds, options.seed)
+        print(f"{tried} damaged talks of servers, seed {options.seed}, without coverage")
         return _report([broken] if broken is not None else [])
     if options.without_atheris or find_spec("atheris") is None:
         tried, broken = search(check, texts(), options.seconds, options.seed)
@@ -38,6 +42,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="another seed tries other texts (1)")
     parser.add_argument("--without-atheris", action="store_true", help="mutate without coverage, also where atheris is installed")
     parser.add_argument("--documents", action="store_true", help="damage published documents instead of assertions")
+    parser.add_argument("--streams", action="store_true", help="damage what servers say to each other instead of assertions")
     return parser.parse_args()
 
 

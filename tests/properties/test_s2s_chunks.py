@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearinghouse.doors.s2s.events import Authenticating, DialbackAsked, Ended, Opened, StartTls
+from clearinghouse.doors.s2s.events import Authenticating, DialbackAsked, Ended, Event, Opened, StartTls
 from tests.unit.doors.s2s.peers import HEADER, PEER_ERROR, RESULT, SAID, STARTTLS, auth, encoded, header, response, talk
 from tests.unit.doors.s2s.test_errors import BELOW, FIRST
 
@@ -38,9 +38,17 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
 
 @given(talks, st.booleans())
 def test_chunking_changes_nothing(segments: list[tuple[bytes, list[int]]], secure: bool) -> None:  # noqa: FBT001 - Hypothesis draws it
-    whole = talk(([data] for data, _ in segments), secure=secure)
-    assert talk((cut(data, places) for data, places in segments), secure=secure) == whole
-    assert talk((cut(data, range(len(data))) for data, _ in segments), secure=secure) == whole
+    whole = told(talk(([data] for data, _ in segments), secure=secure))
+    assert told(talk((cut(data, places) for data, places in segments), secure=secure)) == whole
+    assert told(talk((cut(data, range(len(data))) for data, _ in segments), secure=secure)) == whole
+
+
+def told(talked: tuple[list[Event], bytes]) -> tuple[list[Event], bytes]:
+    """A talk without the wish for TLS that was withdrawn: what came behind `<starttls/>` may come before or after we told of it."""
+    events, out = talked
+    if events[-2:] == [StartTls(), Ended("policy-violation")]:
+        del events[-2]
+    return events, out
 
 
 @given(st.lists(CUTS, min_size=5, max_size=5))
