@@ -11,10 +11,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import ClassVar
 
 from clearinghouse.clearing.snapshot import foreign_to, licensed
-from clearinghouse.clearing.vocabulary import COMMON, SENSITIVE, Operation, operations_of
+from clearinghouse.clearing.vocabulary import COMMON, NOBODY, SENSITIVE, Door, Operation, operations_of
 from clearinghouse.errors import BadPolicy, MalformedAssertion
 from clearinghouse.keynote import POLICY, Admitted, syntax
 from clearinghouse.keynote.context import ACTION_AUTHORIZERS, MAX_TRUST, MIN_TRUST, VALUES
@@ -114,7 +115,7 @@ def check_separation(policies: Mapping[str, Collection[Admitted]], shared: Colle
                 yield assertion, BadPolicy(text, mend=f"{mend}, or name it in `shared_keys`")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Policy:
     """One assertion, and the operations of its group by name."""
 
@@ -157,17 +158,48 @@ class _Policy:
         for clause in self.tree.conditions.clauses:
             self._check_clause(clause, frozenset(self.group), said=said)
 
-    def _check_clause(self, clause: syntax.Clause, granted: frozenset[str], *, said: bool) -> None:
+    def _check_clause(self, clause: syntax.Clause, granted: frozenset[str], *, said: bool, read: frozenset[str] = frozenset()) -> None:
         tested = self._tested(clause.test)
         inner = clause.value.clauses if isinstance(clause.value, syntax.Program) else ()
         if said and tested is None and not inner:
             mend = f'add `operation == "..." &&`; this group has {self._names()}'
             raise self._broken(OperationNotTested, clause, "this clause does not say which operation it grants", mend)
         self._check_test(clause.test, granted, clause)
+        left, needed = granted if tested is None else granted & tested, read | self._needed(clause.test, clause)
+        self._check_doors(clause, left, needed)
         for each in inner:
-            self._check_clause(each, granted if tested is None else granted & tested, said=said and tested is None)
+            self._check_clause(each, left, said=said and tested is None, read=needed)
         if isinstance(clause.value, syntax.Text):
             self._check_value(clause.value, clause)
+
+    def _check_doors(self, clause: syntax.Clause, granted: frozenset[str], needed: frozenset[str]) -> None:
+        """R11: some door supplies everything that the clause needs, and to whom the assertion trusts."""
+        for operation in (self.group[name] for name in sorted(granted)):
+            left = operation.doors()
+            if Door.UNPROVEN in left and self._trusts_nobody:
+                left = frozenset({Door.UNPROVEN})
+            for name in sorted(needed & operation.attributes.keys()):
+                if not left & operation.attributes[name].doors:
+                    where = ", ".join(sorted(left))
+                    text = f"`{from_octets(name)}` is not supplied where the rest is known: at the {where} door"
+                    raise self._broken(UnknownAttribute, clause, text, "write a clause, or a policy, for each door", name)
+                left &= operation.attributes[name].doors
+
+    @cached_property
+    def _trusts_nobody(self) -> bool:
+        """Whether peers that have proven nothing meet the Licensees by themselves."""
+        trusted = self.assertion.trusted_by
+        return trusted is not None and not isinstance(trusted, Anybody) and met(trusted, {NOBODY})
+
+    def _needed(self, test: syntax.Test, clause: syntax.Clause) -> frozenset[str]:
+        """Return attributes without which *test* cannot hold; of alternatives, none."""
+        match test:
+            case syntax.And(tests):
+                return frozenset[str]().union(*(self._needed(each, clause) for each in tests))
+            case syntax.Or() | syntax.Not(syntax.And() | syntax.Or()):
+                return frozenset()
+            case _:
+                return frozenset(self._reads(test, clause))
 
     def _tested(self, test: syntax.Test) -> frozenset[str] | None:
         """Return the operations for which alone *test* can hold, ``None`` where it does not plainly say."""
