@@ -55,7 +55,7 @@ class RealDoor:
 
 
 @asynccontextmanager
-async def real_door(identity: Identity, neighbours: Neighbours) -> AsyncIterator[RealDoor]:
+async def real_door(identity: Identity, neighbours: Neighbours, name: str = "door.hub.fed") -> AsyncIterator[RealDoor]:
     """A door that is open for as long as the context lasts; it believes the authority of *neighbours*."""
     made = RealDoor()
     with tempfile.TemporaryDirectory() as folder:
@@ -63,5 +63,5 @@ async def real_door(identity: Identity, neighbours: Neighbours) -> AsyncIterator
         key.touch(mode=0o600)
         for path, content in ((certificate, identity.certificate), (key, identity.key), (anchors, neighbours.authority.certificate)):
             path.write_bytes(content)
-        async with opened(made, Certificates(Pair(certificate, key)), Trust(anchors), listen=[(made.address, made.port)]):
+        async with opened(made, Certificates(Pair(certificate, key)), Trust(anchors), name=name, listen=[(made.address, made.port)]):
             yield made

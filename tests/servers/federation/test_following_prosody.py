@@ -12,13 +12,16 @@ import pytest_asyncio
 
 from clearinghouse.demo.certificates import Authority, Identity
 from clearinghouse.demo.correspondents import BODY, Correspondent, correspondent
-from clearinghouse.demo.neighbours import CERTIFICATE_FILE, S2S_PORT, Neighbours
+from clearinghouse.demo.neighbours import S2S_PORT, Neighbours
 from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import Server
+from clearinghouse.federation.redirection.seen import Proof, Require
 from tests.servers.federation.conftest import MAKES, Known, lasting
 from tests.servers.federation.peer import peer
+from tests.servers.federation.real_door import RealDoor, real_door
 from tests.servers.federation.scripted_door import Phase, ScriptedDoor, door, key_of
 from tests.servers.federation.sites import AWAY, HOME, PASSWORD, Agent, agent, new_body
+from tests.servers.federation.walks import Strangers, server_key
 
 pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
@@ -60,8 +63,8 @@ def strict(town: Neighbours, doors: Doors) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def lax(town: Neighbours, doors: Doors) -> Iterator[Server]:
-    """A server that believes dialback, and is content with any certificate."""
-    yield from lasting(Prosody, replace(HOME, doors=doors.settings, dialback=True), town)
+    """A server that believes dialback, and is content with any certificate; its own is believed by nobody."""
+    yield from lasting(Prosody, replace(HOME, doors=doors.settings, dialback=True), Strangers(town.authority, town.names))
 
 
 @pytest.fixture(scope="module", params=list(MAKES))
@@ -387,8 +390,41 @@ async def test_a_way_that_leads_past_the_door_must_lead_to_the_same_key(either: 
     await bob.reads(body)
 
 
-def server_key(server: Server) -> str:
-    return key_of((server._directory / CERTIFICATE_FILE).read_bytes())
+@pytest_asyncio.fixture(loop_scope="module")
+async def real(town: Neighbours, doors: Doors) -> AsyncIterator[RealDoor]:
+    async with real_door(doors.plain, town) as made:
+        town.names.put("b.fed", made.address, S2S_PORT)
+        yield made
+
+
+async def test_the_real_door_sends_on_who_shows_its_certificate(seeker: Seeker, real: RealDoor, target: Server, bob: Correspondent) -> None:
+    seeker.town.names.put("b.fed", real.address, S2S_PORT)
+    await seeker.home.know({"b.fed": [server_key(target)]})
+    real.redirects(f"[{target.address}]")
+    body = new_body()
+    seeker.alice.write("bob@b.fed", body)
+    await bob.reads(body)
+    assert [(each.claimed, each.wanted, each.proof) for each in real.asked] == [("a.fed", "b.fed", Proof.CERTIFICATE)]
+
+
+async def test_the_real_door_sends_on_whom_dialback_proves(easy: Seeker, real: RealDoor, target: Server, bob: Correspondent) -> None:
+    easy.town.names.put("b.fed", real.address, S2S_PORT)
+    await easy.home.know({"b.fed": [server_key(target)]})
+    await easy.home.rule({"b.fed": "all"})  # and not the door
+    real.servers["a.fed"] = easy.home.server.address
+    real.redirects(f"[{target.address}]", Require.DIALBACK)
+    body = new_body()
+    easy.alice.write("bob@b.fed", body)
+    await bob.reads(body)
+    assert [(each.claimed, each.wanted, each.proof) for each in real.asked] == [("a.fed", "b.fed", Proof.DIALBACK)]
+    await easy.home.rule({}, default="allow")
+
+
+async def test_what_the_real_door_says_is_read_by_who_has_proven_enough(either: Seeker, real: RealDoor) -> None:
+    either.town.names.put("b.fed", real.address, S2S_PORT)
+    real.refuses("not permitted: not-granted (decision 0123456789ab)")
+    why = "policy-violation (not permitted: not-granted (decision 0123456789ab))"
+    assert await either.bounces() == FAILED + (why if real.asked[0].proof is Proof.CERTIFICATE else "policy-violation")
 
 
 def heard(who: Correspondent) -> list[str | None]:

@@ -70,6 +70,8 @@ end
 local function offered(event) -- incoming, before a proof of the name is asked for
 	local session = event.origin;
 	if session.direction ~= "incoming" or not session.secure or not session.from_host then return; end
+	-- A door asks whether a key of dialback is ours; who only says that it is one gets no further than that.
+	if follow.doors[rules.domain(session.from_host)] then return; end
 	local text, decision = refused(session.to_host, session.from_host, "inbound", session.ip);
 	if text then close(session, to_a_stranger(session, session.from_host, text, decision)); return true; end
 end
