@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz [--seconds N] [--seed N] [--without-atheris] [--documents|--streams]``: status 1 and the input in hex of what breaks it."""
+"""``python -m tests.fuzz [--seconds N] [--seed N] [--without-atheris] [--documents|--streams]``: status 1 and what breaks it, in hex."""
 
 from __future__ import annotations
 
