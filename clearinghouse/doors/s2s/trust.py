@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -111,10 +111,10 @@ _STRONG: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512, hashes.SHA3_256, 
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """Whom the community believes: OpenSSL's store of them, and when the first of the revocation lists ends."""
+    """Whom the community believes: OpenSSL's store of them, and until when each has said what it revoked."""
 
     store: X509Store
-    until: datetime | None
+    until: Mapping[x509.Name, datetime]
 
 
 Verdict = Identity | Doubt
@@ -182,19 +182,30 @@ class Trust:
         if isinstance(verdict, Doubt):
             self._bad.put(digest, verdict, now + DOUBTED)
         else:
-            lists = self._authorities.until
-            self._good.put(digest, verdict, min(now + REMEMBERED, verdict.ends, lists or verdict.ends))
+            self._good.put(digest, verdict, min(now + REMEMBERED, verdict.ends))
 
     def _judged(self, leaf: X509, others: Sequence[X509], now: datetime) -> Verdict:
-        store = self._authorities.store
-        store.set_time(now)
         try:
-            path = [each.to_cryptography() for each in X509StoreContext(store, leaf, others).get_verified_chain()]
+            found = X509StoreContext(self._authorities.store, leaf, others).get_verified_chain()
+            path = [each.to_cryptography() for each in found]
+            return self._late(path, now) or _looked_at(path, self._ends(path))
         except X509StoreContextError as error:
             return _DOUBTS.get(error.errors[0], Doubt.UNKNOWN_ISSUER)
-        except ValueError:
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion):
             return Doubt.MALFORMED
-        return _looked_at(path)
+
+    def _late(self, path: list[x509.Certificate], now: datetime) -> Doubt | None:
+        """Say whether *now* is not the time of *path*; OpenSSL has looked at the machine's clock, and can be told no other twice."""
+        if any(now < each.not_valid_before_utc for each in path):
+            return Doubt.NOT_YET
+        if any(each.not_valid_after_utc < now for each in path):
+            return Doubt.EXPIRED
+        return Doubt.LISTS_EXPIRED if self._ends(path) < now else None
+
+    def _ends(self, path: list[x509.Certificate]) -> datetime:
+        """Return when the first of the certificates, or of the lists of their issuers, ends."""
+        lists = [until for each in path if (until := self._authorities.until.get(each.issuer))]
+        return min([each.not_valid_after_utc for each in path] + lists)
 
 
 def _framed(certificate: X509) -> bytes:
@@ -202,16 +213,13 @@ def _framed(certificate: X509) -> bytes:
     return len(der).to_bytes(4) + der
 
 
-def _looked_at(path: list[x509.Certificate]) -> Verdict:
+def _looked_at(path: list[x509.Certificate], ends: datetime) -> Verdict:
     """Return what there is to say of a *path* that OpenSSL has found, from the peer's certificate to the anchor."""
-    try:
-        if not all(map(_is_strong, path, [*path[1:], None])):
-            return Doubt.WEAK
-        if _is_authority(path[0]) or not _signs(path[0]) or not all(map(_is_for_servers, path[:-1] or path)):
-            return Doubt.WRONG_USE
-        return identity_of(path[0], min(each.not_valid_after_utc for each in path))
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion):
-        return Doubt.MALFORMED
+    if not all(map(_is_strong, path, [*path[1:], None])):
+        return Doubt.WEAK
+    if _is_authority(path[0]) or not _signs(path[0]) or not all(map(_is_for_servers, path[:-1] or path)):
+        return Doubt.WRONG_USE
+    return identity_of(path[0], ends)
 
 
 def _is_strong(certificate: x509.Certificate, issuer: x509.Certificate | None) -> bool:
@@ -254,13 +262,16 @@ def read_authorities(anchors: Path, revocations: Path | None) -> Authorities:
         store.add_cert(X509.from_cryptography(each))
     if revocations is None:
         store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
-        return Authorities(store, None)
+        return Authorities(store, {})
     store.set_flags(X509StoreFlags.PARTIAL_CHAIN | X509StoreFlags.CRL_CHECK | X509StoreFlags.CRL_CHECK_ALL)
     lists = _lists(revocations)
     for one in lists:
         store.add_crl(one)
-    ends = [one.next_update_utc for one in lists if one.next_update_utc is not None]
-    return Authorities(store, min(ends, default=None))
+    until: dict[x509.Name, datetime] = {}
+    for one in lists:
+        if one.next_update_utc is not None:
+            until[one.issuer] = max(one.next_update_utc, until.get(one.issuer, one.next_update_utc))
+    return Authorities(store, until)
 
 
 def _lists(path: Path) -> list[x509.CertificateRevocationList]:
