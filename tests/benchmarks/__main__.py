@@ -26,6 +26,7 @@ from tests.benchmarks.reading import loading, reading
 from tests.benchmarks.redirecting import redirecting
 from tests.benchmarks.report import Section, as_json, show, show_goals
 from tests.benchmarks.storing import storing
+from tests.benchmarks.streams import streams
 from tests.benchmarks.tables import tables_
 
 SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
@@ -47,6 +48,7 @@ SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "storing": storing,
     "tables": tables_,
     "fleet": fleet_,
+    "streams": streams,
     "redirecting": redirecting,
 }
 
