@@ -16,7 +16,7 @@ from clearinghouse.demo.correspondents import BODY, correspondent
 from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.neighbours import S2S_PORT, Neighbours
 from clearinghouse.demo.servers import Hosting
-from clearinghouse.federation.redirection.seen import Proof
+from clearinghouse.federation.redirection.seen import Proof, Require
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.conftest import Known, lasting
 from tests.servers.federation.peer import peer
@@ -340,3 +340,11 @@ async def test_the_real_door_refuses_and_the_sender_reads_why(scene: Scene, real
     refused = await scene.bounces("external", scene.new(real))
     assert refused == "policy-violation: not permitted: not-granted (decision 0123456789ab)"
     assert await scene.bounces("dialback", scene.new(real)) == "policy-violation: "  # it has no certificate in which the door believes
+
+
+async def test_the_real_door_believes_dialback_where_it_is_enough(scene: Scene, real: RealDoor) -> None:
+    bob, body = scene.people["bob@b.fed"], new_body()
+    real.redirects(f"[{scene.targets['b.fed'].address}]", Require.DIALBACK)
+    scene.writer("dialback").write("bob@b.fed", body)
+    await bob.reads(body)
+    assert [(seen.claimed, seen.wanted, seen.proof) for seen in real.asked] == [("c.fed", "b.fed", Proof.DIALBACK)]
