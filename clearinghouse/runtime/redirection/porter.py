@@ -43,7 +43,7 @@ ATTEMPTS: Final = 3
 """How often a question is decided anew because policy or a record changed while the decision was recorded; then nobody is sent on."""
 
 
-class _Unexplained(SenderBudgets):
+class Unexplained(SenderBudgets):
     """The budgets of a door's peers, apart from everybody else's; what a refusal lacks is not looked for while the peer waits.
 
     Looking takes longer than deciding, and how long would tell a peer why it was refused (rule R22).  `clearinghouse log
@@ -61,7 +61,7 @@ class RulingPorter:
 
     ``domains`` and ``addresses`` say how often a proven domain, and an address of whoever proved nothing, may ask.
     ``strangers`` are the precedents of peers that proved nothing: they crowd out nobody else's.  ``answers`` counts what
-    was answered, by kind.
+    was answered, by kind; ``senders`` are the budgets of those who ask.
     """
 
     require: Require
@@ -75,7 +75,7 @@ class RulingPorter:
     precedents: Precedents = field(default_factory=Precedents)
     strangers: Precedents = field(default_factory=Precedents)
     answers: Counter[str] = field(default_factory=Counter)
-    _senders: SenderBudgets = field(default_factory=_Unexplained)
+    senders: SenderBudgets = field(default_factory=Unexplained)
     _gatherer: Gatherer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -187,7 +187,7 @@ class RulingPorter:
         identity, seen = self.chance.new_id(), question.seen
         request = request_of(question, identity, proven=seen.proof is not Proof.NOTHING)
         if self.require.met_by(seen.proof):
-            return rule(request, replace(self.desk, senders=self._senders), now=now)
+            return rule(request, replace(self.desk, senders=self.senders), now=now)
         error = NotProven(f"the peer has proven its name by {seen.proof}, and {self.require} is demanded", mend="see `require`")
         version, lowest = self.desk.snapshot.version, self.desk.levels[0]
         return refuse(identity, request, error, value=lowest, version=version, now=now)
