@@ -27,7 +27,7 @@ def read(value: str) -> tuple[str, int]:
     found = bracketed or plain
     assert found is not None, value
     if bracketed:
-        assert ip_address(found[1])
+        ip_address(found[1])
     return found[1], int(found[2] or 5269)
 
 
