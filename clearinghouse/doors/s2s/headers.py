@@ -8,8 +8,9 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
+from clearinghouse.doors.s2s.events import Opened
 from clearinghouse.doors.s2s.tokens import Kind, Reader, Stop
-from clearinghouse.doors.s2s.written import DIALBACK, SERVER, STREAMS
+from clearinghouse.doors.s2s.written import DIALBACK, SERVER, STREAMS, answering
 from clearinghouse.federation.names import BadName, normal
 
 STREAM: Final = f"{STREAMS}\nstream"
@@ -27,14 +28,11 @@ _is_version = re.compile(r"([0-9]{1,9})\.[0-9]{1,9}", re.ASCII).fullmatch
 
 
 class Header(NamedTuple):
-    """A header that is in order; names in normal form, `sender` and `to` as they were written."""
+    """A header that is in order."""
 
-    claimed: str
-    wanted: str
-    version: str
-    dialback: bool
-    sender: str
-    to: str
+    opened: Opened
+    reply: str
+    """The attributes of ours, which answers it: the peer's names the other way round and as it wrote them, and a version."""
 
 
 def header_of(name: str, attributes: Mapping[str, str], namespaces: Mapping[str | None, str]) -> Header:
@@ -47,24 +45,27 @@ def header_of(name: str, attributes: Mapping[str, str], namespaces: Mapping[str 
         raise Stop("invalid-namespace")  # 4.8.2
     version = _answered(attributes.get("version", ""))
     sender, to = attributes.get("from"), attributes.get("to")
-    claimed = "" if sender is None else name_of(sender)
-    wanted = "" if to is None else _served(to)
-    return Header(claimed, wanted, version, DIALBACK in namespaces.values(), sender or "", to or "")
+    opened = Opened(
+        "" if sender is None else name_of(sender),
+        "" if to is None else _served(to),
+        modern=version == MODERN,
+        dialback=DIALBACK in namespaces.values(),
+    )
+    return Header(opened, answering(sender=to or "", to=sender or "", version=version))
 
 
 @lru_cache(maxsize=REMEMBERED)
-def header_in(data: bytes) -> Header | None:
-    """Return the header that *data* is, from the first byte to the last; None where it is anything else.
+def header_in(data: bytes) -> Header:
+    """Return the header that *data* is, from the first byte to the last; raises `Stop` where it is anything else, which is not remembered.
 
     That a header comes again makes the answer faster by a few microseconds, and says nothing of what the answer is.
     """
     reader = Reader(frozenset())
     reader.hold(data)
     try:
-        found = reader.advance() is Kind.HEADER and not reader.held
-        return header_of(reader.name, reader.attributes, reader.namespaces) if found else None
-    except Stop:
-        return None
+        if reader.advance() is not Kind.HEADER or reader.held:
+            raise Stop("not-well-formed")
+        return header_of(reader.name, reader.attributes, reader.namespaces)
     finally:
         reader.close()
 

@@ -21,7 +21,7 @@ from typing import ClassVar, Final
 
 from clearinghouse.doors.s2s import sasl, written
 from clearinghouse.doors.s2s.events import Ended, Event, Opened
-from clearinghouse.doors.s2s.headers import MAX_REMEMBERED_BYTES, MODERN, Header, header_in, header_of
+from clearinghouse.doors.s2s.headers import MAX_REMEMBERED_BYTES, Header, header_in, header_of
 from clearinghouse.doors.s2s.inputs import WHOLE, Context, Read, read_element
 from clearinghouse.doors.s2s.table import TABLE, Act, Input, State
 from clearinghouse.doors.s2s.tokens import Kind, Reader, Stop
@@ -41,7 +41,7 @@ _ON_BYTES: Final = {state: rows[Input.BYTES].act for state, rows in TABLE.items(
 _HAS_HEADER, _HAS_ELEMENT, _HAS_END = Kind.HEADER, Kind.ELEMENT, Kind.END
 _ANSWERED, _GREETED = Input.ANSWER, Input.HEADER
 
-_NOBODY: Final = Header("", "", MODERN, dialback=False, sender="", to="")
+_NOBODY: Final = Header(Opened("", "", modern=True, dialback=False), written.answering())
 _NOTHING_OFFERED: Final = Context()
 _NOTHING_READ: Final = Read(Input.BYTES)
 
@@ -119,15 +119,17 @@ class Stream:
 
     def _receive_first(self, data: bytes) -> Event | None:
         """Take the first bytes of a stream: in nearly every one they are its whole header, and have been read before."""
-        header = header_in(data) if len(data) <= MAX_REMEMBERED_BYTES else None
-        if header is None:
-            self._reading().hold(data)
-            return self._read_on()
-        self._first = data
+        if not data:
+            return None
         try:
-            return self._greeted(header)
-        except Stop as stop:
-            return self._do(Input.FAULT, stop.args[0])
+            if len(data) <= MAX_REMEMBERED_BYTES:
+                header = header_in(data)
+                self._first = data
+                return self._greeted(header)
+        except Stop:
+            self._first = b""  # whatever it is, it is read as everything else is
+        self._reading().hold(data)
+        return self._read_on()
 
     # ----------------------------------------------------------------------------------------------------- the door's word
 
@@ -139,8 +141,8 @@ class Stream:
         if self.state is not _ENDED:
             _check_offer(starttls, external=external, dialback=dialback, secure=self.secure, proven=bool(self.proven_as))
         told = written.features(starttls=starttls, external=external, dialback=dialback)
-        self._do(Input.OFFER, told if self._header.version == MODERN else "")
-        self._context = Context(self.id, self._header.claimed, starttls is not Starttls.NO, external)
+        self._do(Input.OFFER, told if self._header.opened.modern else "")
+        self._context = Context(self.id, self._header.opened.claimed, starttls is not Starttls.NO, external)
 
     def answer(self, answer: Redirect | Refused) -> None:
         """Say where the peer finds whom it wants, or that it may not; that ends the stream."""
@@ -220,10 +222,11 @@ class Stream:
         return self._do(read.input, read.condition)
 
     def _greeted(self, header: Header) -> Event | None:
-        self._header = header
-        if self.proven_as and header.claimed not in ("", self.proven_as):
-            raise Stop("invalid-from")  # 4.9.3.9: not the name that was authenticated
-        self._event = Opened(header.claimed or self.proven_as, header.wanted, header.version == MODERN, header.dialback)
+        self._header, self._event = header, header.opened
+        if self.proven_as:
+            if header.opened.claimed not in ("", self.proven_as):
+                raise Stop("invalid-from")  # 4.9.3.9: not the name that was authenticated
+            self._event = header.opened._replace(claimed=self.proven_as)
         return self._do(_GREETED)
 
     def _count(self, found: Input) -> None:
@@ -242,8 +245,7 @@ class Stream:
         if not self._opened:
             self._opened = True
             self.id = self._new_id()
-            header = self._header
-            self._out += written.header(self.id, sender=header.to, to=header.sender, version=header.version)
+            self._out += written.header(self.id, self._header.reply)
 
     def _finish(self, told: str, ended: Ended) -> Ended:
         self._out += told
@@ -277,7 +279,7 @@ class Stream:
 
     def _fail_dialback(self, told: str, kind: str = "result") -> None:
         last = self._last
-        if self._header.version == MODERN:
+        if self._header.opened.modern:
             self._out += written.dialback_error(kind, sender=last.wanted, to=last.claimed, identifier=last.id, condition=told)
         else:
             self._out += written.dialback_invalid(kind, sender=last.wanted, to=last.claimed, identifier=last.id)

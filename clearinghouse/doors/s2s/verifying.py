@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from clearinghouse.doors.s2s import written
 from clearinghouse.doors.s2s.events import StartTls
-from clearinghouse.doors.s2s.headers import MODERN, header_of
+from clearinghouse.doors.s2s.headers import header_of
 from clearinghouse.doors.s2s.inputs import condition_of
 from clearinghouse.doors.s2s.tokens import Kind, Reader, Stop
 from clearinghouse.federation.names import BadName, normal
@@ -127,10 +127,10 @@ class Verifying:
         return self._expected()
 
     def _greeted(self) -> Verified | None:
-        header = header_of(self._reader.name, self._reader.attributes, self._reader.namespaces)
-        if header.claimed not in ("", self._question.claimed):
+        opened = header_of(self._reader.name, self._reader.attributes, self._reader.namespaces).opened
+        if opened.claimed not in ("", self._question.claimed):
             raise Stop("invalid-from")
-        if header.version == MODERN:
+        if opened.modern:
             self.phase = Phase.FEATURES
             return None
         return self._ask()

@@ -58,21 +58,20 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def header(identifier: str, *, sender: str = "", to: str = "", version: str = "1.0") -> str:
-    """Return a stream header; what is empty is left out."""
-    more = ""
-    if sender:
-        more = f" from='{escaped(sender)}'"
-    if to:
-        more += f" to='{escaped(to)}'"
-    if version:
-        more += f" version='{version}'"
-    return _HEAD % (f" id='{escaped(identifier)}'", more)
+def answering(*, sender: str = "", to: str = "", version: str = "1.0") -> str:
+    """Return what a header of ours says beside its id; what is empty is left out."""
+    told = (("from", sender), ("to", to), ("version", version))
+    return "".join(f" {name}='{escaped(value)}'" for name, value in told if value)
+
+
+def header(identifier: str, attributes: str) -> str:
+    """Return the header that answers a peer's."""
+    return _HEAD % (f" id='{escaped(identifier)}'", attributes)
 
 
 def opening(*, sender: str, to: str) -> str:
     """Return the header with which we open a stream ourselves."""
-    return _HEAD % ("", f" from='{escaped(sender)}' to='{escaped(to)}' version='1.0'")
+    return _HEAD % ("", answering(sender=sender, to=to))
 
 
 def features(*, starttls: str, external: bool, dialback: bool) -> str:
