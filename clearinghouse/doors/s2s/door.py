@@ -15,7 +15,7 @@ import structlog
 
 from clearinghouse.doors.s2s.dialback import Dialback
 from clearinghouse.doors.s2s.listener import Listener
-from clearinghouse.doors.s2s.pace import Rates, Room
+from clearinghouse.doors.s2s.pace import Patience, Rates, Room
 from clearinghouse.doors.s2s.talk import Conversation, Counts, House
 from clearinghouse.doors.s2s.tls import Certificates
 from clearinghouse.doors.s2s.trust import Trust
@@ -41,12 +41,13 @@ Places = Iterable[tuple[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Bears:
-    """How much a door bears: connections in all, of one address, and how often one address may come."""
+    """How much a door bears: connections in all, of one address, how often one address may come, and how long each may take."""
 
     connections: int = 2_000
     connections_each: int = 50
     address_per_second: float = 20.0
     address_burst: float = 200.0
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ async def opened(
     bears = bears or Bears()
     loop = asyncio.get_running_loop()
     room = Room(room_for(bears.connections), bears.connections_each)
-    listener = Listener(Floor(loop, room, Turns(loop)), Rates(bears.address_per_second, bears.address_burst, loop.time))
+    listener = Listener(Floor(loop, room, Turns(loop), bears.patience), Rates(bears.address_per_second, bears.address_burst, loop.time))
     dialback, tasks = Dialback(porter.recorded, certificates, name), _Tasks()
     door = Door(certificates, trust, Counts())
     house = House(porter, certificates, trust, dialback, now, partial(secrets.token_hex, ID_BYTES), tasks.run, door.counts)

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from clearinghouse.doors.s2s.pace import SWEEP_SECONDS, Rates
+from clearinghouse.doors.s2s.pace import Rates
 from clearinghouse.doors.s2s.wires import Floor, Wire
 from clearinghouse.errors import BadSettings
 from clearinghouse.sockets.gate import address_of
@@ -45,7 +45,7 @@ class Listener:
         """Take none yet."""
         self._floor, self._rates = floor, rates
         self._sockets = ExitStack()
-        self._sweeping = floor.loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._sweeping = floor.loop.call_later(floor.patience.sweep, self._sweep)
         self.taken = 0
 
     def open(self, places: Iterable[tuple[str, int]], welcome: Welcome) -> list[tuple[str, int]]:
@@ -102,7 +102,7 @@ class Listener:
         now = self._floor.loop.time()
         for guest in self._floor.room.guests:
             guest.look(now)
-        self._sweeping = self._floor.loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._sweeping = self._floor.loop.call_later(self._floor.patience.sweep, self._sweep)
 
     def stop(self) -> None:
         """Take no more connections; what is open goes on, with its time."""

@@ -19,11 +19,25 @@ HANDSHAKE_SECONDS: Final = 10.0
 WHOLE_SECONDS: Final = 60.0
 """A whole connection, with the verification of a dialback key and the decision."""
 
+LINGER_SECONDS: Final = 2.0
+"""For the peer to hang up after our last word (RFC 6120, section 4.4); ejabberd loses the word if we are quicker."""
+
 SWEEP_SECONDS: Final = 1.0
 """How often connections are looked at that took too long; each has this much longer at most."""
 
 MAX_ADDRESSES: Final = 10_000
 """Addresses whose rate is remembered, about 200 bytes each; the longest silent is forgotten first, and begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long what may take, in seconds."""
+
+    header: float = HEADER_SECONDS
+    handshake: float = HANDSHAKE_SECONDS
+    whole: float = WHOLE_SECONDS
+    lingering: float = LINGER_SECONDS
+    sweep: float = SWEEP_SECONDS
 
 
 class Guest(Protocol):

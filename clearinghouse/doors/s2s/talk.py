@@ -25,7 +25,6 @@ from OpenSSL import SSL
 
 from clearinghouse.doors.s2s.events import Authenticating, DialbackAsked, Ended, Event, Opened, StartTls
 from clearinghouse.doors.s2s.identity import Identity
-from clearinghouse.doors.s2s.pace import WHOLE_SECONDS
 from clearinghouse.doors.s2s.stream import Starttls, Stream
 from clearinghouse.doors.s2s.tls import Certificates
 from clearinghouse.doors.s2s.trust import Doubt, Trust, Verdict
@@ -212,7 +211,6 @@ class Conversation:
     def _ask(self, claimed: str, wanted: str, proof: Proof, key: DialbackAsked | None = None) -> None:
         """Have the question decided; what the peer sends meanwhile waits."""
         self._wire.pause()
-        self._wire.progressed(WHOLE_SECONDS)
         if proof is not Proof.NOTHING:
             self._wire.proven()
         self._task = self._house.run(self._answered(self._seen(claimed, wanted, proof), key))

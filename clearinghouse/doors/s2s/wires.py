@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from OpenSSL import SSL
 
-from clearinghouse.doors.s2s.pace import HANDSHAKE_SECONDS, HEADER_SECONDS, WHOLE_SECONDS, Room
+from clearinghouse.doors.s2s.pace import Patience, Room
 from clearinghouse.doors.s2s.turns import Turns
 
 READ_BYTES: Final = 8_192
@@ -29,9 +29,6 @@ Changes of keys and attempts to negotiate anew are in it, a hundredfold dearer t
 
 LINGER_BYTES: Final = 2_097_152
 """Bytes that are read and thrown away after our last word: closing with some unread would take that word back (RST)."""
-
-LINGER_SECONDS: Final = 2.0
-"""How long the peer has to hang up after our last word (RFC 6120, section 4.4); ejabberd loses the word if we are quicker."""
 
 
 class Talk(Protocol):
@@ -57,6 +54,7 @@ class Floor:
     loop: asyncio.AbstractEventLoop
     room: Room
     turns: Turns
+    patience: Patience
 
 
 class Wire:
@@ -94,7 +92,7 @@ class Wire:
         self._held = self._left = b""
         self._read = 0
         now = floor.loop.time()
-        self.due, self.ends = now + HEADER_SECONDS, now + WHOLE_SECONDS
+        self.due, self.ends = now + floor.patience.header, now + floor.patience.whole
 
     def begin(self, talk: Talk, tls: SSL.Connection | None = None) -> None:
         """Tell *talk* from now on, after a handshake where *tls* is given."""
@@ -104,7 +102,8 @@ class Wire:
     # -- reading ------------------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Read no more: whoever has asked waits for the answer."""
+        """Read no more: whoever has asked waits for the answer, as long as a connection lasts."""
+        self.due = self.ends
         self._paused = True  # most say nothing meanwhile, so watching goes on until one does
 
     def _watch(self) -> None:
@@ -153,8 +152,11 @@ class Wire:
         else:
             self._tell(b"")
 
-    def progressed(self, seconds: float = HEADER_SECONDS) -> None:
-        """Give the peer *seconds* for what comes next; it got further."""
+    def progressed(self) -> None:
+        """Give the peer time for what comes next; it got further."""
+        self._wait(self._floor.patience.header)
+
+    def _wait(self, seconds: float) -> None:
         self.due = self._floor.loop.time() + seconds
         self._floor.room.progressed(self)
 
@@ -167,7 +169,7 @@ class Wire:
     def secure(self, tls: SSL.Connection) -> None:
         """Begin a handshake; `Talk.secured` is told when it is done."""
         self._tls = tls
-        self.progressed(HANDSHAKE_SECONDS)
+        self._wait(self._floor.patience.handshake)
 
     def _step(self) -> None:
         """Give OpenSSL what was read, and the peer what OpenSSL says to it."""
@@ -252,21 +254,34 @@ class Wire:
             self.abort()
             return
         self._ending, self._read = True, 0
-        self.ends = min(self.ends, self._floor.loop.time() + LINGER_SECONDS)
+        self.ends = min(self.ends, self._floor.loop.time() + self._floor.patience.lingering)
         self._floor.room.answered(self)
         self._watch()
 
     def _throw(self) -> None:
         try:
-            thrown = len(self._sock.recv(WRITE_BYTES))
+            data = self._sock.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            thrown = 0
-        self._over = not thrown
-        self._read += thrown
-        if not thrown or self._read > LINGER_BYTES:
+            data = b""
+        self._over = not data or self._hangs_up(data)
+        self._read += len(data)
+        if self._over or self._read > LINGER_BYTES:
             self.abort()
+
+    def _hangs_up(self, data: bytes) -> bool:
+        """Say whether *data* ends TLS: then the peer sends no more, though it may wait for us to close the connection."""
+        if self._tls is None or not self._open or self._read > TLS_BYTES:
+            return False
+        try:
+            self._tls.bio_write(data)
+            while True:
+                self._tls.recv(READ_BYTES)
+        except SSL.WantReadError:
+            return False
+        except SSL.Error:
+            return True
 
     def look(self, now: float) -> None:
         """End where its time is over: with a word where that can be said."""
