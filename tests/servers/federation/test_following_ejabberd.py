@@ -314,6 +314,28 @@ async def test_keys_come_in_parts_and_take_effect_together(scene: Scene) -> None
     assert status["facts"]["door_pins"] == {name: [key] for name, key in home.server.hosting.doors}
 
 
+CLOSED: Final = "remote-server-timeout: Stream closed by peer: the server of somebody (decision 0123456789ab) (see-other-host)"
+MISMATCH: Final = "remote-server-timeout: Peer certificate rejected: Certificate host name mismatch"
+WITHOUT: Final = [
+    (Phase.PLAIN, "[127.0.0.1]:5269", CLOSED),
+    (Phase.TLS, "127.0.0.1", CLOSED),
+    (Phase.TLS, "b.fed:5269", "remote-server-timeout: Stream reset by peer"),  # which it cannot read
+    (Phase.SASL, "127.0.0.1", MISMATCH),
+    (Phase.TLS, "", "policy-violation: not permitted"),
+    (Phase.SASL, "", MISMATCH),
+]
+
+
+@pytest.mark.parametrize("phase, place, seen", WITHOUT)
+async def test_without_doors_a_server_does_what_it_always_did(scene: Scene, phase: Phase, place: str, seen: str) -> None:
+    if place:
+        scene.door.redirects(place, phase)
+    else:
+        scene.door.refuses("not permitted", phase)
+    erin = scene.people["erin@d.fed"]
+    assert await erin.bounced(erin.write(f"bob@{scene.new()}", new_body())) == seen
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def real(scene: Scene) -> AsyncIterator[RealDoor]:
     """The door of the clearinghouse itself instead of a script."""
@@ -344,6 +366,7 @@ async def test_the_real_door_refuses_and_the_sender_reads_why(scene: Scene, real
 
 async def test_the_real_door_believes_dialback_where_it_is_enough(scene: Scene, real: RealDoor) -> None:
     bob, body = scene.people["bob@b.fed"], new_body()
+    await scene.homes["dialback"].rule({"b.fed": "all"})  # and the door may still ask whether a key is its own
     real.redirects(f"[{scene.targets['b.fed'].address}]", Require.DIALBACK)
     scene.writer("dialback").write("bob@b.fed", body)
     await bob.reads(body)

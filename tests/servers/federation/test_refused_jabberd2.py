@@ -65,7 +65,7 @@ async def real(lane: Neighbours) -> AsyncIterator[RealDoor]:
 
 @pytest.fixture
 def behind(lane: Neighbours, real: RealDoor, jabberd2: Jabberd2) -> Callable[[str], str]:
-    """Put a domain behind the door: jabberd2 remembers a place where it failed."""
+    """Put a domain behind the door, by a name: jabberd2 takes no address from an SRV record."""
     real.servers = {"j.fed": jabberd2.address}
 
     def at_the_door(domain: str) -> str:
