@@ -1,0 +1,120 @@
+"""Several nodes with the door for servers over one PostgreSQL: no single one of them, nor the store for a while, is missed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from clearinghouse.demo.league.community import EAST, NORTH, SOUTH
+from clearinghouse.demo.postgres import Cluster
+from clearinghouse.ledger.entry import Kind
+from clearinghouse.runtime.parts import Service
+from clearinghouse.runtime.redirection.ledger import CAUGHT_UP
+from clearinghouse.storage.named import read_named
+from tests.servers.redirecting import ADDRESSES, Answer, Node, Nodes
+
+pytestmark = pytest.mark.servers
+
+SENT = Answer("see-other-host", ADDRESSES[SOUTH], f"the server of {SOUTH}", "")
+REFUSED = Answer("policy-violation", "", "not permitted: not-granted", "")
+CUT_OFF = Answer("policy-violation", "", "not permitted: store-cut-off", "")
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, url: str) -> Nodes:
+    made = Nodes(tmp_path)
+    made.write(url)
+    return made
+
+
+async def answers(node: Node, wanted: Answer, asking: str = NORTH) -> None:
+    """Ask until the answer is *wanted*."""
+    async with asyncio.timeout(20):
+        while await node.asked(asking, SOUTH) != wanted:
+            pass
+
+
+async def in_the_log(nodes: Nodes) -> None:
+    """See that every answer is in the log once, and that whoever has the log's key can tell."""
+    async with read_named(nodes.settings.store) as store:
+        entries = await store.entries(0, store.log_size)
+    kinds = {Kind.DECISION, Kind.REPEATED}
+    logged = Counter(each.entry.ref[:12] for each in entries if each.entry.kind in kinds)
+    assert set(logged.values()) == {1}
+    assert {each.id for each in nodes.answers} <= set(logged)  # what was decided anew, as policy changed, nobody heard
+    config = str(nodes.hub / "clearinghouse.toml")
+    status, _, errors = await nodes.command("log", "export", str(nodes.hub / "log.jsonl"), "--config", config)
+    assert status == 0, errors
+    status, told, errors = await nodes.command(
+        "log", "verify", str(nodes.hub / "log.jsonl"), "--log-key", str(nodes.hub / "log.pub"), "--json"
+    )
+    assert status == 0, (told, errors)
+    assert json.loads(told)["ok"] is True
+
+
+async def one_is_killed(one: Node, two: Node) -> None:
+    for each in (one, two):
+        assert (await each.ready())["members"] == 3
+        assert await each.asked(NORTH, SOUTH) == SENT
+        assert await each.asked(NORTH, "unknown.fed") == REFUSED
+    one.program.process.kill()
+    assert await two.asked(NORTH, SOUTH) == SENT
+
+
+async def policy_changes(nodes: Nodes, service: Service, node: Node) -> None:
+    assert await node.asked(EAST, SOUTH) == SENT
+    (nodes.hub / "credentials" / f"{EAST}.kn").unlink()
+    service.reload.set()
+    await answers(node, REFUSED, EAST)
+
+
+async def the_store_hangs(one: Node, two: Node, postgres: Cluster) -> None:
+    """And one node is killed meanwhile."""
+    postgres.signal(signal.SIGSTOP)
+    try:
+        assert [await each.asked(NORTH, SOUTH) for each in (one, two)] == [SENT, SENT]
+        assert [await each.asked(EAST, SOUTH) for each in (one, two)] == [REFUSED, REFUSED]
+        await asyncio.gather(*(each.says("cut_off") for each in (one, two)))
+        one.program.process.kill()
+        await two.says("refusing")
+        assert [await two.asked(NORTH, each) for each in (SOUTH, "unknown.fed")] == [CUT_OFF, CUT_OFF]
+    finally:
+        postgres.signal(signal.SIGCONT)
+    assert (await two.says("back"))["appended"] >= 3  # one may have been committed when it hung
+    await answers(two, SENT)
+
+
+async def the_store_ends(node: Node, postgres: Cluster) -> None:
+    postgres.stop()
+    assert await node.asked(NORTH, SOUTH) == SENT
+    postgres.start()
+    await node.says("back", times=2)
+    assert await node.asked(NORTH, SOUTH) == SENT
+
+
+async def test_the_answers_are_the_same_whoever_is_killed_and_while_the_store_is_away(nodes: Nodes, postgres: Cluster) -> None:
+    async with AsyncExitStack() as stack:
+        async with nodes.main() as service:
+            await nodes.enrol(service)
+            one, two = [await stack.enter_async_context(nodes.node(each)) for each in ("one", "two")]
+            await one_is_killed(one, two)
+            await policy_changes(nodes, service, two)
+        again = await stack.enter_async_context(nodes.node("one"))
+        await again.ready()
+        await the_store_hangs(again, two, postgres)
+        await the_store_ends(two, postgres)
+        last = await stack.enter_async_context(nodes.node("one"))
+        assert (await last.ready())["appended"] >= 1  # what the one that was killed has left
+        assert await last.asked(NORTH, SOUTH) == SENT
+        for each in (last, two):
+            each.program.process.terminate()
+            assert await each.program.ends() == 0
+    async with nodes.main() as service:
+        assert len([each for each in await service.store.events(99) if each.kind == CAUGHT_UP]) >= 3
+    await in_the_log(nodes)
