@@ -117,7 +117,7 @@ class Listener:
         self.stop()
         self._sweeping.cancel()
         for guest in self._floor.room.guests:
-            guest.give_way()
+            guest.shut()
 
 
 def _bound(host: str, port: int) -> socket.socket:

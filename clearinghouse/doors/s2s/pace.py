@@ -52,6 +52,9 @@ class Guest(Protocol):
     def look(self, now: float) -> None:
         """End if it took too long."""
 
+    def shut(self) -> None:
+        """End with a word: the door closes."""
+
 
 @dataclass(slots=True)
 class _Guests:

@@ -43,6 +43,9 @@ class Talk(Protocol):
     def late(self) -> None:
         """Say something to a peer that took too long, and end."""
 
+    def shut(self) -> None:
+        """Say that the door closes."""
+
     def gone(self) -> None:
         """Stop: the connection is closed, whoever closed it."""
 
@@ -295,6 +298,12 @@ class Wire:
 
     def give_way(self) -> None:
         """End at once, for another."""
+        self.abort()
+
+    def shut(self) -> None:
+        """End with a word where that can be said: the door closes."""
+        if self._talk is not None and not self._ending and (self._tls is None or self._open):
+            self._talk.shut()
         self.abort()
 
     def abort(self) -> None:

@@ -38,12 +38,14 @@ class Host:
     records: dict[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     answers: Answer = PLACE
     free: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.free.set()
 
     async def answer(self, seen: Seen) -> Answer:
         self.seen.append(seen)
+        self.asked.set()
         await self.free.wait()
         return self.answers if self.require.met_by(seen.proof) else Refused()
 
