@@ -52,6 +52,7 @@ modules_enabled = {{ "clearinghouse" }}    -- beside those that are there, witho
 clearinghouse_agent = "agent.a.example"
 clearinghouse_exempt = {{ "hub.example" }}
 clearinghouse_ungoverned = "deny"    -- nothing passes until the agent is there; "allow" while you switch on
+-- clearinghouse_doors = {{ ["door.hub.example"] = {{ "64 hex digits, as clearinghouse pin prints them" }} }}
 
 Component "agent.a.example"
   component_secret = "..."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from dataclasses import replace
 from typing import Final
 
@@ -59,6 +61,13 @@ async def test_doors_are_told_and_what_is_none_is_left_out() -> None:
             assert set(facts["doors"]) == {"door.hub.fed", "b.hub.fed"}
             assert facts["door_pins"] == {"door.hub.fed": [KEYS[0]], "b.hub.fed": [KEYS[1]]}
             assert "bad.hub.fed needs a list of keys" in server.log_tail()
+            file = server._directory / "prosody.cfg.lua"
+            file.write_text(file.read_text().replace("door.hub.fed", "new.hub.fed"))
+            assert server._process is not None
+            server._process.send_signal(signal.SIGHUP)
+            async with asyncio.timeout(10):
+                while "new.hub.fed" not in (await ours.enforcer.status())["facts"]["doors"]:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.02)
 
 
 async def test_keys_outlive_the_server_and_a_broken_file_is_as_good_as_none() -> None:
