@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
@@ -11,6 +12,9 @@ from clearinghouse.doors.s2s.headers import name_of
 from clearinghouse.doors.s2s.table import Input
 from clearinghouse.doors.s2s.tokens import Reader, Stop
 from clearinghouse.doors.s2s.written import DIALBACK, SASL, SERVER, STREAM_ERRORS, STREAMS, TLS
+
+
+_is_condition = re.compile(r"[a-z][a-z-]{1,39}").fullmatch
 
 
 class Context(NamedTuple):
@@ -107,9 +111,9 @@ def _error(reader: Reader, context: Context) -> Read:
 
 
 def condition_of(reader: Reader) -> str:
-    """Return the condition of the peer's `<stream:error/>`."""
-    found = next((name for name in reader.children if name.startswith(STREAM_ERRORS)), "")
-    return found.rpartition("\n")[2] or "undefined-condition"
+    """Return the condition of the peer's `<stream:error/>`, if it looks like one: it is a stranger's text."""
+    namespace, _, found = (reader.children or [""])[0].rpartition("\n")
+    return found if namespace == STREAM_ERRORS and _is_condition(found) else "undefined-condition"
 
 
 _STANZAS: Final = frozenset({f"{SERVER}\nmessage", f"{SERVER}\npresence", f"{SERVER}\niq"})

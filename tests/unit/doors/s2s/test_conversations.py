@@ -263,6 +263,17 @@ def test_a_peer_that_gives_up_says_why() -> None:
     assert made.take() == b"</stream:stream>"
 
 
+@pytest.mark.parametrize(
+    "inside",
+    ["", "<reset/>", "<reset xmlns='urn:example:other'/>", "<Reset%s/>", "<r%s/>", f"<{'reset' * 10}%s/>"],
+    ids=["nothing", "not of the namespace", "of another", "a capital", "short", "long"],
+)
+def test_what_is_no_condition_is_not_told(inside: str) -> None:
+    made = choosing(secure=False)
+    data = f"<stream:error>{inside}</stream:error>".replace("%s", " xmlns='urn:ietf:params:xml:ns:xmpp-streams'")
+    assert made.receive(data.encode()) == Ended("undefined-condition", by_peer=True)
+
+
 def test_a_word_that_comes_too_late_says_nothing() -> None:
     made = stream()
     made.receive(HEADER)
