@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,8 +11,9 @@ from clearinghouse.clearing.decision import Decision
 from clearinghouse.federation.published.members import Endpoint, Member
 from clearinghouse.federation.redirection.answers import Answer, Redirect, Refused
 from clearinghouse.federation.redirection.seen import Proof, Require, Seen
+from clearinghouse.ledger.entry import Kind
 from clearinghouse.runtime.asking.rates import Buckets, Pace
-from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.chance import Chance, new_id
 from clearinghouse.runtime.redirection.porter import RulingPorter
 from clearinghouse.storage.changes import Change, Decided, Repeated
 from clearinghouse.storage.memory import MemoryStore
@@ -107,7 +109,8 @@ class Lodge:
     def __post_init__(self) -> None:
         desk, clock = self.sim.ready(), lambda: self.elapsed
         desk.ledger = self.diary
-        chance = Chance(lambda: self.sim.now, clock, desk.new_id)
+        desk.new_id = new_id
+        chance = Chance(lambda: self.sim.now, clock, new_id)
         domains, addresses = (Buckets(Pace(each, each), clock) for each in (50, 20))
         self.porter = RulingPorter(self.require, desk, self.diary, self.roll, self.table, chance, domains, addresses)
 
@@ -127,12 +130,21 @@ class Lodge:
 
     async def recorded(self) -> list[Recorded]:
         """Return what the log says of each answer, in order."""
-        found = [await self.diary.store.decision(each.entry.ref) for each in await self.log()]
+        ids = [identity for each in await self.log() for identity in answers_in(each)]
+        found = [await self.diary.store.decision(each) for each in ids]
+        assert None not in found
         return [each for each in found if each is not None]
 
     async def reasons(self) -> list[str]:
         """Return the reason of each answer, in order, as the log has it."""
         return [each.decision.reason.code for each in await self.recorded()]
+
+
+def answers_in(kept: KeptEntry) -> list[str]:
+    """Return the ids of the answers that an entry is about."""
+    if kept.entry.kind is not Kind.REPEATED:
+        return [kept.entry.ref]
+    return [identity for identity, _ in json.loads(kept.record or b"{}")["answers"]]
 
 
 def sent(answer: Answer) -> str:

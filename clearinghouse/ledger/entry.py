@@ -71,7 +71,7 @@ class Kind(StrEnum):
     DECISION = "decision"
     """A request was ruled on; ``ref`` is the decision's id."""
     REPEATED = "repeated"
-    """A question was answered as an earlier one that rests on the same (rule R20); ``ref`` is this answer's own id."""
+    """Questions were answered as an earlier one that rests on the same (rule R20); ``ref`` is what the answers' own ids begin with."""
     CASE = "case"
     """A case was opened, decided, taken back or has expired; ``ref`` is the case's id, which is its decision's."""
     APPROVAL = "approval"

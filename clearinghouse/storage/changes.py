@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 from clearinghouse.clearing.cases import Case, Grant, Revocation
 from clearinghouse.clearing.decision import Decision
@@ -53,16 +54,26 @@ class Journaled:
         return self.kept
 
 
+SHARED_CHARACTERS: Final = 10
+"""Characters that the ids of answers share which became durable together: 40 random bits, and 8 more tell them apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A question that rests on just what an earlier one rested on was answered as that one was (rule R20).
+    """Questions that rest on just what an earlier one rested on were answered as that one was (rule R20).
 
-    ``id`` is the answer's own, ``decision`` that of the one that was ruled on.
+    ``decision`` is the id of the one that was ruled on.  ``answers`` are those that became durable together, each with
+    an id of its own that begins with ``id``; ``at`` is when the last of them was given.  None: one, which ``id`` names.
     """
 
     id: str
     decision: str
     at: datetime
+    answers: tuple[tuple[str, datetime], ...] = ()
+
+    def each(self) -> tuple[tuple[str, datetime], ...]:
+        """Return every answer: its id, and when it was given."""
+        return self.answers or ((self.id, self.at),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,8 @@ class Scribe:
             case MemberSet() | Drafted() | DraftClosed() | Published():
                 return self._federal(change)
             case Repeated(identity, decision, at):
-                return self._draft(at, Kind.REPEATED, identity, {"at": stamp(at), "decision": decision, "id": identity})
+                answers = [[each, stamp(then)] for each, then in change.each()]
+                return self._draft(at, Kind.REPEATED, identity, {"answers": answers, "decision": decision})
             case Settled() | EndCarriedOut() | EnvelopeSeen() | Decided() | Journaled() | Reported():
                 return None
             case _:

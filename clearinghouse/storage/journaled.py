@@ -22,7 +22,7 @@ def journal_text(change: CanWait) -> str:
         case Decided(opens=opens, gives=gives) if opens is not None or gives is not None:
             raise ValueError("a decision that opens a case or gives a grant cannot wait")
         case Repeated(identity, decision, at):
-            return compact({"repeated": [identity, decision, instant(at)]})
+            return compact({"repeated": [identity, decision, instant(at), [[each, instant(then)] for each, then in change.answers]]})
         case Decided() | Journaled():
             recorded = change.recorded()
             told = compact(_members(recorded))
@@ -33,13 +33,14 @@ def journal_in(text: str) -> Journaled | Repeated:
     """Return what `journal_text` wrote; raises ``ValueError``, ``LookupError`` and ``TypeError`` for anything else."""
     found = json.loads(text)
     if "repeated" in found:
-        identity, decision, at = found["repeated"]
-        return Repeated(identity, decision, datetime.fromisoformat(at))
+        identity, decision, at, answers = found["repeated"]
+        each = tuple((own, datetime.fromisoformat(then)) for own, then in answers)
+        return Repeated(identity, decision, datetime.fromisoformat(at), each)
     return Journaled(_recorded(found["decision"], found["request"]))
 
 
 def id_of(change: CanWait) -> str:
-    """Return the answer's own id."""
+    """Return the id under which the log has it."""
     return change.id if isinstance(change, Repeated) else change.decision.id
 
 

@@ -107,8 +107,8 @@ class Kept:
                 self.events.append(event)
             case EnvelopeSeen(signer, digest):
                 self.seen[signer, digest] = change
-            case Repeated(identity, decision, at):
-                self.repeated[identity] = decision, at
+            case Repeated(decision=decision):
+                self.repeated |= {identity: (decision, at) for identity, at in change.each()}
             case _:
                 assert_never(change)
 

@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from clearinghouse.clearing.cases import Case, Grant
 from clearinghouse.clearing.people import KeptCredential
 from clearinghouse.clearing.request import Place
-from clearinghouse.clearing.wire import read_canonical
+from clearinghouse.clearing.wire import read_canonical, read_stamp
 from clearinghouse.federation.membership.registry import Kept, KeptMember
 from clearinghouse.ledger.entry import Kind
 from clearinghouse.ledger.merkle import Frontier
 from clearinghouse.storage import erasing
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.batch import Durable
-from clearinghouse.storage.changes import EnvelopeSeen
+from clearinghouse.storage.changes import SHARED_CHARACTERS, EnvelopeSeen
 from clearinghouse.storage.edge import TILE, Edge, path, split
 from clearinghouse.storage.federal import agent_in, draft_in, member_in
 from clearinghouse.storage.following import News
@@ -152,13 +152,15 @@ class Reader:
 
     async def _repeated(self, identity: str) -> Recorded | None:
         """Return the decision that was repeated as the one whose id begins with *identity*."""
-        which = (entries.c.kind == Kind.REPEATED.value) & _begins(entries.c.ref, identity)
-        found = await self._all(entry_in, select(entries).where(which).limit(2))
-        if len(found) != 1 or found[0].record is None:
+        which = (entries.c.kind == Kind.REPEATED.value) & _begins(entries.c.ref, identity[:SHARED_CHARACTERS])
+        kept = await self._all(entry_in, select(entries).where(which).limit(2))
+        told = [read_canonical(each.record) for each in kept if each.record is not None]
+        found = [(each["decision"], *answer) for each in told for answer in each["answers"] if answer[0].startswith(identity)]
+        if len(found) != 1:
             return None
-        again = found[0].entry
-        first = await self._only(recorded_in, decisions, str(read_canonical(found[0].record)["decision"]))
-        return None if first is None else first.again(again.ref, again.at)
+        [(decision, own, at)] = found
+        first = await self._only(recorded_in, decisions, decision)
+        return None if first is None else first.again(own, read_stamp(at))
 
     async def decisions(self, last: int) -> Sequence[Recorded]:
         """See `Store.decisions`."""

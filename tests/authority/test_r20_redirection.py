@@ -48,7 +48,7 @@ async def ruled(lodge: Lodge) -> int:
 async def test_r20_every_answer_has_a_decision_of_its_own_on_the_log(lodge: Lodge) -> None:
     answers = [await lodge.answer() for _ in range(3)]
     assert {sent(each) for each in answers} == {"192.0.2.2"}
-    ids = [each.entry.ref for each in await lodge.log()]
+    ids = [each.decision.id for each in await lodge.recorded()]
     assert len(set(ids)) == 3
     assert [each.text.partition("decision ")[2].rstrip(")") for each in answers] == [each[:12] for each in ids]
     assert await ruled(lodge) == 1

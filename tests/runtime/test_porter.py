@@ -13,13 +13,13 @@ from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.request import Request
 from clearinghouse.errors import InternalError, StoreUnavailable
 from clearinghouse.federation.published.members import Endpoint
-from clearinghouse.federation.redirection.answers import Redirect, Refused
+from clearinghouse.federation.redirection.answers import ID_CHARACTERS, Redirect, Refused
 from clearinghouse.federation.redirection.places import TURN_SECONDS
 from clearinghouse.federation.redirection.seen import Proof, Require
-from clearinghouse.ledger.entry import Kind
+from clearinghouse.runtime.chance import new_id
 from clearinghouse.runtime.redirection.gathering import Gatherer
 from clearinghouse.runtime.redirection.porter import ATTEMPTS
-from clearinghouse.storage.changes import Decided, Repeated
+from clearinghouse.storage.changes import SHARED_CHARACTERS, Decided, Repeated
 from tests.porters import ADDRESS, B, C, Diary, Lodge, member, said, sent
 from tests.world import NOON
 
@@ -36,7 +36,7 @@ def lodge() -> Lodge:
 async def test_who_may_is_sent_to_the_recorded_server_and_told_which_decision_that_was(lodge: Lodge) -> None:
     answer = await lodge.answer()
     [recorded] = await lodge.recorded()
-    assert answer == Redirect("192.0.2.2", f"the server of b.example (decision {recorded.decision.id})")
+    assert answer == Redirect("192.0.2.2", f"the server of b.example (decision {recorded.decision.id[:ID_CHARACTERS]})")
     assert (recorded.decision.outcome, recorded.decision.value) == (Outcome.GRANTED, "level-2")
     observed = recorded.decision.request.observed
     assert (observed["certificate_issuer"], observed["tls_cipher"]) == ("CN=Net CA", "TLS_AES_256_GCM_SHA384")
@@ -192,30 +192,44 @@ async def test_answers_that_come_together_are_made_durable_together(lodge: Lodge
     assert {sent(each) for each in answers} == {"192.0.2.2"}
     assert len({each.text for each in answers}) == 40, "each has a decision of its own"
     assert len(lodge.diary.writes) <= 3
-    assert [each.entry.kind for each in await lodge.log()] == [Kind.DECISION] + [Kind.REPEATED] * 40
     first, *others = await lodge.recorded()
     assert {each.repeats for each in others} == {first.decision.id}
     assert all(each.decision.request is first.decision.request for each in others)
+    assert sorted(each.text[-13:-1] for each in answers) == sorted(each.decision.id for each in others)
+
+
+async def test_a_batch_has_an_entry_for_each_decision_and_an_id_for_each_answer() -> None:
+    diary = Diary()
+    gatherer = Gatherer(diary, new_id)
+    ids = await asyncio.gather(*(gatherer.repeat(f"d{each % 3}", NOON + timedelta(seconds=each)) for each in range(300)))
+    assert len(set(ids)) == 300
+    first, *_ = diary.writes
+    assert [each.decision for each in first if isinstance(each, Repeated)] == ["d0", "d1", "d2"]
+    told = [answer for batch in diary.writes for each in batch if isinstance(each, Repeated) for answer in each.answers]
+    assert sorted(told) == sorted((each, NOON + timedelta(seconds=number)) for number, each in enumerate(ids))
+    for each in first:
+        assert isinstance(each, Repeated)
+        assert all(identity.startswith(each.id) and len(identity) == ID_CHARACTERS for identity, _ in each.answers)
 
 
 async def test_what_cannot_be_written_befalls_all_who_wait_for_it() -> None:
     diary = Diary(error=StoreUnavailable("it is full", mend="make room"))
-    gatherer = Gatherer(diary)
-    found = await asyncio.gather(*(gatherer.repeat(Repeated(f"r{each}", "d", NOON)) for each in range(5)), return_exceptions=True)
+    gatherer = Gatherer(diary, new_id)
+    found = await asyncio.gather(*(gatherer.repeat("d", NOON) for _ in range(5)), return_exceptions=True)
     assert [type(each) for each in found] == [StoreUnavailable] * 5
     diary.error = None
-    await gatherer.repeat(Repeated("r9", "d", NOON))
-    assert diary.writes == [(Repeated("r9", "d", NOON),)]
+    identity = await gatherer.repeat("d", NOON)
+    assert diary.writes == [(Repeated(identity[:SHARED_CHARACTERS], "d", NOON, ((identity, NOON),)),)]
 
 
 async def test_whoever_hangs_up_keeps_no_other_from_being_written() -> None:
     diary = Diary()
-    gatherer = Gatherer(diary)
-    first, second = (asyncio.create_task(gatherer.repeat(Repeated(each, "d", NOON))) for each in ("r1", "r2"))
+    gatherer = Gatherer(diary, new_id)
+    first, second = (asyncio.create_task(gatherer.repeat(each, NOON)) for each in ("d1", "d2"))
     await asyncio.sleep(0)
     first.cancel()
     await second
-    assert [each.id for batch in diary.writes for each in batch if isinstance(each, Repeated)] == ["r1", "r2"]
+    assert [each.decision for batch in diary.writes for each in batch if isinstance(each, Repeated)] == ["d1", "d2"]
 
 
 async def test_the_first_is_written_as_any_decision(lodge: Lodge) -> None:

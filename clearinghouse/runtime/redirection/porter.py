@@ -35,7 +35,6 @@ from clearinghouse.runtime.redirection.ground import Journal, Levels, Members
 from clearinghouse.runtime.redirection.precedents import Precedent, Precedents, holds_until
 from clearinghouse.runtime.redirection.questions import NotProven, Question, request_of, sender_of
 from clearinghouse.settings import Redirect as Settings
-from clearinghouse.storage.changes import Repeated
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +78,7 @@ class RulingPorter:
     _gatherer: Gatherer = field(init=False)
 
     def __post_init__(self) -> None:
-        self._gatherer = Gatherer(self.journal)
+        self._gatherer = Gatherer(self.journal, self.chance.new_id)
 
     @classmethod
     def furnished(
@@ -155,9 +154,7 @@ class RulingPorter:
         found = self._precedents_of(question).find(question, now)
         if found is None or not self._is_fit(now):
             return None
-        identity = self.chance.new_id()
-        await self._gatherer.repeat(Repeated(identity, found.decision, now))
-        return identity, found.code
+        return await self._gatherer.repeat(found.decision, now), found.code
 
     def _is_fit(self, now: datetime) -> bool:
         """Say whether anything may be decided now: where not, ruling on it says why."""
