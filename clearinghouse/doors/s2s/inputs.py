@@ -13,7 +13,6 @@ from clearinghouse.doors.s2s.table import Input
 from clearinghouse.doors.s2s.tokens import Reader, Stop
 from clearinghouse.doors.s2s.written import DIALBACK, SASL, SERVER, STREAM_ERRORS, STREAMS, TLS
 
-
 _is_condition = re.compile(r"[a-z][a-z-]{1,39}").fullmatch
 
 
