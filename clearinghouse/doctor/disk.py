@@ -52,6 +52,8 @@ def of_clearinghouse(hub: Settings) -> Iterator[Named]:
     yield hub.http.key_file if hub.http else None, "key"
     yield hub.store.path, "store"
     yield hub.store.url_file, "secret"
+    if hub.redirect is not None:
+        yield from ((path, "key") for path in (hub.redirect.key_file, *(each.key_file for each in hub.redirect.fronted)))
     for folder in (hub.policies.directory, hub.credentials.directory):
         yield folder, "settings"
 

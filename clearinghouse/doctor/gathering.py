@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -58,16 +58,7 @@ def gathered(asked: Asked, now: datetime) -> Facts:
     status = _status(asked.status) if asked.status or agent is None else _running(agent)
     state = Kept.of(agent)
     live = state.live or module_in(status)
-    ways = redirection.gathered(asked.door_certificates, clearinghouse)
-    stored = Stored.of(clearinghouse)
-    doors = _doors(asked, agent) | ways.names
-    follows = tuple(_follows(prosody, ejabberd, live))
-    asks = asked.resolver or any(each.doors for each in follows)
-    domains = [*(agent.governed if agent and asks else ()), *(each.domain for each in stored.members)]
-    answers = redirection.looked_up(domains, doors, asked.resolver)
-    dns = (*(records(text_of(read_bytes(asked.dns))) if asked.dns else ()), *answers.records)
-    addresses = _addresses(asked, agent, dns) | (ways.names if clearinghouse else frozenset())
-    return Facts(
+    found = Facts(
         now=now,
         prosody=prosody,
         ejabberd=ejabberd,
@@ -82,19 +73,37 @@ def gathered(asked: Asked, now: datetime) -> Facts:
         status=status if "standing" in status else EMPTY,
         images=state.images,
         images_at=state.images_at,
-        dns=dns,
-        doors=doors,
-        addresses=addresses,
-        members=(*state.members, *stored.members, *(read_members(asked.members) if asked.members else ())),
+        dns=tuple(records(text_of(read_bytes(asked.dns)))) if asked.dns else (),
+        doors=_doors(asked, agent),
+        members=(*state.members, *(read_members(asked.members) if asked.members else ())),
         lifetimes=(*state.lifetimes, *disk.root_of(clearinghouse)),
         admits=disk.admits(agent),
         unread=tuple(_unread(prosody, ejabberd)),
-        named_doors=ways.names | frozenset(map(_plain, asked.doors)),
-        follows=follows,
-        door_pins=ways.pins,
+        follows=tuple(_follows(prosody, ejabberd, live)),
         presented=presented(clearinghouse),
-        reports={domain: each.report for domain, each in stored.reports.items() if domain in {one.domain for one in stored.members}},
-        asked_about=tuple(domains),
+    )
+    return _looked_up(asked, found)
+
+
+def _looked_up(asked: Asked, found: Facts) -> Facts:
+    """Return what was *found* together with what doors, their members and the DNS say, where peers are sent on."""
+    agent, hub = found.agent, found.clearinghouse
+    ways, stored = redirection.gathered(asked.door_certificates, hub), Stored.of(hub)
+    doors = found.doors | ways.names
+    asks = bool(asked.resolver) or any(each.doors for each in found.follows)
+    domains = (*(agent.governed if agent and asks else ()), *(each.domain for each in stored.members))
+    answers = redirection.looked_up(domains, doors, asked.resolver)
+    dns = (*found.dns, *answers.records)
+    return replace(
+        found,
+        dns=dns,
+        doors=doors,
+        addresses=_addresses(asked, agent, dns) | (ways.names if hub else frozenset()),
+        members=(*found.members, *stored.members),
+        named_doors=ways.names | frozenset(map(_plain, asked.doors)),
+        door_pins=ways.pins,
+        reports=stored.reports,
+        asked_about=domains,
         unanswered=frozenset(answers.unknown),
     )
 

@@ -13,7 +13,7 @@ from clearinghouse.doctor.certificates import Certificate, names_of, read_certif
 from clearinghouse.doctor.facts import EMPTY
 from clearinghouse.doctor.resolving import Answers, ask
 from clearinghouse.errors import ClearinghouseError
-from clearinghouse.federation.membership.registry import AgentStatus, Kept
+from clearinghouse.federation.membership.registry import Kept
 from clearinghouse.federation.published.members import Member, read_member
 from clearinghouse.federation.redirection.zone import DIRECT, STARTTLS
 from clearinghouse.importing.certificates import read_certificate, read_pin
@@ -26,7 +26,7 @@ class Stored:
     """Members of a clearinghouse, and what their agents said last, by domain; nothing where the store cannot be read."""
 
     members: tuple[Member, ...] = ()
-    reports: Mapping[str, AgentStatus] = field(default_factory=lambda: EMPTY)
+    reports: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: EMPTY)
 
     @classmethod
     def of(cls, hub: Settings | None) -> Stored:
@@ -36,7 +36,8 @@ class Stored:
         with suppress(ClearinghouseError):
             kept = asyncio.run(_kept(hub.store))
             members = tuple(read_member(each.sealed).member for each in kept.members if not each.removed)
-            return cls(members, {each.domain: each for each in kept.agents})
+            there = {each.domain for each in members}
+            return cls(members, {each.domain: each.report for each in kept.agents if each.domain in there})
         return cls()
 
 

@@ -63,6 +63,8 @@ async def test_the_operators_of_a_door_see_what_fails_open_and_who_cannot_follow
     home: Commons = commons(tmp_path)
     pin = certify(tmp_path / "door.pem", DOOR)
     certify(tmp_path / "b.pem", "other.example")
+    (tmp_path / "b.key").touch()
+    (tmp_path / "b.key").chmod(0o644)
     async with home.open():
         await home.enrols("a.example", endpoints="192.0.2.1:5269", pins="a" * 64)
         await home.enrols("b.example", endpoints="xmpp.b.example:5269", pins="b" * 64)
@@ -89,6 +91,7 @@ async def test_the_operators_of_a_door_see_what_fails_open_and_who_cannot_follow
     ]
     assert found["D503"] == [f"{tmp_path}/b.pem: does not name `b.example`; it names other.example"]
     assert any(DOOR in each for each in found["D502"]), "certificates of the tests end within a day"
+    assert any("b.key: this key can be reached by others" in each for each in found["D401"])
     assert "D604" not in found
 
 

@@ -92,8 +92,15 @@ def test_reading_revocations_undoes_writing_them(
     assert revocations.read_payload(revocations.written(told)) == told
 
 
-@given(NAMES.filter(lambda name: name not in {"root", "community", "revocations"}), TEXTS, NUMBERS, TIMES, st.booleans())
-def test_reading_a_member_undoes_writing_it(domain: str, text: str, serial: int, issued: datetime, removed: bool) -> None:  # noqa: FBT001 - drawn
+@given(
+    NAMES.filter(lambda name: name not in {"root", "community", "revocations"}),
+    TEXTS,
+    NUMBERS,
+    TIMES,
+    st.booleans(),
+    st.sets(DIGESTS, max_size=8),
+)
+def test_reading_a_member_undoes_writing_it(domain: str, text: str, serial: int, issued: datetime, removed: bool, pins: set[str]) -> None:  # noqa: FBT001 - drawn
     told = Member(
         domain,
         COMMUNITY,
@@ -107,6 +114,7 @@ def test_reading_a_member_undoes_writing_it(domain: str, text: str, serial: int,
         removed,
         text,
         text,
+        tuple(sorted(pins)),
     )
     assert members.read_payload(members.written(told)) == told
 
