@@ -29,6 +29,7 @@ from clearinghouse.grid.requests import write_envelope
 from clearinghouse.grid.stanzas import StanzaRefused
 from clearinghouse.runtime.asking.rates import Pace, Rates
 from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.federation.library import QUESTIONS, QUIET, QUIET_TOGETHER, TOGETHER
 from clearinghouse.runtime.federation.relay import Relay, RelayFull
 from tests.commons import WITH_BROKER, Commons, commons, op
 from tests.presses import who
@@ -199,7 +200,7 @@ async def test_too_large_and_too_many_are_refused(home: Commons) -> None:
 async def test_r21_a_hundred_addresses_that_ask_all_that_they_may_keep_no_other_out(home: Commons) -> None:
     async with home.open():
         library, now = home.house.library, [0.0]
-        library.rates.elapsed = library.quiet.elapsed = lambda: now[0]
+        library.rates, library.quiet = Rates(QUESTIONS, TOGETHER, lambda: now[0]), Rates(QUIET, QUIET_TOGETHER, lambda: now[0])
 
         def asks_from(peer: str) -> bool:
             try:
