@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import pytest
 import pytest_asyncio
 
 from clearinghouse.demo.certificates import Authority, Identity
-from clearinghouse.demo.correspondents import BODY, Correspondent, correspondent
 from clearinghouse.demo.neighbours import S2S_PORT, Neighbours
 from clearinghouse.demo.prosody import Prosody
 from clearinghouse.demo.servers import Server
@@ -19,36 +17,20 @@ from clearinghouse.federation.redirection.seen import Proof, Require
 from tests.servers.federation.conftest import MAKES, Known, lasting
 from tests.servers.federation.peer import peer
 from tests.servers.federation.real_door import RealDoor, real_door
-from tests.servers.federation.scripted_door import Phase, ScriptedDoor, door, key_of
-from tests.servers.federation.sites import AWAY, HOME, PASSWORD, Agent, agent, new_body
-from tests.servers.federation.walks import Strangers, server_key
+from tests.servers.federation.scripted_door import Phase, door
+from tests.servers.federation.seekers import DOOR, FAILED, NOBODYS, Doors, Goal, Seeker, begun, reading, seeking
+from tests.servers.federation.sites import AWAY, HOME, new_body
+from tests.servers.federation.walks import Strangers
 
 pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
-DOOR: Final = "door.hub.fed"
-NOBODYS: Final = "0" * 64
 QUESTION: Final = "<db:verify from='b.fed' to='a.fed' id='none'>x</db:verify>"
-FAILED: Final = "remote-server-timeout: Server-to-server connection failed: "
 
 
 @pytest.fixture(scope="module")
 def town() -> Iterator[Neighbours]:
     with Neighbours() as made:
         yield made
-
-
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """Whom the settings name: an ordinary door, one that has a member's name, and one whose certificate says neither."""
-
-    plain: Identity
-    fronting: Identity
-    stray: Identity
-
-    @property
-    def settings(self) -> tuple[tuple[str, str], ...]:
-        pairs = ((DOOR, self.plain), ("second.hub.fed", self.fronting), ("third.hub.fed", self.stray))
-        return tuple((name, key_of(each.certificate)) for name, each in pairs)
 
 
 @pytest.fixture(scope="module")
@@ -72,42 +54,6 @@ def lax(town: Neighbours, doors: Doors) -> Iterator[Server]:
 def target(request: pytest.FixtureRequest, town: Neighbours) -> Iterator[Server]:
     make = {**MAKES, "prosody": Known}[request.param]
     yield from lasting(make, replace(AWAY, dialback=True), town)
-
-
-@dataclass(slots=True)
-class Seeker:
-    """The server that is looked at, who writes there, and the door at which b.fed can be found."""
-
-    home: Agent
-    alice: Correspondent
-    door: ScriptedDoor
-    town: Neighbours
-
-    async def bounces(self, domain: str = "b.fed") -> str:
-        """Write to somebody at *domain*, and return why that comes back."""
-        return await self.alice.bounced(self.alice.write(f"bob@{domain}", new_body()))
-
-    def identity(self, name: str = "b.fed") -> Identity:
-        """Return what a server with this name has, whose key nobody knows yet."""
-        return self.town.authority.identity([name])
-
-
-@asynccontextmanager
-async def seeking(server: Server, doors: Doors, town: Neighbours) -> AsyncIterator[Seeker]:
-    async with agent(server) as ours, correspondent("alice@a.fed", PASSWORD, server) as alice, door(doors.plain) as asked:
-        await ours.rule({}, default="allow")
-        yield Seeker(ours, alice, asked, town)
-
-
-async def begun(seeker: Seeker) -> Seeker:
-    """Nothing open, nothing heard, and b.fed is behind the door."""
-    await seeker.home.know({"b.fed": [NOBODYS]})
-    seeker.town.names.remove("b.fed")
-    seeker.town.names.put("b.fed", seeker.door.address, S2S_PORT)
-    for queue in (seeker.home.events, seeker.alice.heard):
-        while not queue.empty():
-            queue.get_nowait()
-    return seeker
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -138,47 +84,43 @@ async def either(request: pytest.FixtureRequest, strictly: Seeker, laxly: Seeker
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bob(target: Server) -> AsyncIterator[Correspondent]:
-    async with agent(target) as theirs, correspondent("bob@b.fed", PASSWORD, target) as made:
-        await theirs.rule({}, default="allow")
+async def goal(target: Server) -> AsyncIterator[Goal]:
+    async with reading(target) as made:
         yield made
 
 
-async def arrive_once(seeker: Seeker, target: Server, bob: Correspondent, phase: Phase) -> None:
+async def arrive_once(seeker: Seeker, goal: Goal, phase: Phase) -> None:
     """Write before the redirect, during it and after it: each arrives once, and nothing is left at the door."""
-    await seeker.home.know({"b.fed": [server_key(target)]})
-    seeker.door.redirects(f"[{target.address}]:{S2S_PORT}", phase)
+    await seeker.home.know({"b.fed": [goal.key]})
+    seeker.door.redirects(goal.place, phase)
     seeker.door.open.clear()
-    bodies = [new_body() for _ in range(3)]
+    bodies = [new_body() for _ in range(4)]
     seeker.alice.write("bob@b.fed", bodies[0])
     await seeker.door.arrives()
     seeker.alice.write("bob@b.fed", bodies[1])
     await seeker.alice.ping("a.fed")  # is answered after that
     seeker.door.open.set()
-    await bob.reads(bodies[0])
-    await bob.reads(bodies[1])
     seeker.alice.write("bob@b.fed", bodies[2])
-    await bob.reads(bodies[2])
-    assert [each for each in heard(bob) if each in bodies] == []
+    assert await goal.reads_until(bodies[2]) == bodies[:3]
+    seeker.alice.write("bob@b.fed", bodies[3])
+    assert await goal.reads_until(bodies[3]) == bodies[3:]
     assert (seeker.door.connections, seeker.door.taken) == (1, [])
 
 
 @pytest.mark.parametrize("phase", [Phase.TLS, Phase.SASL])
-async def test_a_message_from_before_the_redirect_arrives_after_it_once(
-    seeker: Seeker, target: Server, bob: Correspondent, phase: Phase
-) -> None:
-    await arrive_once(seeker, target, bob, phase)
+async def test_a_message_from_before_the_redirect_arrives_after_it_once(seeker: Seeker, goal: Goal, phase: Phase) -> None:
+    await arrive_once(seeker, goal, phase)
 
 
 @pytest.mark.parametrize("phase", [Phase.TLS, Phase.SASL, Phase.DIALBACK])
-async def test_so_it_does_where_dialback_is_believed(easy: Seeker, target: Server, bob: Correspondent, phase: Phase) -> None:
-    await arrive_once(easy, target, bob, phase)
+async def test_so_it_does_where_dialback_is_believed(easy: Seeker, goal: Goal, phase: Phase) -> None:
+    await arrive_once(easy, goal, phase)
 
 
 @pytest.mark.parametrize("target", ["prosody"], indirect=True)
-async def test_whether_a_key_of_dialback_is_valid_is_asked_where_the_door_sends(easy: Seeker, target: Server, bob: Correspondent) -> None:
-    await easy.home.know({"b.fed": [server_key(target)]})
-    easy.door.redirects(f"[{target.address}]", Phase.DIALBACK)
+async def test_whether_a_key_of_dialback_is_valid_is_asked_where_the_door_sends(easy: Seeker, goal: Goal) -> None:
+    await easy.home.know({"b.fed": [goal.key]})
+    easy.door.redirects(goal.place, Phase.DIALBACK)
     easy.door.open.clear()
     body = new_body()
     easy.alice.write("bob@b.fed", body)
@@ -189,7 +131,7 @@ async def test_whether_a_key_of_dialback_is_valid_is_asked_where_the_door_sends(
         await other.hears("<db:verify.*?</db:verify>")
         easy.door.open.set()
         assert "type='valid'" in await other.hears("<db:result.*?</db:result>")
-    await bob.reads(body)
+    await goal.bob.reads(body)
     assert (easy.door.connections, easy.door.taken) == (1, [])
 
 
@@ -362,9 +304,9 @@ async def test_why_a_door_refuses_is_what_the_sender_reads(seeker: Seeker, phase
 
 
 @pytest.mark.parametrize("target", ["prosody"], indirect=True)
-async def test_what_a_door_refuses_waits_for_the_agent(seeker: Seeker, target: Server, bob: Correspondent) -> None:
+async def test_what_a_door_refuses_waits_for_the_agent(seeker: Seeker, goal: Goal) -> None:
     await seeker.home.rule({}, default="allow", ask=True)
-    await seeker.home.know({"b.fed": [server_key(target)]})
+    await seeker.home.know({"b.fed": [goal.key]})
     seeker.door.refuses("not permitted: not-granted (decision 0123456789ab)")
     body = new_body()
     seeker.alice.write("bob@b.fed", body)
@@ -372,26 +314,26 @@ async def test_what_a_door_refuses_waits_for_the_agent(seeker: Seeker, target: S
     told = {name: event[name] for name in ("remote", "user", "kind", "by", "text")}
     why = "not permitted: not-granted (decision 0123456789ab)"
     assert told == {"remote": "b.fed", "user": "alice@a.fed", "kind": "message", "by": "peer", "text": why}
-    seeker.door.redirects(f"[{target.address}]")
+    seeker.door.redirects(goal.place)
     await seeker.home.enforcer.release(event["held"])
-    await bob.reads(body)
+    await goal.bob.reads(body)
     await seeker.home.rule({}, default="allow")
 
 
 @pytest.mark.parametrize("target", ["prosody"], indirect=True)
-async def test_a_way_that_leads_past_the_door_must_lead_to_the_same_key(either: Seeker, target: Server, bob: Correspondent) -> None:
-    either.town.names.put("b.fed", target.address, S2S_PORT)
+async def test_a_way_that_leads_past_the_door_must_lead_to_the_same_key(either: Seeker, goal: Goal) -> None:
+    either.town.names.put("b.fed", goal.agent.server.address, S2S_PORT)
     assert await either.bounces() == f"{FAILED}the key of the certificate of b.fed is not on record"
-    await either.home.know({"b.fed": [NOBODYS, server_key(target)]})
+    await either.home.know({"b.fed": [NOBODYS, goal.key]})
     body = new_body()
     either.alice.write("bob@b.fed", body)
-    await bob.reads(body)
+    await goal.bob.reads(body)
     await either.home.know({"b.fed": [NOBODYS]})  # cuts what is there
     assert "outbound" not in await either.home.streams("b.fed")
     await either.home.know({})
     body = new_body()
     either.alice.write("bob@b.fed", body)
-    await bob.reads(body)
+    await goal.bob.reads(body)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -401,25 +343,25 @@ async def real(town: Neighbours, doors: Doors) -> AsyncIterator[RealDoor]:
         yield made
 
 
-async def test_the_real_door_sends_on_who_shows_its_certificate(seeker: Seeker, real: RealDoor, target: Server, bob: Correspondent) -> None:
+async def test_the_real_door_sends_on_who_shows_its_certificate(seeker: Seeker, real: RealDoor, goal: Goal) -> None:
     seeker.town.names.put("b.fed", real.address, S2S_PORT)
-    await seeker.home.know({"b.fed": [server_key(target)]})
-    real.redirects(f"[{target.address}]")
+    await seeker.home.know({"b.fed": [goal.key]})
+    real.redirects(goal.place)
     body = new_body()
     seeker.alice.write("bob@b.fed", body)
-    await bob.reads(body)
+    await goal.bob.reads(body)
     assert [(each.claimed, each.wanted, each.proof) for each in real.asked] == [("a.fed", "b.fed", Proof.CERTIFICATE)]
 
 
-async def test_the_real_door_sends_on_whom_dialback_proves(easy: Seeker, real: RealDoor, target: Server, bob: Correspondent) -> None:
+async def test_the_real_door_sends_on_whom_dialback_proves(easy: Seeker, real: RealDoor, goal: Goal) -> None:
     easy.town.names.put("b.fed", real.address, S2S_PORT)
-    await easy.home.know({"b.fed": [server_key(target)]})
+    await easy.home.know({"b.fed": [goal.key]})
     await easy.home.rule({"b.fed": "all"})  # and not the door
     real.servers["a.fed"] = easy.home.server.address
-    real.redirects(f"[{target.address}]", Require.DIALBACK)
+    real.redirects(goal.place, Require.DIALBACK)
     body = new_body()
     easy.alice.write("bob@b.fed", body)
-    await bob.reads(body)
+    await goal.bob.reads(body)
     assert [(each.claimed, each.wanted, each.proof) for each in real.asked] == [("a.fed", "b.fed", Proof.DIALBACK)]
     await easy.home.rule({}, default="allow")
 
@@ -431,8 +373,13 @@ async def test_what_the_real_door_says_is_read_by_who_has_proven_enough(either: 
     assert await either.bounces() == FAILED + (why if real.asked[0].proof is Proof.CERTIFICATE else "policy-violation")
 
 
-def heard(who: Correspondent) -> list[str | None]:
-    found = []
-    while not who.heard.empty():
-        found.append(who.heard.get_nowait().findtext(BODY))
-    return found
+@pytest.mark.parametrize("target", ["prosody"], indirect=True)
+async def test_who_knows_the_way_is_judged_by_the_server_itself(seeker: Seeker, goal: Goal) -> None:
+    # A door guides; the other server's own module enforces.
+    await goal.agent.rule({}, default_reason="a.fed is not known")
+    await seeker.home.know({"b.fed": [goal.key]})
+    seeker.door.redirects(goal.place)
+    assert await seeker.bounces() == f"{FAILED}sent on by {DOOR}: policy-violation (a.fed is not known (d-1))"
+    seeker.town.names.put("b.fed", goal.agent.server.address, S2S_PORT)
+    assert await seeker.bounces() == f"{FAILED}policy-violation (a.fed is not known (d-1))"
+    await goal.agent.rule({}, default="allow")
