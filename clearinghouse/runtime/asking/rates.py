@@ -96,11 +96,11 @@ class Buckets:
 class Rates:
     """Buckets for bare JIDs and for domains."""
 
-    __slots__ = ("_domains", "_elapsed", "_jids")
+    __slots__ = ("_domains", "_jids", "elapsed")
 
     def __init__(self, each: Pace, domain: Pace, elapsed: Callable[[], float]) -> None:
         """Start with full buckets."""
-        self._jids, self._domains, self._elapsed = Buckets(each, elapsed), Buckets(domain, elapsed), elapsed
+        self._jids, self._domains, self.elapsed = Buckets(each, elapsed), Buckets(domain, elapsed), elapsed
 
     @property
     def limited(self) -> int:
@@ -112,7 +112,7 @@ class Rates:
 
         Nothing is taken then, so that a domain's flood does not use up what its users may ask later.
         """
-        now = self._elapsed()
+        now = self.elapsed()
         self._jids.check(jid, now)
         self._domains.check(domain, now)
         self._jids.charge(jid, now)
