@@ -9,7 +9,6 @@ import typer
 
 from clearinghouse.cli import agent_grants
 from clearinghouse.cli.options import Demo, Json, Passphrase
-from clearinghouse.cli.pinning import pins_of
 
 EPILOG = """
 \b
@@ -133,7 +132,7 @@ def join(
     """
     from clearinghouse.cli import agent_asking  # noqa: PLC0415 - as above
 
-    agent_asking.join(config, endpoint, contact, pins_of(certificate, pin), json=json)
+    agent_asking.join(config, (endpoint, contact), (certificate, pin), json=json)
 
 
 def deny(domain: Domain, held: Period, reason: Reason, config: Config = DEFAULT_CONFIG, json: Json = False) -> None:

@@ -36,6 +36,10 @@ DONE: Final = "done"
 """What a clearinghouse says of a request about a record that is signed already."""
 
 
+Said = Sequence[str] | None
+"""What an option says that may be repeated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Which keys sign, and how they are opened."""
@@ -116,15 +120,16 @@ def show(config: Path, *, json: bool) -> None:
 # -- our own record -----------------------------------------------------------------------------------
 
 
-def join(config: Path, endpoints: Sequence[str] | None, contacts: Sequence[str] | None, pins: str | None, *, json: bool) -> None:
-    """Have the running agent ask for a change of the member's record."""
-    settings = read_agent_settings(config)
+def join(config: Path, said: tuple[Said, Said], keys: tuple[Sequence[Path] | None, Said], *, json: bool) -> None:
+    """Have the running agent ask for a change of the member's record: what is *said* of endpoints and contacts, and the server's *keys*."""
+    settings, (endpoints, contacts) = read_agent_settings(config), said
     files = settings.server.certificate_files
+    pins = pins_of(*keys, settings.domain)
     if pins is None and not endpoints and not contacts:
         if not files:
             mend = "name certificates in `certificate_files` of [server], or give options: see `clearinghouse agent join --help`"
             raise BadSettings("nothing says what is to be recorded", mend=mend)
-        pins = pins_of(files, None)
+        pins = pins_of(files, None, settings.domain)
     words = {"endpoints": " ".join(endpoints or ()), "contacts": "\n".join(contacts or ()), "pins": pins or ""}
     state = str(call_at(settings.socket, "join", listener=AGENT, **words)["state"])
     if json:

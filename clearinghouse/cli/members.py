@@ -126,7 +126,7 @@ def add(  # noqa: PLR0913, PLR0917 - each option is a parameter
     if source is not None:
         enrolling.take(carrier, source, domain, dry_run=dry_run, json=json)
         return
-    words = enrolling.words_of(domain, endpoint, principal, agent, component, contact, note, pins_of(certificate, pin))
+    words = enrolling.words_of(domain, endpoint, principal, agent, component, contact, note, pins_of(certificate, pin, domain))
     if registrar is not None:
         offline = enrolling.Carrier(config, (registrar,), output, passphrase_file, allow_demo)
         enrolling.write(offline, words, serial, json=json)
@@ -159,7 +159,7 @@ def change(  # noqa: PLR0913, PLR0917 - each option is a parameter
     from clearinghouse.cli import enrolling  # noqa: PLC0415 - as in `serve`
 
     carrier = enrolling.Carrier(config, key or (), output, passphrase_file, allow_demo)
-    words = enrolling.words_of(domain, endpoint, principal, agent, component, contact, note, pins_of(certificate, pin))
+    words = enrolling.words_of(domain, endpoint, principal, agent, component, contact, note, pins_of(certificate, pin, domain))
     enrolling.enrol("change", carrier, words, dry_run=dry_run, json=json)
 
 

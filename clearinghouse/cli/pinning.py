@@ -11,6 +11,8 @@ import typer
 
 from clearinghouse.cli.options import Json
 from clearinghouse.cli.output import STRONG, as_json, clean, say
+from clearinghouse.errors import BadSettings
+from clearinghouse.federation.names import normal
 
 EPILOG: Final = """
 \b
@@ -49,13 +51,27 @@ def pin(
         say(clean(f"{each['file']}: {', '.join(each['names']) or 'it names nobody'}; until {each['until'][:10]}"), indent=2)
 
 
-def pins_of(certificates: Sequence[Path] | None, pins: Sequence[str] | None) -> str | None:
-    """Return the pins that options name, as a record's word has them; ``None`` where nothing was said of them."""
-    from clearinghouse.importing.certificates import read_pin  # noqa: PLC0415 - as in `serve`
+def pins_of(certificates: Sequence[Path] | None, pins: Sequence[str] | None, domain: str) -> str | None:
+    """Return the pins that options name for *domain*, as a record's word has them; ``None`` where nothing was said of them.
 
+    Raises `BadSettings` for a certificate that is not for that domain: whoever is sent there would refuse it.
+    """
     if certificates is None and pins is None:
         return None
-    return " ".join([*(read_pin(each) for each in certificates or ()), *(pins or ())]).strip()
+    return " ".join([*(_pin_for(each, domain) for each in certificates or ()), *(pins or ())]).strip()
+
+
+def _pin_for(path: Path, domain: str) -> str:
+    from clearinghouse.doctor.certificates import Certificate, names_of  # noqa: PLC0415 - as in `serve`
+    from clearinghouse.importing.certificates import read_certificate, read_pin  # noqa: PLC0415
+
+    found = read_certificate(path)
+    names = tuple(names_of(found))
+    if domain and not Certificate(names, found.not_valid_after_utc, str(path)).covers(normal(domain)):
+        named = ", ".join(sorted(set(names))[:5]) or "nobody"
+        mend = "give a certificate that its server presents for that name; `--pin` takes any"
+        raise BadSettings(f"`{clean(str(path))}` is not for `{clean(domain)}`; it names {clean(named)}", mend=mend)
+    return read_pin(path)
 
 
 def _told(path: Path) -> dict[str, Any]:

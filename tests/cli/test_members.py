@@ -96,6 +96,8 @@ async def test_pins_are_taken_from_certificates_and_rotate(home: Commons) -> Non
         status, said = await run(home, "member", "change", "b.example", "--pin", "12")
         assert (status, "`12`, which is no SHA-256" in said) == (2, True)
         assert (await run(home, "member", "change", "b.example", "--certificate", registrar))[0] == 2
+        status, said = await run(home, "member", "add", "c.example", "--certificate", now)
+        assert (status, "is not for `c.example`; it names b.example" in said) == (2, True)
 
 
 async def test_drafts_are_signed_where_no_service_runs(home: Commons) -> None:

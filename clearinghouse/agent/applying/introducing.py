@@ -11,7 +11,7 @@ import structlog
 from clearinghouse.agent.following import Follower
 from clearinghouse.agent.home.sparing import Sparing
 from clearinghouse.enforcers.levels import LevelEnforcer, SerialTaken, serial_in
-from clearinghouse.errors import ClearinghouseError
+from clearinghouse.errors import ClearinghouseError, Unavailable
 from clearinghouse.federation.published.members import Member
 from clearinghouse.grid.stanzas import StanzaRefused
 
@@ -44,7 +44,7 @@ class Introducer:
     _sparing: Sparing = field(default_factory=Sparing)
 
     async def apply(self, status: Status) -> bool:
-        """Push what the members' records say now, if the module has something else by its *status*; whether it has it then."""
+        """Push what the members' records say now, if the module has something else by its *status*; whether that need not be tried soon."""
         trusted = self.follower.trusted
         if trusted is None or trusted.members is self._members:
             return True
@@ -105,7 +105,7 @@ class Introducer:
         self.error = error
         if self._sparing.says(error.code):
             log.error("peers_not_pushed", code=error.code, reason=error.message, mend=error.mend)
-        return False
+        return not isinstance(error, Unavailable)
 
 
 def pins_of(members: Mapping[str, Member]) -> dict[str, tuple[str, ...]]:
