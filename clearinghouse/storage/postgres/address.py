@@ -23,6 +23,9 @@ MAX_URL_BYTES: Final = 4_096
 CONNECT_SECONDS: Final = 2
 """How long one attempt to connect may take, whole seconds: the least that libpq takes."""
 
+ANSWER_SECONDS: Final = 5.0
+"""How long the server may be silent while it is asked; more than it may wait for a lock or work on a statement."""
+
 _WANTED: Final = PrivateFile("URL file", "write the URL of the database into it, mode 0600", MAX_URL_BYTES)
 _SCHEMES: Final = ("postgresql://", "postgres://")
 _FORM: Final = "write one line like `postgresql://clearinghouse:PASSWORD@db.example/clearinghouse?sslmode=verify-full` into it"
@@ -53,12 +56,16 @@ _REFUSED: Final = "mend role, password and database in the URL, or let the role 
 
 @dataclass(frozen=True, slots=True)
 class Address(Site):
-    """A database; ``options`` are libpq's, of which the password is told to nobody."""
+    """A database; ``options`` are libpq's, of which the password is told to nobody.
+
+    ``patience`` is for how many seconds the server may be silent while it is asked.
+    """
 
     raised = (psycopg.Error,)
     ours = (errors.IntegrityError, errors.DataError, errors.ProgrammingError, errors.InterfaceError, errors.NotSupportedError)
 
     options: Mapping[str, str] = field(repr=False)
+    patience: float = ANSWER_SECONDS
 
     @classmethod
     def of(cls, url: str) -> Address:

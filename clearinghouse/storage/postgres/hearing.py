@@ -16,7 +16,7 @@ from clearinghouse.ledger.merkle import Frontier
 from clearinghouse.storage.batch import Durable
 from clearinghouse.storage.edge import Edge, split
 from clearinghouse.storage.postgres.address import Address
-from clearinghouse.storage.postgres.links import AsyncLink
+from clearinghouse.storage.postgres.links import AsyncLink, listening
 from clearinghouse.storage.postgres.session import CHANNEL
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class Hearing:
 
     async def _listen(self) -> None:
         """Tell of what is new for as long as the connection lasts."""
-        async with await AsyncLink.connect(self.address.conninfo(), autocommit=True) as link:
+        async with await listening(self.address) as link:
             await link.execute(f"LISTEN {CHANNEL}".encode())
             while True:
                 await self._look(link)

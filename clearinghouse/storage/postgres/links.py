@@ -13,12 +13,9 @@ from psycopg.rows import TupleRow
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from clearinghouse.storage.postgres.address import Address
+from clearinghouse.storage.postgres.address import ANSWER_SECONDS, Address
 
 T = TypeVar("T")
-
-ANSWER_SECONDS: Final = 5.0
-"""How long the server may be silent while it is asked; more than it may wait for a lock or work on a statement."""
 
 INTERVAL_SECONDS: Final = 0.1
 """How often a thread that waits looks whether it should go on waiting: the driver's own choice."""
@@ -30,24 +27,28 @@ READERS: Final = 4
 class Link(psycopg.Connection[TupleRow]):
     """A connection of a thread."""
 
+    patience: float = ANSWER_SECONDS
+
     def wait(self, gen: PQGen[T], interval: float = INTERVAL_SECONDS, timeout: float | None = None) -> T:
         """Wait for the server, but not for ever: a connection on which it is silent is closed."""
         try:
-            return super().wait(gen, interval, ANSWER_SECONDS if timeout is None else timeout)
+            return super().wait(gen, interval, self.patience if timeout is None else timeout)
         except psycopg.OperationalError as error:
             if timeout is not None or not _silent(self, error):
                 raise
             self.pgconn.finish()
-            raise _silence() from None
+            raise _silence(self.patience) from None
 
 
 class AsyncLink(psycopg.AsyncConnection[TupleRow]):
     """A connection of an event loop; whoever gives up waiting closes it: the answer that comes would be another one's."""
 
+    patience: float = ANSWER_SECONDS
+
     async def wait(self, gen: PQGen[T], interval: float = INTERVAL_SECONDS, timeout: float | None = None) -> T:  # noqa: ASYNC109 - the driver's
         """Wait for the server, but not for ever."""
         try:
-            return await waiting.wait_async(gen, self.pgconn.socket, interval, ANSWER_SECONDS if timeout is None else timeout)
+            return await waiting.wait_async(gen, self.pgconn.socket, interval, self.patience if timeout is None else timeout)
         except CancelledError:
             # The driver would ask the server to stop, and wait for that.
             self.pgconn.finish()
@@ -56,7 +57,7 @@ class AsyncLink(psycopg.AsyncConnection[TupleRow]):
             if timeout is not None or not _silent(self, error):
                 raise
             self.pgconn.finish()
-            raise _silence() from None
+            raise _silence(self.patience) from None
 
 
 def _silent(link: Link | AsyncLink, error: psycopg.OperationalError) -> bool:
@@ -64,15 +65,22 @@ def _silent(link: Link | AsyncLink, error: psycopg.OperationalError) -> bool:
     return error.sqlstate is None and link.pgconn.status == ConnStatus.OK
 
 
-def _silence() -> psycopg.OperationalError:
-    return psycopg.OperationalError(f"it has not answered for {ANSWER_SECONDS:g} s")
+def _silence(seconds: float) -> psycopg.OperationalError:
+    return psycopg.OperationalError(f"it has not answered for {seconds:g} s")
+
+
+async def listening(address: Address) -> AsyncLink:
+    """Return a connection that reads and hears."""
+    link = await AsyncLink.connect(address.conninfo(), autocommit=True)
+    link.patience = address.patience
+    return link
 
 
 def reading_engine(address: Address) -> AsyncEngine:
     """Return an engine that reads: it finds out before each use whether a connection is still good, and makes another."""
 
     async def connect() -> AsyncLink:
-        link = await AsyncLink.connect(address.conninfo(), autocommit=True)
+        link = await listening(address)
         try:
             await link.execute("SET default_transaction_read_only = on")
         except BaseException:
@@ -87,7 +95,7 @@ def reading_engine(address: Address) -> AsyncEngine:
         pool_pre_ping=True,
         pool_size=READERS,
         max_overflow=READERS,
-        pool_timeout=ANSWER_SECONDS,
+        pool_timeout=address.patience,
     )
 
 

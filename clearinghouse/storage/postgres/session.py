@@ -8,7 +8,6 @@ from typing import Final
 
 import psycopg
 import structlog
-from psycopg import errors
 from psycopg.rows import TupleRow
 
 from clearinghouse.errors import StoreUnavailable
@@ -26,6 +25,9 @@ RETURN_SECONDS: Final = 2.0
 PAUSE_SECONDS: Final = 0.1
 """Between two attempts to connect."""
 
+CLAIM_SECONDS: Final = 1.0
+"""How long a main service waits for the place of another one: PostgreSQL takes milliseconds to notice that one has ended."""
+
 LOCK_SECONDS: Final = 4.0
 """How long a transaction waits for those of other nodes; a hundred of them take less than one second."""
 
@@ -38,7 +40,7 @@ IDLE_SECONDS: Final = 2.0
 _FAMILY: Final = 0x636C6872
 """The first half of our advisory locks, ``clhr``: of another program's it has to differ."""
 
-MAIN: Final = f"pg_advisory_lock({_FAMILY}, 1)"
+_CLAIM: Final = f"SELECT pg_try_advisory_lock({_FAMILY}, 1)"
 LAYOUT: Final = f"pg_advisory_xact_lock({_FAMILY}, 3)"
 _QUEUE: Final = f"SELECT pg_advisory_xact_lock({_FAMILY}, 2)"
 
@@ -50,12 +52,8 @@ _SETTINGS: Final = (
 )
 _END: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
 _SELF: Final = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-_FIT: Final = (
-    """SELECT pg_encoding_to_char(encoding), datcollate, current_setting('fsync') FROM pg_database WHERE datname = current_database()"""
-)
-
-_ORDERED: Final = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
-"""Collations in which text sorts as its bytes do: instants and beginnings of ids are found that way."""
+_FIT: Final = "SELECT current_setting('server_encoding') = 'UTF8' AND 'B' < 'a', current_setting('fsync')"
+"""Whether text sorts as its bytes do, so that instants and beginnings of ids are found."""
 
 
 @dataclass(slots=True)
@@ -102,15 +100,13 @@ class Session:
 
     def check(self) -> None:
         """Raise `StoreUnavailable` for a database that cannot hold a store."""
-        [(encoding, collation, fsync)] = self.link().execute(_FIT).fetchall()
-        if encoding != "UTF8" or collation not in _ORDERED:
-            mend = "make another one: CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
-            told = f"the database of the store `{self.address.name}` sorts text by {collation} in {encoding}"
-            raise StoreUnavailable(told, mend=mend)
+        [(ordered, fsync)] = self.link().execute(_FIT).fetchall()
+        if not ordered:
+            mend = "make another one: CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'"
+            raise StoreUnavailable(f"the database of the store `{self.address.name}` does not sort UTF-8 text by its bytes", mend=mend)
         if fsync != "on":
-            log.warning(
-                "store_not_durable", store=self.address.name, mend="set fsync = on in postgresql.conf: what is recorded may be lost"
-            )
+            mend = "set fsync = on in postgresql.conf: what is recorded may be lost"
+            log.warning("store_not_durable", store=self.address.name, mend=mend)
 
     def _returned(self) -> Link:
         until = time.monotonic() + (0 if self._away else RETURN_SECONDS)
@@ -129,6 +125,7 @@ class Session:
 
     def _opened(self) -> Link:
         link = Link.connect(self.address.conninfo(), autocommit=True)
+        link.patience = self.address.patience
         try:
             with link.pipeline():
                 for text in _SETTINGS:
@@ -146,7 +143,8 @@ class Session:
 
     def _claim(self, link: Link) -> None:
         """Become the one main service, as soon as the session of one that has just ended is gone."""
-        try:
-            link.execute(f"SELECT {MAIN}")
-        except errors.LockNotAvailable:
-            raise self.address.taken() from None
+        until = time.monotonic() + CLAIM_SECONDS
+        while link.execute(_CLAIM).fetchone() != (True,):
+            if time.monotonic() > until:
+                raise self.address.taken()
+            time.sleep(PAUSE_SECONDS)
