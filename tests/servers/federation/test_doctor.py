@@ -17,6 +17,7 @@ from clearinghouse.demo.servers import Hosting, Server
 from clearinghouse.doctor.catalogue import findings
 from clearinghouse.doctor.checks import ALL
 from clearinghouse.doctor.facts import Facts
+from clearinghouse.doctor.follows import told as follows_of
 from clearinghouse.doctor.gathering import Asked, gathered
 from clearinghouse.doctor.versions import packaged
 from tests.servers.federation.conftest import Make
@@ -59,7 +60,8 @@ async def running(who: Agent) -> Facts:
     """What an agent writes down of its server, as the doctor takes it."""
     told, now = await who.enforcer.status(), datetime.now(UTC)
     images = () if who.image is None else (who.image,)
-    return Facts(now, asked=True, live={**told, "at": stamp(now)}, live_at=now, images=images)
+    follows = tuple(follows_of(told["facts"]))
+    return Facts(now, asked=True, live={**told, "at": stamp(now)}, live_at=now, images=images, follows=follows)
 
 
 def ids(known: Facts) -> set[str]:
@@ -77,7 +79,8 @@ async def one(make: Make, hosting: Hosting) -> AsyncIterator[tuple[Server, Agent
             yield server, who
 
 
-SAFE = Hosting(("a.fed",), (), "agent.a.fed", HOME.secret, rooms=("muc.a.fed",))
+DOOR, KEY = "door.hub.fed", "0" * 64
+SAFE = Hosting(("a.fed",), (), "agent.a.fed", HOME.secret, rooms=("muc.a.fed",), doors=((DOOR, KEY),))
 
 
 async def test_a_safe_server_has_no_findings(make: Make) -> None:
@@ -85,6 +88,10 @@ async def test_a_safe_server_has_no_findings(make: Make) -> None:
         await who.rule({"b.fed": "all"})
         assert ids(configured(server)) - OF_THE_DEMONSTRATION == set()
         known = await running(who)
+        for each in (*configured(server).follows, *known.follows):
+            assert each.doors == {DOOR: frozenset({KEY})}
+            other = replace(known, follows=(each,), door_pins={DOOR: frozenset({"1" * 64}), "next.hub.fed": frozenset()})
+            assert {"D312"} == ids(other) & {"D311", "D312"}
         assert ids(known) - OF_THE_DEMONSTRATION == set()
         assert known.live["module"] == packaged(server.name)
 
@@ -100,9 +107,9 @@ async def test_every_bad_turn_of_a_prosody_is_found() -> None:
 
 async def test_every_bad_turn_of_an_ejabberd_is_found() -> None:
     async with one(OpenEjabberd, replace(SAFE, dialback=True)) as (server, who):
-        assert {"D201", "D202", "D203", "D204", "D210"} <= ids(configured(server))
+        assert {"D201", "D202", "D203", "D204", "D210", "D212"} <= ids(configured(server))
         await who.rule({"b.fed": "all"}, mode="shadow")
-        assert {"D201", "D202", "D203", "D204", "D305"} <= ids(await running(who))
+        assert {"D201", "D202", "D203", "D204", "D212", "D305"} <= ids(await running(who))
 
 
 async def test_streams_that_policy_would_refuse_are_found_in_shadow_mode(home: Server, away: Server) -> None:
