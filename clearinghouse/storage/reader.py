@@ -119,6 +119,12 @@ class Reader:
         since = await self._rows(select(entries.c.kind, func.min(entries.c.at).label("at")).where(new).group_by(entries.c.kind))
         return News(now.newest or "", now.size, now.highest, {Kind(row.kind): row.at for row in since})
 
+    async def archived_last(self) -> datetime | None:
+        """Return the time of the snapshot that was archived last."""
+        [row] = await self._rows(select(func.max(snapshots.c.at).label("at")))
+        found: datetime | None = row.at
+        return found
+
     async def members_since(self, at: datetime) -> Sequence[KeptMember]:
         """See `Followed.members_since`."""
         return await self._all(member_in, select(members).where(members.c.at >= at))

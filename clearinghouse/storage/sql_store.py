@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -34,6 +34,7 @@ from clearinghouse.storage.store import Effect, Event
 from clearinghouse.storage.texts import instant
 from clearinghouse.storage.writer import Writer
 
+_A_MOMENT: Final = timedelta(microseconds=1)
 fresh_salt = partial(secrets.token_bytes, SALT_BYTES)
 
 
@@ -178,8 +179,14 @@ class SqlStore(Reader):
         await self.write(Noted(event))
 
     async def archive(self, archive: Archive, *, at: datetime) -> None:
-        """See `Store.archive`."""
-        row = (archive.version, instant(at), await asyncio.to_thread(archive.pack))
+        """See `Store.archive`.
+
+        Whoever follows takes the one with the latest time for the newest, so it gets one that is later than all: a clock
+        that is put back a little must not keep a policy in force that was replaced.
+        """
+        latest = await self.archived_last()
+        after = at if latest is None or at > latest else latest + _A_MOMENT
+        row = (archive.version, instant(after), await asyncio.to_thread(archive.pack))
         await self._write(Prepared({statements.ARCHIVE: [row]}, at=at))
 
     async def keep_checkpoint(self, sealed: bytes, size: int, at: datetime) -> None:
