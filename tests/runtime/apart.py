@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -86,6 +86,9 @@ class Apart:
 
     async def known(self, identities: Iterable[str]) -> frozenset[str]:
         return await self._read(self.store.known(identities))
+
+    async def listen(self, told: Callable[[], None]) -> None:
+        await self.store.listen(told)
 
     async def _read(self, reading: Awaitable[_T]) -> _T:
         found = await reading

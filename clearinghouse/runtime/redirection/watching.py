@@ -99,11 +99,11 @@ class Watch:
             self._missed(error)
             return
         self.contact.made(began)
+        self.error = None
         if self.ledger.behind:
             await self._catch_up()
         elif self._cut:
             self._back(0)
-        self.error = None
 
     async def _catch_up(self) -> None:
         try:
