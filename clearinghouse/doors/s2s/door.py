@@ -126,7 +126,7 @@ async def opened(
 
 
 def _begin_tls(wire: Wire, house: House) -> None:
-    wire.begin(Conversation(wire, house, secure=True), house.certificates.accepting())
+    wire.begin(Conversation(wire, house, secure=True), house.certificates.accepting)
 
 
 async def _look(certificates: Certificates, now: Callable[[], datetime]) -> None:

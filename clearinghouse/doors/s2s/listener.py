@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 BACKLOG: Final = 4_096
 """Connections that wait to be taken, as many as Linux allows (`net.core.somaxconn`): one that does not fit tries again after a second."""
 
-TAKEN_TOGETHER: Final = 128
+TAKEN_TOGETHER: Final = 64
 """Connections that are taken before those that are open have their turn again."""
 
 FULL_SECONDS: Final = 1.0

@@ -77,6 +77,7 @@ class Room:
         self._most, self._each = most, each
         self._all: set[Guest] = set()
         self._guests: dict[str, _Guests] = {}
+        self._largest, self._most_of_one = "", 0
         self.refused = self.gave_way = 0
 
     @property
@@ -90,7 +91,7 @@ class Room:
         if own is not None and own.count >= self._each:
             full = guest.address
         elif len(self._all) >= self._most:
-            full = max(self._guests, key=lambda address: self._guests[address].count)
+            full = self._crowd()
         else:
             full = ""
         if full and not self._make_room(full):
@@ -98,6 +99,14 @@ class Room:
             return False
         self._add(guest)
         return True
+
+    def _crowd(self) -> str:
+        """Return the address that has the most, or nearly so: it is looked for again when it has given up half."""
+        crowd = self._guests.get(self._largest)
+        if crowd is None or 2 * crowd.count <= self._most_of_one:
+            self._largest = max(self._guests, key=lambda address: self._guests[address].count)
+            self._most_of_one = self._guests[self._largest].count
+        return self._largest
 
     def _make_room(self, address: str) -> bool:
         longest = next(iter(self._guests[address].unproven), None)

@@ -18,6 +18,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -192,7 +193,7 @@ class Conversation:
     def _start_tls(self) -> None:
         self._stream.proceed()
         self._wire.send(self._stream.take())
-        self._wire.secure(self._house.certificates.accepting(self._wanted))
+        self._wire.secure(partial(self._house.certificates.accepting, self._wanted))
 
     def _authenticate(self, name: str) -> None:
         if isinstance(self._verdict, Identity) and self._verdict.covers(name):

@@ -1,7 +1,7 @@
-"""Whose turn it is to have dear work done, a step of a TLS handshake: each address in turn, and never for long at once.
+"""Whose turn it is to have done what its bytes ask for: each address in turn, and never for long at once.
 
-A handshake costs a hundred times what the other steps of a connection cost.  Whoever sends many at once waits for his
-own, and everybody else for one of each other address.
+Whoever sends much, or what is dear to read, such as handshakes, waits for his own; everybody else waits for one step of
+each other address.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 SLICE_SECONDS: Final = 0.01
-"""How long dear work is done before everything else has its turn: some twenty handshakes."""
+"""How long work is done before everything else has its turn: some twenty handshakes."""
 
 WINDOW_SECONDS: Final = 0.02
 """In so long at most one slice is done at once; what is more waits until everything else that is ready had its turn."""

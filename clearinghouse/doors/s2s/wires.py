@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -23,12 +24,16 @@ READ_BYTES: Final = 8_192
 WRITE_BYTES: Final = 65_536
 """Bytes that wait for a peer that does not read; a door says some three kB in all, and a certificate with a long chain."""
 
-TLS_BYTES: Final = 262_144
-"""Bytes of TLS that one connection sends altogether: twice the largest chain that OpenSSL takes, and all that a stream says.
-Changes of keys and attempts to negotiate anew are in it, a hundredfold dearer to read than to send."""
+MAX_BYTES: Final = 262_144
+"""Bytes that one connection sends altogether: twice the largest chain of certificates that OpenSSL takes, and all that a stream
+says.  White space, changes of keys and attempts to negotiate anew are in it; some are a hundredfold dearer to read than to send."""
 
 LINGER_BYTES: Final = 2_097_152
 """Bytes that are read and thrown away after our last word: closing with some unread would take that word back (RST)."""
+
+
+Connect = Callable[[], SSL.Connection]
+"""Makes our end of a handshake."""
 
 
 class Talk(Protocol):
@@ -64,14 +69,16 @@ class Wire:
     """A connection with a peer: it reads unless `pause` says otherwise, writes at once, and is closed exactly once."""
 
     __slots__ = (
+        "_connect",
         "_descriptor",
         "_ending",
         "_floor",
-        "_held",
+        "_ignored",
         "_left",
         "_open",
         "_over",
         "_paused",
+        "_queued",
         "_read",
         "_sock",
         "_talk",
@@ -90,16 +97,17 @@ class Wire:
         self._descriptor = taken.fileno()
         self.host, self.address = host, address
         self._talk: Talk | None = None
+        self._connect: Connect | None = None
         self._tls: SSL.Connection | None = None
-        self._open = self._over = self._paused = self._watched = self._writing = self._ending = False
-        self._held = self._left = b""
+        self._open = self._over = self._ending = self._paused = self._ignored = self._queued = self._watched = self._writing = False
+        self._left = b""
         self._read = 0
         now = floor.loop.time()
         self.due, self.ends = now + floor.patience.header, now + floor.patience.whole
 
-    def begin(self, talk: Talk, tls: SSL.Connection | None = None) -> None:
-        """Tell *talk* from now on, after a handshake where *tls* is given."""
-        self._talk, self._tls = talk, tls
+    def begin(self, talk: Talk, connect: Connect | None = None) -> None:
+        """Tell *talk* from now on; with *connect* it is secured first, and OpenSSL is asked when the first byte has come."""
+        self._talk, self._connect = talk, connect
         self._watch()
 
     # -- reading ------------------------------------------------------------------------------------------
@@ -110,8 +118,8 @@ class Wire:
         self._paused = True  # most say nothing meanwhile, so watching goes on until one does
 
     def _watch(self) -> None:
-        """Look for what comes, or not: while others have their turn, after the peer's end, and after ours, nothing does."""
-        wanted = self._talk is not None and (self._ending or not (self._paused or self._held)) and not self._over
+        """Look for what comes, or not: while others have their turn, while the answer is awaited, and after the peer's end."""
+        wanted = self._talk is not None and not self._queued and not self._over and (self._ending or not self._ignored)
         if wanted is not self._watched:
             self._watched = wanted
             if wanted:
@@ -120,27 +128,38 @@ class Wire:
                 self._floor.loop.remove_reader(self._descriptor)
 
     def _readable(self) -> None:
-        if self._ending:
-            self._throw()
-            return
-        if self._paused:
+        """Have what has come looked at, now or in turn."""
+        if self._paused and not self._ending:
+            self._ignored = True
             self._watch()
+        elif not self._floor.turns.take(self.address, self._look):
+            self._queued = True
+            self._watch()
+
+    def _look(self) -> None:
+        self._queued = False
+        if self._talk is None:
             return
         try:
             data = self._sock.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError):
+            self._watch()
             return
         except OSError:
             self.abort()
             return
-        if not data:
+        self._read += len(data)
+        if self._ending:
+            self._throw(data)
+        elif self._read > MAX_BYTES:
+            self.abort()
+        elif not data:
             self._ended()
-        elif self._tls is None:
+        elif self._tls is None and self._connect is None:
             self._tell(data)
         else:
-            self._held = data
-            if not self._floor.turns.take(self.address, self._step):
-                self._watch()
+            self._decrypt(data)
+        self._watch()
 
     def _tell(self, data: bytes) -> None:
         if self._talk is not None and not self._ending:
@@ -149,11 +168,15 @@ class Wire:
     def _ended(self) -> None:
         """The peer sends no more."""
         self._over = True
-        self._watch()
-        if self._tls is not None and not self._open:
+        if self._is_mute:
             self.abort()
         else:
             self._tell(b"")
+
+    @property
+    def _is_mute(self) -> bool:
+        """Whether nothing can be said now: before a handshake, and while it lasts."""
+        return self._connect is not None or (self._tls is not None and not self._open)
 
     def progressed(self) -> None:
         """Give the peer time for what comes next; it got further."""
@@ -169,19 +192,20 @@ class Wire:
 
     # -- TLS ----------------------------------------------------------------------------------------------
 
-    def secure(self, tls: SSL.Connection) -> None:
+    def secure(self, connect: Connect) -> None:
         """Begin a handshake; `Talk.secured` is told when it is done."""
-        self._tls = tls
+        self._connect = connect
         self._wait(self._floor.patience.handshake)
 
-    def _step(self) -> None:
+    def _decrypt(self, data: bytes) -> None:
         """Give OpenSSL what was read, and the peer what OpenSSL says to it."""
-        tls, held, self._held = self._tls, self._held, b""
-        if tls is None or self._talk is None or self._ending:
+        if self._connect is not None:
+            self._tls, self._connect = self._connect(), None
+        tls = self._tls
+        if tls is None or self._talk is None:
             return
-        self._read += len(held)
         try:
-            tls.bio_write(held)
+            tls.bio_write(data)
             if not self._open:
                 tls.do_handshake()
                 self._open = True
@@ -194,9 +218,6 @@ class Wire:
         except SSL.Error:
             self._flush()  # the alert that says what was wrong
             self.abort()
-        if self._read > TLS_BYTES:
-            self.abort()
-        self._watch()
 
     def _read_all(self, tls: SSL.Connection) -> None:
         while self._talk is not None and not self._ending:
@@ -261,21 +282,14 @@ class Wire:
         self._floor.room.answered(self)
         self._watch()
 
-    def _throw(self) -> None:
-        try:
-            data = self._sock.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data = b""
+    def _throw(self, data: bytes) -> None:
         self._over = not data or self._hangs_up(data)
-        self._read += len(data)
         if self._over or self._read > LINGER_BYTES:
             self.abort()
 
     def _hangs_up(self, data: bytes) -> bool:
         """Say whether *data* ends TLS: then the peer sends no more, though it may wait for us to close the connection."""
-        if self._tls is None or not self._open or self._read > TLS_BYTES:
+        if self._tls is None or not self._open or self._read > MAX_BYTES:
             return False
         try:
             self._tls.bio_write(data)
@@ -290,7 +304,7 @@ class Wire:
         """End where its time is over: with a word where that can be said."""
         if self._talk is None or now < min(self.due, self.ends):
             return
-        if self._ending or now >= self.ends or (self._tls is not None and not self._open):
+        if self._ending or now >= self.ends or self._is_mute:
             self.abort()
         else:
             self.due = self.ends
@@ -302,7 +316,7 @@ class Wire:
 
     def shut(self) -> None:
         """End with a word where that can be said: the door closes."""
-        if self._talk is not None and not self._ending and (self._tls is None or self._open):
+        if self._talk is not None and not self._ending and not self._is_mute:
             self._talk.shut()
         self.abort()
 
