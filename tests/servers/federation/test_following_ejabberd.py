@@ -18,12 +18,12 @@ from clearinghouse.demo.neighbours import S2S_PORT, Neighbours
 from clearinghouse.demo.servers import Hosting
 from clearinghouse.federation.redirection.seen import Proof, Require
 from clearinghouse.grid.stanzas import StanzaRefused
-from tests.servers.federation.conftest import Known, lasting
+from tests.servers.federation.conftest import Known
 from tests.servers.federation.peer import peer
 from tests.servers.federation.real_door import RealDoor, real_door
 from tests.servers.federation.scripted_door import Phase, ScriptedDoor, door, key_of
 from tests.servers.federation.sites import AWAY, HOME, PASSWORD, SECRET, agent, new_body, new_serial
-from tests.servers.federation.walks import READERS, SENDERS, Scene, Strangers, Street, answered, drained, local, not_followed
+from tests.servers.federation.walks import READERS, SENDERS, Scene, Strangers, Street, answered, drained, local, not_followed, together
 
 pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
@@ -39,11 +39,11 @@ def street() -> Iterator[Street]:
         plain = replace(HOME, exempt=(), others=(), rooms=(), doors=known)
         dialback = Hosting(("c.fed",), (), "agent.c.fed", SECRET, dialback=True, doors=known)
         away = replace(AWAY, domains=("b.fed",), rooms=(), dialback=True)
-        for first in lasting(Ejabberd, plain, names):
-            for second in lasting(Ejabberd, dialback, Strangers(names.authority, names.names)):
-                for prosody in lasting(Known, away, names):
-                    for ejabberd in lasting(Ejabberd, Hosting(("d.fed",), (), "agent.d.fed", SECRET), names):
-                        yield Street(names, doors, (first, second), (prosody, ejabberd))
+        target = Hosting(("d.fed",), (), "agent.d.fed", SECRET)
+        homes = Ejabberd(plain, neighbours=names), Ejabberd(dialback, neighbours=Strangers(names.authority, names.names))
+        targets = Known(away, neighbours=names), Ejabberd(target, neighbours=names)
+        with together(*homes, *targets):
+            yield Street(names, doors, homes, targets)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

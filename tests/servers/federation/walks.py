@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -16,7 +17,7 @@ from clearinghouse.demo.neighbours import CERTIFICATE_FILE, KEY_FILE, Neighbours
 from clearinghouse.demo.servers import Server
 from tests.servers.federation.real_door import RealDoor
 from tests.servers.federation.scripted_door import ScriptedDoor, key_of
-from tests.servers.federation.sites import Agent, new_body
+from tests.servers.federation.sites import PASSWORD, PEOPLE, Agent, new_body
 
 _numbers = count(1)
 
@@ -95,6 +96,28 @@ def server_key(server: Server) -> str:
 
 SENDERS: Final = {"external": "alice@a.fed", "dialback": "dave@c.fed"}
 READERS: Final = {"b.fed": "bob@b.fed", "d.fed": "erin@d.fed"}
+
+
+@contextmanager
+def together(*servers: Server) -> Iterator[None]:
+    """Keep several servers, with their people, in a loop of their own; they start and end at the same time."""
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(_all(map(_peopled, servers)))
+            yield
+        finally:
+            runner.run(_all(server.__aexit__(None, None, None) for server in servers))
+
+
+async def _all(works: Iterable[Awaitable[None]]) -> None:
+    await asyncio.gather(*works)
+
+
+async def _peopled(server: Server) -> None:
+    await server.__aenter__()
+    for jid in PEOPLE:
+        if jid.partition("@")[2] in server.hosting.domains:
+            await server.register(jid, PASSWORD)
 
 
 async def answered(scene: Scene, body: str) -> str:
