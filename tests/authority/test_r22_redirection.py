@@ -74,9 +74,9 @@ async def test_r22_whoever_is_sent_nowhere_hears_the_same_for_whatever_reason(lo
 
 async def test_r22_and_it_takes_the_same_work(lodge: Lodge) -> None:
     first = [(await works(lodge, each))[1] for each, _ in CASES.values()]
-    assert first == [Work(5, 4, 1, [[Decided]])] * len(CASES), "the engine is asked once for each, and each is written whole"
+    assert first == [Work(4, 4, 1, [[Decided]])] * len(CASES), "the engine is asked once for each, and each is written whole"
     again = [(await works(lodge, each))[1] for each, _ in CASES.values()]
-    assert again == [Work(5, 4, 0, [[Repeated]])] * len(CASES)
+    assert again == [Work(4, 4, 0, [[Repeated]])] * len(CASES)
 
 
 async def test_r22_every_refusal_is_proven_before_it_is_withheld(lodge: Lodge) -> None:

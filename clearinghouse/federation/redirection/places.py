@@ -20,7 +20,7 @@ S2S_PORT: Final = 5269
 """Port of servers among themselves (RFC 6120, section 14.7); it is left out."""
 
 REMEMBERED: Final = 4_096
-"""Endpoints whose written form is remembered: those of all members, as a rule."""
+"""Members of whose endpoints the written forms are remembered: all of them, as a rule."""
 
 TURN_SECONDS: Final = 30
 """Seconds that a pair of servers is sent to one of several endpoints; then to the next, lest one that is down hold it for ever."""
@@ -32,7 +32,7 @@ def place_of(endpoints: Sequence[Endpoint], pair: tuple[str, str], now: datetime
     Whoever is redirected begins with STARTTLS, so endpoints for direct TLS are left out.  The choice among several is
     the same at every node.
     """
-    places = [place for each in endpoints if each.tls == "start" and (place := written(each)) is not None]
+    places = _written(tuple(endpoints))
     if len(places) < 2:  # noqa: PLR2004 - nothing to choose
         return places[0] if places else None
     turn = int(now.timestamp()) // TURN_SECONDS
@@ -40,6 +40,10 @@ def place_of(endpoints: Sequence[Endpoint], pair: tuple[str, str], now: datetime
 
 
 @lru_cache(maxsize=REMEMBERED)
+def _written(endpoints: tuple[Endpoint, ...]) -> tuple[str, ...]:
+    return tuple(place for each in endpoints if each.tls == "start" and (place := written(each)) is not None)
+
+
 def written(endpoint: Endpoint) -> str | None:
     """Return *endpoint* as the value of `see-other-host`, ``None`` for a host that is neither an address nor a name."""
     address, port = _address(endpoint.host), endpoint.port

@@ -23,7 +23,7 @@ from clearinghouse.clearing.decision import NOT_EXPLAINED, Decision, Outcome, Re
 from clearinghouse.clearing.senders import RateLimited, SenderBudgets
 from clearinghouse.clearing.vocabulary import ASK
 from clearinghouse.errors import ClearinghouseError, InternalError, Unavailable
-from clearinghouse.federation.published.members import Endpoint, Member
+from clearinghouse.federation.published.members import Endpoint
 from clearinghouse.federation.redirection.answers import ID_CHARACTERS, Answer, Redirect, Refused
 from clearinghouse.federation.redirection.faults import Fault
 from clearinghouse.federation.redirection.places import place_of
@@ -123,31 +123,25 @@ class RulingPorter:
         self._pace(seen)
         for _ in range(ATTEMPTS):
             now = self.chance.now()
-            question = self._asked(seen, now)
+            question, place = self._asked(seen, now)
             identity, code = await self._known(question, now) or await self._ruled(question, now)
-            if self._asked(seen, now) == question:
-                return self._told(question, identity, code, now)
+            if self._asked(seen, now) == (question, place):
+                return self._told(seen, identity, code, place)
         raise Overtaken("policy changed while this was decided", mend="nothing: it is asked again")
 
     def _pace(self, seen: Seen) -> None:
         (self.domains if seen.proof is not Proof.NOTHING else self.addresses).take(sender_of(seen))
 
-    def _asked(self, seen: Seen, now: datetime) -> Question:
-        """Return everything that the answer rests on; the same steps whoever asks for whom."""
-        asking, wanted = self.members.member(seen.claimed), self.members.member(seen.wanted)
-        place = self._place(seen, wanted, now)
-        fault = Fault.NO_SUCH_MEMBER if wanted is None else Fault.NO_ENDPOINT if place is None else Fault.NONE
-        return Question(
-            seen,
-            self.levels.level(seen.claimed),
-            self.levels.level(seen.wanted),
-            fault if asking is not None else Fault.NOT_A_MEMBER,
-            self.desk.snapshot.version,
-        )
-
-    @staticmethod
-    def _place(seen: Seen, wanted: Member | None, now: datetime) -> str | None:
-        return place_of(() if wanted is None else wanted.endpoints, (seen.claimed, seen.wanted), now)
+    def _asked(self, seen: Seen, now: datetime) -> tuple[Question, str | None]:
+        """Return everything that the answer rests on, and where it would lead; the same steps whoever asks for whom."""
+        claimed, wanted = seen.claimed, seen.wanted
+        target = self.members.member(wanted)
+        place = place_of(() if target is None else target.endpoints, (claimed, wanted), now)
+        fault = Fault.NO_SUCH_MEMBER if target is None else Fault.NO_ENDPOINT if place is None else Fault.NONE
+        if self.members.member(claimed) is None:
+            fault = Fault.NOT_A_MEMBER
+        level = self.levels.level
+        return Question(seen, level(claimed), level(wanted), fault, self.desk.snapshot.version), place
 
     async def _known(self, question: Question, now: datetime) -> tuple[str, str] | None:
         """Return the id of a new answer as it was given before, and what is told; ``None`` where it has to be ruled on."""
@@ -199,11 +193,10 @@ class RulingPorter:
 
     # -- telling
 
-    def _told(self, question: Question, identity: str, code: str, now: datetime) -> Answer:
-        seen, short = question.seen, identity[:ID_CHARACTERS]
+    def _told(self, seen: Seen, identity: str, code: str, place: str | None) -> Answer:
+        short = identity[:ID_CHARACTERS]
         if not self.require.met_by(seen.proof):
             return self._bare()
-        place = self._place(seen, self.members.member(seen.wanted), now)
         if code or place is None:
             self.answers["refused"] += 1
             return Refused(f"not permitted: {code or NOT_EXPLAINED} (decision {short})")
