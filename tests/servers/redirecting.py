@@ -17,6 +17,7 @@ from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.vocabulary import EVERYTHING, Door
 from clearinghouse.demo.certificates import Authority
 from clearinghouse.demo.league.community import DOOR, EAST, MEMBERS, NORTH, OPERATOR, SOUTH, League
+from clearinghouse.demo.postgres import OWNER, Cluster
 from clearinghouse.keynote.keys import write_key_file
 from clearinghouse.runtime.chance import utc_now
 from clearinghouse.runtime.parts import Service
@@ -75,7 +76,19 @@ class Nodes:
         (self.hub / "clearinghouse.toml").write_text(general)
         for name in ("one", "two"):
             own = f'listen_tls = ["127.0.0.1:0"]\noutage = "{self.outage}"\nspool_file = "{name}.spool"\n'
-            (self.hub / f"{name}.toml").write_text(f"{general}[redirect]{door}{own}")
+            (self.hub / f"{name}.toml").write_text(general.replace('"url"', '"node-url"') + f"[redirect]{door}{own}")
+
+    def let_in(self, postgres: Cluster, url: str) -> None:
+        """Let nodes do in the database at *url* what the guide lets them, and no more; the main service has made its tables."""
+        rights = (
+            (REPOSITORY / "docs/how-to/operate.md").read_text().partition("CREATE ROLE clearinghouse_node LOGIN;")[2].partition("```")[0]
+        )
+        database = url.rpartition("/")[2]
+        if not postgres.run("SELECT 1 FROM pg_roles WHERE rolname = 'clearinghouse_node'"):
+            postgres.run("CREATE ROLE clearinghouse_node LOGIN PASSWORD 'node'")
+        postgres.run(rights, database)
+        (self.hub / "node-url").touch(mode=0o600)
+        (self.hub / "node-url").write_text(url.replace(f"{OWNER}:{postgres.password}", "clearinghouse_node:node"))
 
     @property
     def hub(self) -> Path:
