@@ -173,7 +173,7 @@ def test_both_stores_say_the_same_whatever_is_written(acts: list[tuple[Change, .
 
 
 @pytest.mark.servers
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(acts=ACTS)
 def test_postgresql_says_it_too(postgres: Cluster, laid_out: str, acts: list[tuple[Change, ...] | Erase]) -> None:
     address = emptied(postgres, laid_out)

@@ -42,7 +42,7 @@ _FAMILY: Final = 0x636C6872
 
 _CLAIM: Final = f"SELECT pg_try_advisory_lock({_FAMILY}, 1)"
 LAYOUT: Final = f"pg_advisory_xact_lock({_FAMILY}, 3)"
-_QUEUE: Final = f"SELECT pg_advisory_xact_lock({_FAMILY}, 2)"
+QUEUE: Final = f"SELECT pg_advisory_xact_lock({_FAMILY}, 2)"
 
 _SETTINGS: Final = (
     f"SET lock_timeout = '{LOCK_SECONDS * 1000:.0f}ms'",
@@ -59,8 +59,6 @@ _FIT: Final = "SELECT current_setting('server_encoding') = 'UTF8' AND 'B' < 'a',
 @dataclass(slots=True)
 class Session:
     """One connection at a time; ``main`` holds the lock that only one service has."""
-
-    QUEUE = _QUEUE
 
     address: Address
     main: bool

@@ -25,7 +25,7 @@ from clearinghouse.storage.batch import Batch, Durable, Parameters, Prepared
 from clearinghouse.storage.edge import TILE, Edge, split
 from clearinghouse.storage.postgres.address import Address
 from clearinghouse.storage.postgres.links import Link
-from clearinghouse.storage.postgres.session import CHANNEL, Session
+from clearinghouse.storage.postgres.session import CHANNEL, QUEUE, Session
 from clearinghouse.storage.schema import entries
 from clearinghouse.storage.statements import Row, Statement
 
@@ -56,9 +56,10 @@ TOLD: Final = frozenset(
 )
 """Statements that other nodes are told of: what they decide by has changed."""
 
-_BEGIN: Final = "BEGIN"
-_EDGE: Final = "SELECT size, hashes, pg_current_xact_id()::text FROM edge WHERE id = 1 FOR UPDATE"
 _CLOCK: Final = "SELECT highest FROM clock"
+_BEGIN: Final = f"""BEGIN; {QUEUE};
+ SELECT size, hashes, pg_current_xact_id()::text FROM edge WHERE id = 1 FOR UPDATE; {_CLOCK}""".encode()  # noqa: S608 - constants
+"""Waits until no other node has a transaction that writes, whoever came first goes first, and asks how things stand then."""
 _ADVANCE: Final = "UPDATE edge SET size = %s, hashes = %s WHERE id = 1"
 _NOTIFY: Final = f"NOTIFY {CHANNEL}"
 _LEAVES: Final = "SELECT leaf_hash FROM entries WHERE number >= %s AND number < %s ORDER BY number"
@@ -111,8 +112,8 @@ class PostgresTarget:
         """Run one statement with named parameters as a transaction of its own; no other node writes meanwhile."""
         raw = self.session.link()
         try:
+            raw.execute(_BEGIN, prepare=False)
             with raw.pipeline():
-                self._begin(raw)
                 raw.execute(_NAMED.sub(r"%(\1)s", text).encode(), parameters)
                 raw.execute("COMMIT")
         except BaseException:
@@ -169,25 +170,16 @@ class PostgresTarget:
         self.doubt = None
         return made.after
 
-    @staticmethod
-    def _begin(raw: Link) -> psycopg.Cursor[TupleRow]:
-        """Begin a transaction, and wait until no other node has one that writes; whoever came first goes first."""
-        raw.execute(_BEGIN)
-        raw.execute(Session.QUEUE)
-        return raw.execute(_EDGE)
-
     def _locked(self, raw: Link, known: Durable) -> tuple[Durable, str]:
-        """Begin a transaction; return what is durable now, and the transaction's number."""
-        with raw.pipeline():
-            at = self._begin(raw)
-            clock = raw.execute(_CLOCK)
-        row, highest = at.fetchone(), _instant(clock.fetchone())
-        if row is None:
+        """Begin a transaction that no other node's comes between; return what is durable now, and the transaction's number."""
+        answers = raw.execute(_BEGIN, prepare=False).results()
+        _, _, at, clock = (each.fetchone() if each.description else None for each in answers)
+        if at is None:
             raise self.site.damaged()
-        size, hashes, transaction = row
+        size, hashes, transaction = at
         tree = Frontier(size, tuple(split(hashes)))
         edge = known.edge if tree == known.edge.tree else self._moved(raw, known.edge, tree)
-        return Durable(edge, highest), transaction
+        return Durable(edge, _instant(clock)), transaction
 
     def _moved(self, raw: Link, known: Edge, tree: Frontier) -> Edge:
         """Return the edge of the log that has become *tree*; raises unless that goes on from what is *known*."""
