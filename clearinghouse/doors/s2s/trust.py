@@ -219,7 +219,7 @@ def _looked_at(path: list[x509.Certificate], ends: datetime) -> Verdict:
         return Doubt.WEAK
     if _is_authority(path[0]) or not _signs(path[0]) or not all(map(_is_for_servers, path[:-1] or path)):
         return Doubt.WRONG_USE
-    return identity_of(path[0], ends)
+    return identity_of(path[0], ends, path[1:])
 
 
 def _is_strong(certificate: x509.Certificate, issuer: x509.Certificate | None) -> bool:

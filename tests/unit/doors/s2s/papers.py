@@ -42,6 +42,7 @@ class Wish:
     usage: dict[str, bool] | None = None
     ca: bool | None = None
     depth: int | None = None
+    bounds: x509.NameConstraints | None = None
     hashed: hashes.HashAlgorithm | None = None
 
 
@@ -111,6 +112,8 @@ class Authority:
             builder = builder.add_extension(x509.KeyUsage(**wish.usage), critical=True)
         if wish.ca is not None:
             builder = builder.add_extension(x509.BasicConstraints(ca=wish.ca, path_length=wish.depth), critical=True)
+        if wish.bounds is not None:
+            builder = builder.add_extension(wish.bounds, critical=True)
         hashed = None if isinstance(by, ed25519.Ed25519PrivateKey) else wish.hashed or hashes.SHA256()
         return builder.sign(by, hashed)  # type: ignore[arg-type]  # tests sign with hashes that are refused
 

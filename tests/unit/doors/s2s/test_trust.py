@@ -10,12 +10,12 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import load_pem_x509_crl
+from cryptography.x509 import DNSName, GeneralName, NameConstraints, load_pem_x509_crl
 
 from clearinghouse.doors.s2s.identity import Identity
 from clearinghouse.doors.s2s.trust import DOUBTED, MAX_CHAIN, MAX_DOUBTED, REMEMBERED, Doubt, Trust, Verdict
 from clearinghouse.errors import BadSettings
-from tests.unit.doors.s2s.papers import CLIENT, DAY, MAIL, NOTHING, NOW, SERVER, Authority, Paper, Wish
+from tests.unit.doors.s2s.papers import CLIENT, DAY, MAIL, NOTHING, NOW, SERVER, Authority, Paper, Wish, service_name, xmpp_address
 
 ROOT = Authority("root")
 BELOW = Authority("below", above=ROOT)
@@ -109,6 +109,36 @@ def test_no_certificate_is_nobody(trust: Trust) -> None:
 
 def test_an_authority_in_the_middle_can_be_the_anchor(tmp_path: Path) -> None:
     assert isinstance(judged(Trust(anchors(tmp_path, BELOW)), BELOW.paper("a.example")), Identity)
+
+
+ONLY_A = Authority("only a", wish=replace(AUTHORITATIVE, bounds=NameConstraints([DNSName("A.example")], None)), above=ROOT)
+NEVER_B = Authority("never b", wish=replace(AUTHORITATIVE, bounds=NameConstraints(None, [DNSName("b.example")])), above=ROOT)
+BELOW_A = Authority("below a", wish=replace(AUTHORITATIVE, bounds=NameConstraints([DNSName(".a.example")], None)), above=ROOT)
+
+
+@pytest.mark.parametrize("authority", [ONLY_A, NEVER_B, Authority("below only a", above=ONLY_A)])
+@pytest.mark.parametrize(
+    "name", [DNSName("b.example"), xmpp_address("b.example"), xmpp_address("chat.b.example"), service_name("_xmpp-server.b.example")]
+)
+def test_an_authority_for_some_domains_speaks_for_no_other(trust: Trust, authority: Authority, name: GeneralName) -> None:
+    for wish in (Wish((name,)), Wish((xmpp_address("a.example"), name))):
+        found = judged(trust, authority.paper(wish=wish))
+        assert not isinstance(found, Identity) or not (found.covers("b.example") or found.covers("chat.b.example"))
+
+
+@pytest.mark.parametrize("authority", [ONLY_A, NEVER_B])
+@pytest.mark.parametrize("name", [DNSName("a.example"), xmpp_address("a.example"), service_name("_xmpp-server.a.example")])
+def test_an_authority_for_some_domains_speaks_for_those(trust: Trust, authority: Authority, name: GeneralName) -> None:
+    found = judged(trust, authority.paper(wish=Wish((name,))))
+    assert isinstance(found, Identity)
+    assert found.covers("a.example")
+
+
+def test_an_authority_for_what_is_below_a_domain_does_not_speak_for_it(trust: Trust) -> None:
+    found = judged(trust, BELOW_A.paper(wish=Wish((xmpp_address("a.example"), xmpp_address("chat.a.example")))))
+    assert isinstance(found, Identity)
+    assert not found.covers("a.example")
+    assert found.covers("chat.a.example")
 
 
 def test_a_revoked_certificate_is_refused_and_no_other(tmp_path: Path) -> None:
