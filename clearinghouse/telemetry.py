@@ -29,8 +29,11 @@ MAX_SHOWN: Final = 400
 SECRETS: Final = frozenset({"secret", "password", "token", "key", "passphrase"})
 """Names under which nothing is ever told."""
 
-ORDINARY: Final = frozenset({"granted", "pending", "condition-failed", "no-licence", "revoked", "not-granted", "nothing-granted"})
-"""Reason codes of what policy simply says; every other one is a rule of authority broken, or something that failed."""
+ORDINARY: Final = frozenset(
+    {"granted", "pending", "condition-failed", "no-licence", "revoked", "not-granted", "nothing-granted"}
+    | {"not-proven", "not-a-member", "no-such-member", "no-endpoint"}
+)
+"""Reason codes of what policy or records simply say; every other one is a rule of authority broken, or something that failed."""
 
 NOISE: Final = "noise"
 """Under this name a line says who caused it, so that it can be counted instead of told."""
@@ -99,7 +102,7 @@ def decision_line(decision: Decision) -> Mapping[str, str]:
         "id": decision.id,
         "value": decision.value,
         "requester": short(asker).removeprefix("xmpp:"),
-        "topic": request.observed.get("topic", ""),
+        **({"to": request.observed["to_domain"]} if "to_domain" in request.observed else {"topic": request.observed.get("topic", "")}),
         "reason": decision.reason.code,
         "because": decision.reason.text,
     }
