@@ -62,6 +62,8 @@ Modules add what only they can raise below one of these::
                         signer.roles        SignerUnavailable
                         doors.control       NotRunning, Busy
                         doors.xmpp          TooManyQuestions, TooManyTalks
+                        runtime.redirection StoreCutOff: a node that has not seen its store for too long
+    StoreUnavailable    runtime.redirection NothingArchived, SpoolFull: what keeps a node from answering
     ClearinghouseError  doors.control       Told: an error of the service, with the code and exit status that it has there
 
 ``docs/reference/json.md`` says of each code what it means.
