@@ -43,6 +43,7 @@ Modules add what only they can raise below one of these::
                         runtime             Denied, Expired (why people's requests are refused), CannotLift, InFolder
                                             NoSuchTopic, BroaderEffect (why platforms' requests are refused)
                         runtime.federation  OldRecord, OldReport, DraftWaits: what came too late
+                        runtime.redirection NotProven: a peer that has proven less than the door demands
                         ledger              BadEntry, BadCheckpoint, BadReceipt
                         federation.refusals DocumentRefused and, below it, each attack on published documents by its name;
                                             EndlessData, which is a TooLarge
