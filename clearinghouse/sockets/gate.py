@@ -30,10 +30,13 @@ def address_of(host: str) -> str:
 
 
 def room_for(most: int) -> int:
-    """Return how many of *most* connections the limit of open files has room for; it is raised as far as it may be."""
+    """Return how many of *most* connections the limit of open files has room for; it is raised by so many, as far as it may be.
+
+    What the limit was before may be promised already, to another door.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = most + SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    if soft != resource.RLIM_INFINITY:
+        wanted = soft + most
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return most if soft == resource.RLIM_INFINITY else max(1, min(most, soft - SPARE_FILES))

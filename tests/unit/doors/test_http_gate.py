@@ -91,3 +91,12 @@ def test_connections_leave_files_to_everything_else() -> None:
     assert room_for(10) == 10
     assert 1 <= room_for(10**9) <= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_r21_two_doors_that_are_full_leave_files_to_everything_else() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (SPARE_FILES + 100, hard))
+    try:
+        assert room_for(200) + room_for(150) + SPARE_FILES <= resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
