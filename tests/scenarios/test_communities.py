@@ -21,6 +21,7 @@ COMMUNITIES = {
     "federation-demo",
     "federation-demo-south",
     "federation-levels",
+    "redirection",
     "paper-section-3",
     "paper-section-4",
     "paper-section-5",
