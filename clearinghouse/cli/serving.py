@@ -13,7 +13,7 @@ from clearinghouse.cli import checked
 from clearinghouse.cli.output import BAD_INPUT, DIM, STRONG, as_json, clean, mark, say
 from clearinghouse.runtime.checks import Check, looked_at
 from clearinghouse.runtime.service import serve
-from clearinghouse.settings import LogFormat, Settings, read_settings
+from clearinghouse.settings import LogFormat, Redirect, Settings, read_settings
 
 _SHOWN: Final = 20
 """Sources that are listed; the rest are counted."""
@@ -47,6 +47,14 @@ def _tell_settings(settings: Settings, config: Path) -> None:
     for topic in settings.topic:
         say(f"topic  {clean(topic.node)} of {topic.broker}, {clean(topic.payload_type)}", indent=2)
     say(f"store  {clean(_store(settings))}", indent=2)
+    if settings.redirect is not None:
+        say(f"door   {clean(_door(settings.redirect))}", indent=2)
+
+
+def _door(redirect: Redirect) -> str:
+    """Return what the door calls itself, where it listens, and what a peer must prove there."""
+    places = [*redirect.listen, *(f"{each} (TLS from the first byte)" for each in redirect.listen_tls)]
+    return f"{redirect.name} at {', '.join(places)}; require {redirect.require}"
 
 
 def _store(settings: Settings) -> str:
@@ -81,6 +89,7 @@ def _members(found: Check, settings: Settings) -> dict[str, object]:
         "community": settings.community,
         "brokers": [each.jid for each in settings.broker],
         "topics": [each.node for each in settings.topic],
+        **({} if settings.redirect is None else {"door": settings.redirect.name}),
         "credentials": [each.source for each in found.holdings.credentials],
         **checked.members(found),
     }

@@ -71,7 +71,7 @@ def zone(community: str, members: Sequence[Member], nodes: Sequence[Node], ttl: 
     """Yield the lines of a zone snippet for *members*, each of which copies its own part."""
     yield f"; Service records of members of {_plain(community)}: each copies its part into its own zone."
     yield "; They name the clearinghouse and nothing else. An address of the member's own beside them, under either name,"
-    yield "; fails open: peers that are refused, or do not find the clearinghouse, go there unasked."
+    yield "; fails open: peers that do not reach the clearinghouse go there unasked, or even try it first."
     for member in members:
         yield ""
         if why := unserved(member):

@@ -24,10 +24,7 @@ def problems(settings: Redirect, now: datetime) -> Iterator[ClearinghouseError]:
         except ClearinghouseError as error:
             yield error
     try:
-        until = read_authorities(settings.anchors_file, settings.revocations_file).until
-        if until is not None and until <= now:
-            fact = f"a list in `{settings.revocations_file}` has ended at {until:%Y-%m-%d %H:%M}: no certificate would be believed"
-            yield BadSettings(fact, mend="fetch the lists again; authorities sign new ones before the old ones end")
+        yield from _about_authorities(settings, now)
     except ClearinghouseError as error:
         yield error
 
@@ -45,6 +42,7 @@ def cautions(settings: Redirect, now: datetime) -> Iterator[str]:
             continue  # `problems` names it
         if now < ends < now + WARNING:
             yield f"the certificate of the door for `{name}` ends at {ends:%Y-%m-%d %H:%M}"
+    yield from _about_ended_anchors(settings, now)
 
 
 def _pairs(settings: Redirect) -> Iterator[tuple[str, Pair]]:
@@ -64,3 +62,26 @@ def _about(name: str, pair: Pair, chain: list[x509.Certificate], now: datetime) 
         if not each.not_valid_before_utc <= now < each.not_valid_after_utc:
             holds = f"{each.not_valid_before_utc:%Y-%m-%d} to {each.not_valid_after_utc:%Y-%m-%d %H:%M}"
             yield BadSettings(f"a certificate in `{pair.certificate}` holds from {holds}", mend="have it renewed, and look at the clock")
+
+
+def _about_authorities(settings: Redirect, now: datetime) -> Iterator[BadSettings]:
+    """Say where no certificate of a peer can be believed any more, whoever shows it."""
+    authorities = read_authorities(settings.anchors_file, settings.revocations_file)
+    if all(each.not_valid_after_utc < now for each in read_certificates(settings.anchors_file)):
+        fact = f"every authority in `{settings.anchors_file}` has ended: no peer would be believed"
+        yield BadSettings(fact, mend="put the authorities' new certificates into `anchors_file`")
+    for issuer, until in authorities.until.items():
+        if until <= now:
+            of, file = issuer.rfc4514_string(), settings.revocations_file
+            fact = f"the list of `{of}` in `{file}` has ended at {until:%Y-%m-%d %H:%M}: no certificate of it would be believed"
+            yield BadSettings(fact, mend="fetch the list again; an authority signs a new one before the old one ends")
+
+
+def _about_ended_anchors(settings: Redirect, now: datetime) -> Iterator[str]:
+    try:
+        anchors = read_certificates(settings.anchors_file)
+    except ClearinghouseError:
+        return  # `problems` names it
+    ended = [each for each in anchors if each.not_valid_after_utc < now]
+    for each in ended if len(ended) < len(anchors) else ():
+        yield f"`{each.subject.rfc4514_string()}` in `{settings.anchors_file}` has ended at {each.not_valid_after_utc:%Y-%m-%d %H:%M}"
