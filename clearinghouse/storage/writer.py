@@ -126,8 +126,11 @@ class Writer:
         """Take what is written together next."""
         found: list[_Waiting] = []
         while self._waiting and len(found) < MAX_TOGETHER and not (found and self._waiting[0].prepared.apart):
-            found.append(self._waiting.popleft())
-            if found[-1].prepared.apart:
+            taken = self._waiting.popleft()
+            if taken.done.done():
+                continue  # whoever waited has given up, and nobody was answered
+            found.append(taken)
+            if taken.prepared.apart:
                 break
         return found
 

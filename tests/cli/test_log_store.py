@@ -20,6 +20,8 @@ from clearinghouse.runtime.records.logbook import latest, receipt_of, write_expo
 from clearinghouse.storage.archive import Archive
 from clearinghouse.storage.changes import CredentialAdded, CredentialWithdrawn, Decided, Noted, Revoked
 from clearinghouse.storage.memory import MemoryStore
+from clearinghouse.storage.postgres.address import Address
+from clearinghouse.storage.postgres.opening import open_postgres
 from clearinghouse.storage.sql_store import open_store
 from clearinghouse.storage.store import Event, Store
 from tests.cli.conftest import Command
@@ -197,6 +199,27 @@ def test_every_decision_is_the_same_again(run: Command) -> None:
     assert "3 decided the same again" in found.out
     told = run("log", "replay", "--json").json
     assert (told["ok"], told["counts"]["agrees"], told["differences"]) == (True, 3, [])
+
+
+@pytest.mark.servers
+def test_the_same_commands_read_a_store_in_postgresql(run: Command, desk: Path, url: str) -> None:
+    async def work() -> None:
+        async with open_postgres(Address.of(url)) as opened:
+            await fill(opened)
+
+    asyncio.run(work())
+    (desk / "clearinghouse.toml").write_text(SETTINGS.replace('path = "store.db"', 'url_file = "store.url"'))
+    (desk / "log.pub").write_text(LOG.principal + "\n")
+    (desk / "store.url").write_text(url)
+    (desk / "store.url").chmod(0o640)
+    assert run("decisions", "--json").json["error"]["code"] == "unsafe-file"
+    (desk / "store.url").chmod(0o600)
+    assert [each["outcome"] for each in run("decisions", "--json").json["decisions"]] == ["granted", "refused", "refused"]
+    assert run("log", "replay", "--json").json["counts"]["agrees"] == 3
+    assert run("log", "export", "today.log", "--json").json["size"] == WRITTEN
+    assert run("log", "verify", "today.log", "--log-key", "log.pub").status == 0
+    assert "in PostgreSQL" in run("serve", "--check").out
+    assert not (desk / "clearinghouse.db").exists()
 
 
 def change(house: Path, statement: str) -> None:

@@ -131,6 +131,7 @@ async def test_one_who_gives_up_waiting_costs_the_others_nothing(path: Path, dec
         tasks[1].cancel()
         done = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(each) for each in done] == [type(None), asyncio.CancelledError, type(None)]
+        assert len(await store.decisions(9)) == store.log_size == 2  # nobody was answered with the third
 
 
 async def test_a_closed_store_says_so(path: Path, decide: Decisions) -> None:
