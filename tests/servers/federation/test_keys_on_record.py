@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from clearinghouse.demo.correspondents import Correspondent, correspondent
+from clearinghouse.demo.correspondents import Correspondent
 from clearinghouse.demo.neighbours import CERTIFICATE_FILE, Neighbours
 from clearinghouse.demo.prosody import Prosody
 from clearinghouse.enforcers.levels import SerialTaken
@@ -130,20 +130,3 @@ async def writes(sender: Correspondent, reader: Correspondent) -> None:
     body = new_body()
     sender.write(reader.boundjid.bare, body)
     await reader.reads(body)
-
-
-async def test_where_no_door_is_named_no_key_is_asked_for() -> None:
-    with Neighbours() as town:
-        async with Prosody(HOME, neighbours=town) as home, Prosody(AWAY, neighbours=town) as away:
-            await home.register("alice@a.fed", PASSWORD)
-            await away.register("bob@b.fed", PASSWORD)
-            async with (
-                agent(home) as ours,
-                agent(away) as theirs,
-                correspondent("alice@a.fed", PASSWORD, home) as alice,
-                correspondent("bob@b.fed", PASSWORD, away) as bob,
-            ):
-                await ours.rule({}, default="allow")
-                await theirs.rule({}, default="allow")
-                await ours.know({"b.fed": KEYS[:1]})
-                await writes(alice, bob)

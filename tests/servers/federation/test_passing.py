@@ -31,6 +31,15 @@ async def test_a_row_lets_everything_pass_both_ways(between: Site) -> None:
     await between.alice.hears(lambda stanza: stanza.get("type") == "subscribe")
 
 
+async def test_where_no_door_is_named_no_key_is_asked_for(between: Site) -> None:
+    await between.home.rule({"b.fed": "all"})
+    await between.home.know({"b.fed": ["0" * 64]})
+    body = new_body()
+    between.alice.write("bob@b.fed", body)
+    await between.bob.reads(body)
+    await between.home.know({})
+
+
 async def test_a_level_may_let_some_kinds_pass(between: Site) -> None:
     await between.home.rule({"b.fed": "talk"})
     body = new_body()
