@@ -41,12 +41,19 @@ log = structlog.get_logger(__name__)
 ATTEMPTS: Final = 3
 """How often a question is decided anew because policy or a record changed while the decision was recorded; then nobody is sent on."""
 
+BARE: Final = Pace(per_second=10.0, burst=1_000.0)
+"""How often a peer that has proven too little is answered and recorded, all of them together: 1.6 kB each, 1.4 GB a day.
+
+What comes beyond that hears the same bare refusal and is counted, and takes no room: not in the log, nor in the spool of a
+node, which would refuse everybody once strangers have filled it.
+"""
+
 
 class Unexplained(SenderBudgets):
     """The budgets of a door's peers, apart from everybody else's; what a refusal lacks is not looked for while the peer waits.
 
-    Looking takes longer than deciding, and how long would tell a peer why it was refused (rule R22).  `clearinghouse log
-    show` proves the decision again and says it.
+    Looking takes longer than deciding, and how long would tell a peer why it was refused (rule R22).  `clearinghouse explain`
+    proves the decision again, and says it.
     """
 
     def explains(self, steps: int, now: datetime) -> bool:  # noqa: ARG002 - as it is there
@@ -59,6 +66,7 @@ class RulingPorter:
     """Implements `clearinghouse.federation.redirection.answers.Porter`.
 
     ``domains`` and ``addresses`` say how often a proven domain, and an address of whoever proved nothing, may ask.
+    ``bare`` says how often all of those together are recorded who have proven too little.
     ``strangers`` are the precedents of peers that proved nothing: they crowd out nobody else's.  ``answers`` counts what
     was answered, by kind; ``senders`` are the budgets of those who ask.
     """
@@ -71,6 +79,7 @@ class RulingPorter:
     chance: Chance
     domains: Buckets
     addresses: Buckets
+    bare: Buckets
     precedents: Precedents = field(default_factory=Precedents)
     strangers: Precedents = field(default_factory=Precedents)
     answers: Counter[str] = field(default_factory=Counter)
@@ -87,7 +96,7 @@ class RulingPorter:
         """Return the porter of a door with these *settings*."""
         domains = Pace(settings.domain_per_second, settings.domain_burst)
         addresses = Pace(settings.address_per_second, settings.address_burst)
-        buckets = Buckets(domains, chance.elapsed), Buckets(addresses, chance.elapsed)
+        buckets = Buckets(domains, chance.elapsed), Buckets(addresses, chance.elapsed), Buckets(BARE, chance.elapsed)
         return cls(settings.require, desk, journal, members, levels, chance, *buckets)
 
     async def answer(self, seen: Seen) -> Answer:
@@ -109,7 +118,7 @@ class RulingPorter:
         """Return how it is, for people and programs."""
         return {
             "answers": dict(self.answers),
-            "limited": {"domains": self.domains.limited, "addresses": self.addresses.limited},
+            "limited": {"domains": self.domains.limited, "addresses": self.addresses.limited, "unproven": self.bare.limited},
             "precedents": {
                 "kept": len(self.precedents) + len(self.strangers),
                 "used": self.precedents.used + self.strangers.used,
@@ -131,6 +140,8 @@ class RulingPorter:
 
     def _pace(self, seen: Seen) -> None:
         (self.domains if seen.proof is not Proof.NOTHING else self.addresses).take(sender_of(seen))
+        if not self.require.met_by(seen.proof):
+            self.bare.take("all who have proven too little")
 
     def _asked(self, seen: Seen, now: datetime) -> tuple[Question, str | None]:
         """Return everything that the answer rests on, and where it would lead; the same steps whoever asks for whom."""
