@@ -111,8 +111,8 @@ class Lodge:
         desk.ledger = self.diary
         desk.new_id = new_id
         chance = Chance(lambda: self.sim.now, clock, new_id)
-        domains, addresses = (Buckets(Pace(each, each), clock) for each in (50, 20))
-        self.porter = RulingPorter(self.require, desk, self.diary, self.roll, self.table, chance, domains, addresses)
+        buckets = Buckets(Pace(50, 50), clock), Buckets(Pace(20, 20), clock), Buckets(Pace(100, 100), clock)
+        self.porter = RulingPorter(self.require, desk, self.diary, self.roll, self.table, chance, *buckets)
 
     def permits(self, where: str = ALLOWED, value: str = "level-2", *, to: str = A, until: str = "") -> None:
         """License *to* by a policy."""

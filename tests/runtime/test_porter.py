@@ -165,7 +165,7 @@ async def test_a_domain_that_asks_too_often_is_held_back_and_nobody_else(lodge: 
     assert said(await lodge.answer(C)) == DENIED
     lodge.elapsed += 1
     assert sent(await lodge.answer()) == "192.0.2.2"
-    assert lodge.porter.status()["limited"] == {"domains": 10, "addresses": 0}
+    assert lodge.porter.status()["limited"] == {"domains": 10, "addresses": 0, "unproven": 0}
 
 
 async def test_an_address_of_strangers_is_held_back_and_no_other(lodge: Lodge) -> None:
@@ -181,6 +181,14 @@ async def test_all_addresses_of_one_network_are_one_stranger(lodge: Lodge) -> No
     for number in range(30):
         await lodge.answer(proof=Proof.NOTHING, address=f"2001:db8::{number:x}")
     assert len(await lodge.log()) == 20
+
+
+async def test_strangers_from_everywhere_fill_neither_log_nor_spool(lodge: Lodge) -> None:
+    for number in range(150):
+        assert await lodge.answer(f"n{number}.example", proof=Proof.NOTHING, address=f"2001:db8:{number:x}::1") == Refused()
+    assert len(await lodge.log()) == 100
+    assert lodge.porter.status()["limited"] == {"domains": 0, "addresses": 0, "unproven": 50}
+    assert sent(await lodge.answer()) == "192.0.2.2", "whoever has proven enough does not pay for them"
 
 
 # -- what is written together ----------------------------------------------------------------------------
