@@ -305,17 +305,32 @@ def test_a_url_is_a_secret(tmp_path: Path) -> None:
     read = Address.read(file)
     assert read.name == "postgresql://db.example:5433/log"
     assert "top-secret" in read.conninfo()
+    assert Address.of("postgresql://hub@/log?host=/run/postgresql").name == "postgresql:///run/postgresql:5432/log"
     assert "top-secret" not in repr(read)
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"\xff", b"mysql://top-secret", b"postgresql://hub:top-secret@db.example/log?nonsense=1", b"postgresql://[top-secret"]
+    "text",
+    [
+        b"",
+        b"\xff",
+        b"mysql://top-secret",
+        b"postgresql://hub:top-secret@db.example/log?nonsense=1",
+        b"postgresql://[top-secret",
+        b"postgresql://hub:top-secret@db.example",
+    ],
 )
 def test_what_is_no_url_is_told_without_what_it_says(tmp_path: Path, text: bytes) -> None:
     put(tmp_path / "url", text, 0o600)
     with pytest.raises(BadSettings) as caught:
         Address.read(tmp_path / "url")
     assert "top-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host,mode", [("db.example", "verify-full"), ("127.0.0.1", "prefer"), ("127.0.0.1,db.example", "verify-full")])
+def test_what_goes_to_another_machine_is_encrypted_unless_the_url_says_otherwise(host: str, mode: str) -> None:
+    assert f"sslmode={mode}" in Address.of(f"postgresql://hub@{host}/log").conninfo()
+    assert "sslmode=disable" in Address.of(f"postgresql://hub@{host}/log?sslmode=disable").conninfo()
 
 
 async def test_the_settings_name_it_by_its_file(postgres: Cluster, address: Address, laid_out: str, tmp_path: Path) -> None:

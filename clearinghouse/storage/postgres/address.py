@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -27,6 +28,10 @@ ANSWER_SECONDS: Final = 5.0
 """How long the server may be silent while it is asked; more than it may wait for a lock or work on a statement."""
 
 _WANTED: Final = PrivateFile("URL file", "write the URL of the database into it, mode 0600", MAX_URL_BYTES)
+_NEEDED: Final = ("host", "user", "dbname")
+_DEFAULTS: Final = MappingProxyType({"port": "5432", "options": "", "target_session_attrs": "any"})
+"""What a URL does not say is said here: libpq would look into the environment, which cannot change where the store is."""
+
 _SCHEMES: Final = ("postgresql://", "postgres://")
 _FORM: Final = "write one line like `postgresql://clearinghouse:PASSWORD@db.example/clearinghouse?sslmode=verify-full` into it"
 
@@ -73,10 +78,13 @@ class Address(Site):
         try:
             if not url.startswith(_SCHEMES):
                 raise BadSettings("the URL of the store is none of PostgreSQL's", mend=_FORM)
-            found = conninfo_to_dict(url)
+            found = {name: str(value) for name, value in conninfo_to_dict(url).items() if value}
         except psycopg.Error:
             raise BadSettings("the URL of the store cannot be read", mend=_FORM) from None
-        return cls({name: str(value) for name, value in found.items() if value is not None})
+        if lacking := [name for name in _NEEDED if name not in found]:
+            raise BadSettings(f"the URL of the store names no {lacking[0]}", mend=_FORM)
+        near = all(_is_near(host) for host in found["host"].split(","))
+        return cls({**_DEFAULTS, "sslmode": "prefer" if near else "verify-full", **found})
 
     @classmethod
     def read(cls, path: Path) -> Address:
@@ -91,9 +99,7 @@ class Address(Site):
     @override
     def name(self) -> str:
         """See `Site.name`: host, port and database."""
-        told = self.options
-        port = f":{told['port']}" if "port" in told else ""
-        return f"postgresql://{told.get('host', '')}{port}/{told.get('dbname', told.get('user', ''))}"
+        return "postgresql://{host}:{port}/{dbname}".format_map(self.options)
 
     def conninfo(self) -> str:
         """Return what a connection is made with."""
@@ -118,3 +124,11 @@ class Address(Site):
         if not isinstance(error, psycopg.Error):
             error = getattr(error, "orig", None)
         return isinstance(error, errors.UniqueViolation) and error.diag.table_name == "seen"
+
+
+def _is_near(host: str) -> bool:
+    """Say whether what goes to *host* stays on this machine."""
+    try:
+        return host.startswith("/") or host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -41,7 +41,7 @@ class Hearing:
         while True:
             try:
                 await self._listen()
-            except (psycopg.Error, OSError) as error:
+            except (psycopg.Error, OSError, ValueError) as error:
                 if heard:
                     told = " ".join(str(error).split())
                     log.warning("store_not_heard", store=self.address.name, reason=told, mend=self.address.mend(error))
