@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from typer.testing import CliRunner
+
 from clearinghouse.clearing.people import Speaker
 from clearinghouse.clearing.vocabulary import EVERYTHING, Door
+from clearinghouse.cli.main import app
 from clearinghouse.demo.certificates import Authority
 from clearinghouse.demo.league.community import DOOR, EAST, MEMBERS, NORTH, OPERATOR, SOUTH, League
 from clearinghouse.demo.postgres import OWNER, Cluster
@@ -27,7 +30,7 @@ from clearinghouse.signer.client import Signers
 from clearinghouse.signer.inline import InlineSealer, InlineSigner
 from clearinghouse.signer.roles import Role
 from tests.runtime.house import until
-from tests.servers.processes import REPOSITORY, Program, done, program
+from tests.servers.processes import REPOSITORY, Program, program
 
 ADDRESSES: Final = {NORTH: "127.0.0.7", SOUTH: "127.0.0.8", EAST: "127.0.0.9"}
 HEADER: Final = (
@@ -127,8 +130,10 @@ class Nodes:
         async with program(*command) as running:
             yield Node(self, name, running)
 
-    async def command(self, *words: str) -> tuple[int, str, str]:
-        return await done(sys.executable, "-m", "clearinghouse", *words, cwd=REPOSITORY)
+    async def command(self, *words: str, config: str = "clearinghouse") -> tuple[int, str]:
+        """Return the exit status and the output of a command, which runs in our process."""
+        result = await asyncio.to_thread(CliRunner().invoke, app, [*words, "--config", str(self.hub / f"{config}.toml")])
+        return result.exit_code, result.stdout
 
 
 @dataclass

@@ -10,7 +10,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from clearinghouse import telemetry
+from clearinghouse.cli.main import app
 from clearinghouse.demo.league.community import EAST, NORTH, SOUTH
 from clearinghouse.demo.postgres import Cluster
 from clearinghouse.federation.redirection.answers import ID_CHARACTERS
@@ -30,6 +33,7 @@ CUT_OFF = Answer("policy-violation", "", "not permitted: store-cut-off", "")
 
 @pytest.fixture
 def nodes(tmp_path: Path, url: str) -> Nodes:
+    telemetry.configure()  # what the main service says while a command runs in our process is no part of the answer
     made = Nodes(tmp_path)
     made.write(url)
     return made
@@ -55,14 +59,26 @@ async def in_the_log(nodes: Nodes) -> None:
     assert set(logged.values()) == {1}
     missing = [each for each in nodes.answers if not logged.keys() & {each.id, each.id[:SHARED_CHARACTERS]}]
     assert missing == []  # there may be more: what was decided anew, as policy changed, nobody heard
-    config = str(nodes.hub / "clearinghouse.toml")
-    status, _, errors = await nodes.command("log", "export", str(nodes.hub / "log.jsonl"), "--config", config)
-    assert status == 0, errors
-    status, told, errors = await nodes.command(
-        "log", "verify", str(nodes.hub / "log.jsonl"), "--log-key", str(nodes.hub / "log.pub"), "--json"
-    )
-    assert status == 0, (told, errors)
-    assert json.loads(told)["ok"] is True
+    status, told = await nodes.command("log", "export", str(nodes.hub / "log.jsonl"))
+    assert status == 0, told
+    verify = ["log", "verify", str(nodes.hub / "log.jsonl"), "--log-key", str(nodes.hub / "log.pub")]
+    result = await asyncio.to_thread(CliRunner().invoke, app, verify)
+    assert result.exit_code == 0, result.output
+
+
+async def told_how_it_is(nodes: Nodes) -> None:
+    """See what the commands say of a node that runs."""
+    status, told = await nodes.command("redirect", "--check", "--json", config="one")
+    found = json.loads(told)
+    assert (status, found["ok"], found["members"], found["problems"]) == (0, True, 3, [])
+    status, told = await nodes.command("redirect", "--check", config="one")
+    assert (status, "3 members" in told) == (0, True)
+    status, told = await nodes.command("redirect", "status", "--json", config="two")
+    found = json.loads(told)
+    assert (status, found["health"], found["members"], found["error"]) == (0, "good", 3, None)
+    assert found["door"]["answers"] == {"redirected": 1, "refused": 1}
+    status, told = await nodes.command("redirect", "status", config="two")
+    assert (status, "good" in told, "1 redirected, 1 refused" in told) == (0, True, True)
 
 
 async def one_is_killed(one: Node, two: Node) -> None:
@@ -70,6 +86,7 @@ async def one_is_killed(one: Node, two: Node) -> None:
         assert (await each.ready())["members"] == 3
         assert await each.asked(NORTH, SOUTH) == SENT
         assert await each.asked(NORTH, "unknown.fed") == REFUSED
+    await told_how_it_is(two.nodes)
     one.program.process.kill()
     assert await two.asked(NORTH, SOUTH) == SENT
 
@@ -90,6 +107,8 @@ async def the_store_hangs(one: Node, two: Node, postgres: Cluster) -> None:
         await asyncio.gather(*(each.says("cut_off") for each in (one, two)))
         one.program.process.kill()
         await two.says("refusing")
+        status, told = await two.nodes.command("redirect", "status", config="two")
+        assert (status, "refusing" in told, "bytes wait for the log" in told) == (1, True, True)
         assert [await two.asked(NORTH, each) for each in (SOUTH, "unknown.fed")] == [CUT_OFF, CUT_OFF]
     finally:
         postgres.signal(signal.SIGCONT)
