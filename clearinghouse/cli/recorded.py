@@ -93,7 +93,9 @@ def tell(recorded: Recorded, replayed: Replayed | None) -> None:
     say((f"decision {decision.id}", STRONG), f", {decision.at:%Y-%m-%d %H:%M:%S} UTC")
     say((decision.outcome, STYLES[decision.outcome] + STRONG), f": {_who(decision)}, {_what(decision)}")
     say(f"because {clean(decision.reason.text)} ({decision.reason.code})", indent=2)
-    if decision.ends:
+    if recorded.repeats:
+        say(f"the same question as in decision {recorded.repeats}, answered again (rule R20)", indent=2)
+    if decision.ends and decision.request.place:
         say(f"holds until {decision.ends:%Y-%m-%d %H:%M:%S} UTC at the latest; the broker is told then", indent=2)
     after = f" after {recorded.latency.total_seconds() * 1000:.0f} ms" if recorded.latency else ""
     say(f"{EFFECTS[recorded.effect]}{after}", indent=2)
@@ -147,6 +149,7 @@ def members(recorded: Recorded) -> dict[str, Any]:
         "effect_done_at": recorded.effect_done_at.isoformat() if recorded.effect_done_at else None,
         "latency_ms": recorded.latency.total_seconds() * 1000 if recorded.latency else None,
         "proof": recorded.proof,
+        "repeats": recorded.repeats or None,
     }
 
 
@@ -159,4 +162,5 @@ def _what(decision: Decision) -> str:
 
 
 def _topic(decision: Decision) -> str:
-    return clean(decision.request.observed.get("topic", ""))
+    observed = decision.request.observed
+    return clean(observed.get("topic") or observed.get("to_domain", ""))

@@ -52,8 +52,8 @@ node, which would refuse everybody once strangers have filled it.
 class Unexplained(SenderBudgets):
     """The budgets of a door's peers, apart from everybody else's; what a refusal lacks is not looked for while the peer waits.
 
-    Looking takes longer than deciding, and how long would tell a peer why it was refused (rule R22).  `clearinghouse explain`
-    proves the decision again, and says it.
+    Looking takes longer than deciding, and how long would tell a peer why it was refused (rule R22).  `clearinghouse
+    decisions ID` proves the decision again, and says it.
     """
 
     def explains(self, steps: int, now: datetime) -> bool:  # noqa: ARG002 - as it is there
