@@ -53,14 +53,18 @@ end
 
 local function is_named(name, cert) return x509.verify_identity(name, "xmpp-server", cert) == true; end
 
--- The door whose key this is, and whether the certificate with it is that of this door, or of the domain for which it stands.
-local function door_of(key, cert, domain)
-	local found;
-	for name, keys in pairs(follow.doors) do
-		if keys[key] and (is_named(name, cert) or is_named(domain, cert)) then return name, true; end
-		found = found or keys[key] and name;
+local function is_a_doors(key)
+	for _, keys in pairs(follow.doors) do
+		if keys[key] then return true; end
 	end
-	return found, false;
+	return false;
+end
+
+-- The door whose key and certificate this is; it may have its own name or that of the domain for which it stands.
+local function door_of(key, cert, domain)
+	for name, keys in pairs(follow.doors) do
+		if keys[key] and (is_named(name, cert) or is_named(domain, cert)) then return name; end
+	end
 end
 
 ---- What is known of an outgoing stream
@@ -109,12 +113,12 @@ local function certified(event) -- TLS is there, and nothing was said yet
 	if not follow.is_on() then return; end
 	local this, socket = about(session), session.conn:socket();
 	this.key = cert and key_of(cert);
+	this.is_a_doors = this.key ~= nil and is_a_doors(this.key);
 	if session.direction ~= "outgoing" then return; end
 	if cert then
 		this.is_named = is_named(session.to_host, cert);
 		this.is_trusted = socket.getpeerverification ~= nil and socket:getpeerverification() == true;
-		local door, is_its = door_of(this.key, cert, session.to_host);
-		this.is_a_doors, this.door = door ~= nil, is_its and door or nil;
+		this.door = door_of(this.key, cert, session.to_host);
 	end
 	-- Its name is not the domain's, so that nobody else may look: then what it says would not be read.
 	if this.door then return true; end
