@@ -17,7 +17,8 @@ Examples:
 
 \b
 Signals: TERM and INT end it when what it has begun is finished; HUP loads
-policies and credentials at once (a change is seen by itself within seconds).
+policies and credentials at once (a change is seen by itself within seconds),
+and reads the certificates of the door for servers again.
 
 \b
 Exit status: 0 ended as asked, or all was loaded; 2 the settings cannot be
