@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
@@ -20,14 +20,14 @@ import structlog
 from clearinghouse.doors.s2s.asking import asked_at
 from clearinghouse.doors.s2s.events import DialbackAsked
 from clearinghouse.doors.s2s.tls import Certificates
-from clearinghouse.doors.s2s.verifying import Question
+from clearinghouse.doors.s2s.verifying import Question, Verified
 from clearinghouse.federation.published.members import Endpoint
 from clearinghouse.telemetry import NOISE
 
 log = structlog.get_logger(__name__)
 
 VERIFYING_SECONDS: Final = 8.0
-"""For a key altogether, at all addresses."""
+"""For a key at all addresses, each of which has its part: one that is silent leaves time for the next.  As long it waits for its turn."""
 
 ENDPOINTS: Final = 3
 """Addresses of one member that are tried, in recorded order."""
@@ -36,7 +36,9 @@ VERIFYING: Final = 64
 """Keys that are verified at one time; each is a connection of ours that a stranger has caused."""
 
 VERIFYING_EACH: Final = 4
-"""Keys of one domain that are verified at one time, more than a server has open with one peer."""
+"""Keys of one domain that are verified at one time, more than a server has open with one peer; others wait for their turn."""
+
+NOT_IN_TIME: Final = Verified(valid=False, reason="timeout")
 
 Address = IPv4Address | IPv6Address
 
@@ -49,51 +51,115 @@ class Place(NamedTuple):
     direct: bool
 
 
-class Dialback:
-    """Verifies keys; each key of a pair once at a time, however often it is shown."""
+class Slots:
+    """Lets *most* in at one time; others wait, each address in turn, so that nobody waits for all of somebody else's."""
 
-    def __init__(self, recorded: Callable[[str], Sequence[Endpoint]], certificates: Certificates, name: str) -> None:
-        """Ask at what is *recorded* of a domain, as *name*."""
-        self._recorded, self._certificates, self._name = recorded, certificates, name
+    def __init__(self, most: int) -> None:
+        """Let so many in."""
+        self._most = self._free = most
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is in."""
+        return self._free == self._most
+
+    @asynccontextmanager
+    async def turn(self, address: str) -> AsyncIterator[None]:
+        """Be in while the block runs."""
+        await self._enter(address)
+        try:
+            yield
+        finally:
+            self._leave()
+
+    async def _enter(self, address: str) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(address, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it had come just then
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        while self._waiting:
+            address = next(iter(self._waiting))
+            turns = self._waiting.pop(address)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[address] = turns  # behind all others
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+class Dialback:
+    """Verifies keys: a few at one time, so that no stranger has us knock at a member's door all the time."""
+
+    def __init__(
+        self, recorded: Callable[[str], Sequence[Endpoint]], certificates: Certificates, name: str, patience: float = VERIFYING_SECONDS
+    ) -> None:
+        """Ask at what is *recorded* of a domain, as *name*, for *patience* seconds."""
+        self._recorded, self._certificates, self._name, self._patience = recorded, certificates, name, patience
         self._ours: set[tuple[Address, int]] = set()
-        self._running: dict[DialbackAsked, asyncio.Task[bool]] = {}
-        self._busy: Counter[str] = Counter()
+        self._slots = Slots(VERIFYING)
+        self._domains: dict[str, Slots] = {}
 
     def not_at(self, places: Iterable[tuple[str, int]]) -> None:
         """Never ask at *places*, where doors are."""
         self._ours.update((_plain(ip_address(host)), port) for host, port in places)
 
-    async def verify(self, asked: DialbackAsked) -> bool:
-        """Say whether the recorded server of the domain that is claimed knows the key as its own; raises nothing."""
-        running = self._running.get(asked)
-        if running is None:
-            if len(self._running) >= VERIFYING or self._busy[asked.claimed] >= VERIFYING_EACH:
-                log.warning("dialback_busy", claimed=asked.claimed, **{NOISE: asked.claimed})
-                return False
-            running = self._running[asked] = asyncio.create_task(self._verified(asked))
-            self._busy[asked.claimed] += 1
-            running.add_done_callback(lambda _: self._done(asked))
-        return await asyncio.shield(running)
+    async def verify(self, asked: DialbackAsked, address: str) -> bool:
+        """Say whether the recorded server of the domain that is claimed knows the key as its own; *address* has caused it.
 
-    def _done(self, asked: DialbackAsked) -> None:
-        del self._running[asked]
-        self._busy[asked.claimed] -= 1
-        if not self._busy[asked.claimed]:
-            del self._busy[asked.claimed]
-
-    async def _verified(self, asked: DialbackAsked) -> bool:
-        question, reason = Question(asked.claimed, asked.wanted, asked.id, asked.key), "no-address"
-        try:
-            async with asyncio.timeout(VERIFYING_SECONDS):
-                for place in self._places(asked.claimed):
-                    found = await asked_at(place.address, place.port, question, self._certificates, self._name, direct=place.direct)
-                    if not found.reason:
-                        return found.valid
-                    reason = found.reason
-        except TimeoutError:
-            reason = "timeout"
-        log.info("dialback_unverified", claimed=asked.claimed, because=reason, **{NOISE: asked.claimed})
+        Raises `asyncio.CancelledError` only.
+        """
+        places, reason = self._places(asked.claimed), "no-address"
+        if places:
+            async with self._turn(asked.claimed, address) as its_turn:
+                found = await self._verified(asked, places) if its_turn else Verified(valid=False, reason="busy")
+            if not found.reason:
+                return found.valid
+            reason = found.reason
+        log.info("dialback_unverified", claimed=asked.claimed, because=reason, **{NOISE: address})
         return False
+
+    @asynccontextmanager
+    async def _turn(self, domain: str, address: str) -> AsyncIterator[bool]:
+        """Wait for the turn of *address*, and say whether it has come in time."""
+        own = self._domains.setdefault(domain, Slots(VERIFYING_EACH))
+        try:
+            async with AsyncExitStack() as stack:
+                try:
+                    async with asyncio.timeout(self._patience):
+                        await stack.enter_async_context(own.turn(address))
+                        await stack.enter_async_context(self._slots.turn(address))
+                except TimeoutError:
+                    yield False
+                else:
+                    yield True
+        finally:
+            if own.idle:
+                self._domains.pop(domain, None)
+
+    async def _verified(self, asked: DialbackAsked, places: Sequence[Place]) -> Verified:
+        """Return what the first server says that says something."""
+        question, found = Question(asked.claimed, asked.wanted, asked.id, asked.key), NOT_IN_TIME
+        for place in places:
+            try:
+                async with asyncio.timeout(self._patience / len(places)):
+                    found = await asked_at(place.address, place.port, question, self._certificates, self._name, direct=place.direct)
+            except TimeoutError:
+                found = NOT_IN_TIME
+            if not found.reason:
+                break
+        return found
 
     def _places(self, domain: str) -> list[Place]:
         return list(self._usable(domain))[:ENDPOINTS]
@@ -112,13 +178,6 @@ class Dialback:
         if (address, port) in self._ours:
             return True
         return any(port == other and place.is_unspecified for place, other in self._ours) and _is_local(address)
-
-    async def end(self) -> None:
-        """Stop verifying."""
-        running = list(self._running.values())
-        for each in running:
-            each.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
 
 
 def _plain(address: Address) -> Address:

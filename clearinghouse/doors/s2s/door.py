@@ -122,7 +122,6 @@ async def opened(
         listener.stop()
         await tasks.end(CLOSING_SECONDS)
         listener.close()
-        await dialback.end()
 
 
 def _begin_tls(wire: Wire, house: House) -> None:

@@ -46,8 +46,8 @@ SHUTDOWN: Final = Refused(condition="system-shutdown")
 class Verifier(Protocol):
     """Verifies keys of dialback."""
 
-    async def verify(self, asked: DialbackAsked) -> bool:
-        """Say whether the recorded server of the domain that is claimed knows the key as its own; raises nothing."""
+    async def verify(self, asked: DialbackAsked, address: str) -> bool:
+        """Say whether the recorded server of the domain that is claimed knows the key as its own; *address* has caused it."""
 
 
 @dataclass(slots=True)
@@ -244,7 +244,7 @@ class Conversation:
     async def _dialled(self, key: DialbackAsked) -> bool:
         if self._house.porter.require is Require.CERTIFICATE:
             return False
-        valid = await self._house.dialback.verify(key)
+        valid = await self._house.dialback.verify(key, self._wire.address)
         if valid:
             self._wire.proven()
         return valid

@@ -19,6 +19,7 @@ from tests.unit.doors.s2s.peers import RESULT, header
 
 OLD = header(" from='a.example' to='b.example'")
 KEY = DialbackAsked("a.example", "b.example", "0123abcd", "stream-1")
+STRANGER, HONEST = "127.0.0.66", "127.0.0.2"
 REPLY = header(" id='x' from='a.example' version='1.0'") + b"<stream:features/>"
 
 
@@ -69,7 +70,7 @@ def verifier(directory: Path, *endpoints: Endpoint) -> Dialback:
 @pytest.mark.parametrize("verdict,valid", [("valid", True), ("invalid", False), ("error", False), ("", False)])
 async def test_the_recorded_server_decides(tmp_path: Path, verdict: str, valid: bool) -> None:  # noqa: FBT001 - a table
     async with serving(server := Authoritative(verdict)) as endpoint:
-        assert await verifier(tmp_path, endpoint).verify(KEY) is valid
+        assert await verifier(tmp_path, endpoint).verify(KEY, STRANGER) is valid
     (asked,) = server.asked
     assert ">0123abcd</db:verify>" in asked
     assert "id='stream-1'" in asked
@@ -77,13 +78,13 @@ async def test_the_recorded_server_decides(tmp_path: Path, verdict: str, valid: 
 
 async def test_another_address_is_asked_where_the_first_is_silent(tmp_path: Path) -> None:
     async with serving(Authoritative()) as endpoint:
-        assert await verifier(tmp_path, Endpoint("127.0.0.1", 1), endpoint).verify(KEY)
+        assert await verifier(tmp_path, Endpoint("127.0.0.1", 1), endpoint).verify(KEY, STRANGER)
 
 
 @pytest.mark.parametrize("host", ["localhost", "a.example", "0.0.0.0", "::", "224.0.0.1", "fe80::1%lo", "no address"])  # noqa: S104
 async def test_only_an_address_of_one_host_is_asked(tmp_path: Path, host: str) -> None:
     async with serving(server := Authoritative()) as endpoint:
-        assert not await verifier(tmp_path, Endpoint(host, endpoint.port)).verify(KEY)
+        assert not await verifier(tmp_path, Endpoint(host, endpoint.port)).verify(KEY, STRANGER)
     assert server.asked == []
 
 
@@ -92,7 +93,7 @@ async def test_the_door_never_asks_itself(tmp_path: Path, ours: str, host: str) 
     async with serving(server := Authoritative()) as endpoint:
         dialback = verifier(tmp_path, Endpoint(host, endpoint.port))
         dialback.not_at([(ours, endpoint.port)])
-        assert not await dialback.verify(KEY)
+        assert not await dialback.verify(KEY, STRANGER)
     assert server.asked == []
 
 
@@ -100,39 +101,53 @@ async def test_a_door_that_is_asked_verifies_nothing(tmp_path: Path) -> None:
     """Another door of the community, at an address that nobody can tell from a server's."""
     async with door(tmp_path, Host(Require.NOTHING)) as other:
         for endpoint in (Endpoint(*other.listen[0]), Endpoint(*other.listen_tls[0], "direct")):
-            assert not await verifier(tmp_path, endpoint).verify(KEY)
+            assert not await verifier(tmp_path, endpoint).verify(KEY, STRANGER)
 
 
-async def test_a_key_is_asked_about_once_at_a_time(tmp_path: Path) -> None:
+async def test_a_silent_address_leaves_time_for_the_next(tmp_path: Path) -> None:
+    silent = Authoritative()
+    silent.free.clear()
+    async with serving(silent) as first, serving(Authoritative()) as second:
+        dialback = Dialback(lambda _: (first, second), certificates(tmp_path), OWN, patience=0.4)
+        assert await dialback.verify(KEY, STRANGER)
+        silent.free.set()
+
+
+async def test_r21_strangers_have_us_ask_a_domain_so_often_at_once_and_keep_nobody_else_waiting(tmp_path: Path) -> None:
     server = Authoritative()
     server.free.clear()
     async with serving(server) as endpoint:
         dialback = verifier(tmp_path, endpoint)
-        asking = [asyncio.create_task(dialback.verify(KEY)) for _ in range(10)]
-        asking[0].cancel()
-        await asyncio.wait(asking[:1])
+        hostile = [asyncio.create_task(dialback.verify(KEY._replace(key=str(number)), STRANGER)) for number in range(20)]
+        await asyncio.sleep(0)
+        honest = asyncio.create_task(dialback.verify(KEY, HONEST))
+        hostile[-1].cancel()
+        await asyncio.wait(hostile[-1:])
         server.free.set()
-        assert await asyncio.gather(*asking[1:]) == [True] * 9
-        assert len(server.asked) == 1
-        assert (dialback._running, dialback._busy) == ({}, {})
-
-
-async def test_a_stranger_makes_us_ask_one_domain_so_often_and_no_more(tmp_path: Path) -> None:
-    server = Authoritative()
-    server.free.clear()
-    async with serving(server) as endpoint:
-        dialback = verifier(tmp_path, endpoint)
-        asking = [asyncio.create_task(dialback.verify(KEY._replace(key=str(number)))) for number in range(20)]
-        await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
-        server.free.set()
-        assert sum(await asyncio.gather(*asking)) == VERIFYING_EACH
+        assert await honest
+        assert KEY.key in "".join(server.asked[: VERIFYING_EACH + 2]), "behind one of each other address"
+        assert await asyncio.gather(*hostile[:-1]) == [True] * 19
         assert server.most <= VERIFYING_EACH
+        assert not dialback._domains
+        assert dialback._slots.idle
+
+
+async def test_who_is_not_asked_about_in_time_has_proven_nothing(tmp_path: Path) -> None:
+    server = Authoritative()
+    server.free.clear()
+    async with serving(server) as endpoint:
+        dialback = Dialback(lambda _: (endpoint,), certificates(tmp_path), OWN, patience=0.2)
+        asking = [dialback.verify(KEY._replace(key=str(number)), STRANGER) for number in range(3 * VERIFYING_EACH)]
+        assert await asyncio.gather(*asking) == [False] * 3 * VERIFYING_EACH
+        assert not dialback._domains
+        assert dialback._slots.idle
+        server.free.set()
 
 
 async def test_so_many_addresses_are_tried_and_no_more(tmp_path: Path) -> None:
     nowhere = [Endpoint("127.0.0.1", port) for port in range(1, ENDPOINTS + 1)]
     async with serving(server := Authoritative()) as endpoint:
-        assert not await verifier(tmp_path, *nowhere, endpoint).verify(KEY)
+        assert not await verifier(tmp_path, *nowhere, endpoint).verify(KEY, STRANGER)
     assert server.asked == []
 
 
