@@ -100,9 +100,9 @@ class Listener:
 
     def _sweep(self) -> None:
         now = self._floor.loop.time()
+        self._sweeping = self._floor.loop.call_later(self._floor.patience.sweep, self._sweep)  # first: a mistake below must not end it
         for guest in self._floor.room.guests:
             guest.look(now)
-        self._sweeping = self._floor.loop.call_later(self._floor.patience.sweep, self._sweep)
 
     def stop(self) -> None:
         """Take no more connections; what is open goes on, with its time."""

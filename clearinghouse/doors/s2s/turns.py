@@ -52,14 +52,20 @@ class Turns:
     def _work(self) -> None:
         """Do a slice of what waits, each address in turn, and the next after everything else that is ready."""
         began = self._loop.time()
-        while self._waiting and self._loop.time() - began <= SLICE_SECONDS:
-            address = next(iter(self._waiting))
-            steps = self._waiting.pop(address)
-            step = steps.popleft()
-            if steps:
-                self._waiting[address] = steps  # behind all others
-            step()
-        if self._waiting:
-            self._loop.call_soon(self._work)
-        else:
-            self._since, self._spent = self._loop.time(), 0.0
+        try:
+            while self._waiting and self._loop.time() - began <= SLICE_SECONDS:
+                self._next()()
+        finally:  # whatever one of them raises, the others have their turn
+            if self._waiting:
+                self._loop.call_soon(self._work)
+            else:
+                self._since, self._spent = self._loop.time(), 0.0
+
+    def _next(self) -> Step:
+        """Take the next step; who has more waits behind all others."""
+        address = next(iter(self._waiting))
+        steps = self._waiting.pop(address)
+        step = steps.popleft()
+        if steps:
+            self._waiting[address] = steps
+        return step

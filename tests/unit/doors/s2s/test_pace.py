@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from clearinghouse.doors.s2s.pace import MAX_ADDRESSES, Rates, Room
@@ -119,3 +120,19 @@ def test_whoever_has_much_to_do_waits_for_himself() -> None:
         work()
     assert done == ["many", "many", "one", "many", "many"]
     assert turns.waited == 4
+
+
+async def test_a_step_that_fails_keeps_no_other_from_its_turn() -> None:
+    def fail() -> None:
+        raise ValueError
+
+    loop, done, failed = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    loop.set_exception_handler(lambda *_: failed.set())
+    turns = Turns(loop)
+    turns._spent = 2 * SLICE_SECONDS
+    turns._since = loop.time() + 60
+    turns.take("bad", fail)
+    turns.take("good", done.set)
+    async with asyncio.timeout(5):
+        await failed.wait()
+        await done.wait()
