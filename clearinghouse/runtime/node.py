@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
@@ -27,6 +27,7 @@ from clearinghouse.errors import BadSettings, ClearinghouseError, StoreUnavailab
 from clearinghouse.keynote import Admissions
 from clearinghouse.ledger.records import Mask
 from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.collecting import spare_collector
 from clearinghouse.runtime.redirection import files, journal
 from clearinghouse.runtime.redirection.contact import Contact
 from clearinghouse.runtime.redirection.following import Follower
@@ -38,13 +39,18 @@ from clearinghouse.runtime.redirection.porter import RulingPorter
 from clearinghouse.runtime.redirection.status import Counter
 from clearinghouse.runtime.redirection.watching import Watch
 from clearinghouse.settings import Person, Redirect, Settings
+from clearinghouse.storage.changes import Noted
 from clearinghouse.storage.holdings import Holdings
 from clearinghouse.storage.named import open_named, read_named
+from clearinghouse.storage.recorded import Event
 
 log = structlog.get_logger(__name__)
 
 SOCKET: Final = ".sock"
 """What the name of the control socket ends with; the rest is the spool's, which each node has to itself."""
+
+NOTE_SECONDS: Final = 2.0
+"""How long the store may take to note a start or an end; a start without it is none."""
 
 _T = TypeVar("_T")
 OpenNodeStore: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[NodeStore]]
@@ -132,6 +138,12 @@ class Node:
             **({} if self.door is None else {"door": dict(told_of(self.door, self.porter))}),
         }
 
+    async def note(self, kind: str) -> None:
+        """Put into the log what happens to the node; raises ``TimeoutError`` and `StoreUnavailable`."""
+        told = {"node": self.redirect.name, "version": __version__}
+        async with asyncio.timeout(NOTE_SECONDS):
+            await self.ledger.store.write(Noted(Event(self.chance.now(), kind, told)))
+
     def reload(self) -> None:
         """Read the certificates again."""
         if self.door is not None:
@@ -173,6 +185,7 @@ async def running(settings: Settings, *, chance: Chance | None = None, store_of:
     async with store_of(settings) as store, journal.opened(redirect.spool_file) as spool:
         node = Node.furnished(settings, store, spool, chance or Chance())
         appended = await _in_time(node.watch.begin())
+        await _in_time(node.note("redirection-started"))
         async with (
             control_door(socket_of(redirect), Counter(node.status), _no_person),
             _at_work(node, store),
@@ -180,6 +193,8 @@ async def running(settings: Settings, *, chance: Chance | None = None, store_of:
         ):
             _tell_ready(node, appended)
             yield node
+        with suppress(StoreUnavailable):
+            await _in_time(node.note("redirection-stopped"))
 
 
 async def _in_time(work: Awaitable[_T]) -> _T:
@@ -227,6 +242,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with running(settings) as node:
         loop.add_signal_handler(signal.SIGHUP, node.reload)
+        spare_collector()
         await stop.wait()
         log.info("stopping")
     log.info("stopped")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,6 +16,7 @@ from clearinghouse.doors.http.server import http_door
 from clearinghouse.doors.s2s.server import s2s_door
 from clearinghouse.ledger.records import Mask
 from clearinghouse.runtime.chance import Chance
+from clearinghouse.runtime.collecting import spare_collector
 from clearinghouse.runtime.federation.house import House
 from clearinghouse.runtime.parts import Service
 from clearinghouse.runtime.redirection.furnishing import check_members, porter_of
@@ -32,9 +32,6 @@ log = structlog.get_logger(__name__)
 
 FINISH_SECONDS: Final = 10.0
 """How long questions in hand may take when the service ends: a broker that is away answers nothing for so long."""
-
-COLLECT_AFTER: Final = (50_000, 50, 100)
-"""Objects more than were freed, and young collections, before the collector looks: Python's own 700 is made for scripts."""
 
 OpenStore: TypeAlias = Callable[[Settings, Callable[[int], None]], AbstractAsyncContextManager[Store]]
 """From the settings, and what is told how many decisions could not be made durable."""
@@ -176,17 +173,6 @@ async def serve(settings: Settings) -> None:
         await stop.wait()
         log.info("stopping")
     log.info("stopped")
-
-
-def spare_collector() -> None:
-    """Have the garbage collector look seldom, and never again at what was loaded: policies outlive all questions.
-
-    Measured: a fifth of the processor's time of an approval, and the longest pauses.  What questions leave behind is
-    freed without the collector, which is there for cycles; of these hardly any question has one.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def _say_when_ready(service: Service) -> None:

@@ -23,7 +23,8 @@ from clearinghouse.grid.forms import forms_in, read_form
 from clearinghouse.grid.stanzas import MESSAGE
 from clearinghouse.grid.topics import SubscriptionAsked
 from clearinghouse.runtime.asking.intake import WORKERS
-from clearinghouse.runtime.service import running, spare_collector
+from clearinghouse.runtime.collecting import spare_collector
+from clearinghouse.runtime.service import running
 from clearinghouse.runtime.topics.brokers import Link, LinkPlan, component_link
 from clearinghouse.settings import read_settings
 

@@ -30,7 +30,8 @@ from clearinghouse.federation.published.members import Endpoint
 from clearinghouse.federation.redirection.answers import Answer, Redirect
 from clearinghouse.federation.redirection.seen import Require, Seen
 from clearinghouse.runtime.chance import utc_now
-from clearinghouse.runtime.service import running, spare_collector
+from clearinghouse.runtime.collecting import spare_collector
+from clearinghouse.runtime.service import running
 
 PLACE: Final = "127.0.0.9"
 ANSWER: Final = (

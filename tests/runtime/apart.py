@@ -28,6 +28,8 @@ class Way(Enum):
     """It refuses, as a server that has ended."""
     HANGS = auto()
     """It says nothing until it is there again, and then does what it was told, though nobody waits any more."""
+    WRITES_HANG = auto()
+    """It can be read, and says nothing to whoever writes."""
     TAKES_NOTHING = auto()
     """It can be read, and not be written."""
     SAYS_NOTHING = auto()
@@ -63,7 +65,7 @@ class Apart:
             case Way.SAYS_NOTHING:
                 await self.store.write(*changes)
                 raise _unavailable()
-            case Way.HANGS:
+            case Way.HANGS | Way.WRITES_HANG:
                 late = asyncio.ensure_future(self._later(changes))
                 self.late.add(late)
                 await asyncio.shield(late)

@@ -194,6 +194,20 @@ async def test_a_store_that_takes_nothing_leaves_it_good_news_and_a_journal(site
         await until(lambda: site.standing() is Standing.GOOD)
 
 
+async def test_what_has_changed_does_not_wait_until_the_log_has_caught_up(site: Site) -> None:
+    async with site.open() as node:
+        site.apart.way = Way.WRITES_HANG
+        assert await site.asked("a.example", "b.example") == SENT
+        await site.looked()  # and the log begins to catch up
+        await site.home.house.enrol(op(), "change", {"domain": "b.example", "endpoints": "other.b.example:5269"})
+        await site.looked()
+        assert await site.asked("a.example", "b.example") == Redirect("other.b.example", "")
+        assert site.standing() is Standing.BEHIND
+        site.apart.come_back()
+        await until(lambda: site.standing() is Standing.GOOD)
+        assert node.ledger.journal.waiting == 0
+
+
 async def test_a_machine_that_slept_and_a_clock_that_is_put_back_are_no_contact(site: Site) -> None:
     async with site.open():
         site.apart.way = Way.GONE

@@ -49,6 +49,7 @@ class Watch:
     _cut: bool = False
     _refusing: bool = False
     _unwritten: bool = False
+    _catching: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self.ledger.troubled = self.wake
@@ -78,9 +79,14 @@ class Watch:
 
     async def run(self) -> None:
         """Look whenever something is told, and often enough to know that the store is there; until cancelled."""
-        while True:
-            await self._pause()
-            await self._look()
+        try:
+            while True:
+                await self._pause()
+                await self._look()
+        finally:
+            if self._catching is not None:
+                self._catching.cancel()
+                await asyncio.wait([self._catching])
 
     async def _pause(self) -> None:
         await asyncio.sleep(LEAST_SECONDS)
@@ -101,9 +107,14 @@ class Watch:
         self.contact.made(began)
         self.error = None
         if self.ledger.behind:
-            await self._catch_up()
+            self._begin_to_catch_up()
         elif self._cut:
             self._back(0)
+
+    def _begin_to_catch_up(self) -> None:
+        """Let the log catch up, which may take minutes: what has changed must not wait for it."""
+        if self._catching is None or self._catching.done():
+            self._catching = asyncio.create_task(self._catch_up(), name="catch-up")
 
     async def _catch_up(self) -> None:
         try:
