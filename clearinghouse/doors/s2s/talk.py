@@ -197,7 +197,6 @@ class Conversation:
 
     def _authenticate(self, name: str) -> None:
         if isinstance(self._verdict, Identity) and self._verdict.covers(name):
-            self._wire.proven()
             self._wire.progressed()
             self._stream.proven(name)
         else:

@@ -187,7 +187,7 @@ class Wire:
         self._floor.room.progressed(self)
 
     def proven(self) -> None:
-        """Give way to nobody from now on: the peer has proven who it is."""
+        """Give way to nobody until the answer: the peer has proven who it is, and waits for us."""
         self._floor.room.proven(self)
 
     # -- TLS ----------------------------------------------------------------------------------------------

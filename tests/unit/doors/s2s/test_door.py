@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from clearinghouse.doors.s2s.door import Bears
 from clearinghouse.doors.s2s.pace import Patience
 from clearinghouse.federation.redirection.answers import Refused
 from clearinghouse.federation.redirection.seen import Proof, Require, Seen
-from tests.unit.doors.s2s.opening import COMMUNITY, END, MEMBER, STRANGER, Host, calling, door, redirected, refused, trusting
+from tests.unit.doors.s2s.opening import COMMUNITY, END, MEMBER, STRANGER, WIDE, Host, calling, door, redirected, refused, trusting
 from tests.unit.doors.s2s.papers import Paper
 from tests.unit.doors.s2s.peers import HEADER, RESULT, STARTTLS, auth, encoded, header
 
@@ -57,6 +58,18 @@ async def test_external_and_the_answer_at_the_authenticated_stream(tmp_path: Pat
         assert redirected(told)
         assert b"features" not in told
     assert proofs(host) == [("a.example", "b.example", Proof.CERTIFICATE)]
+
+
+async def test_r21_members_that_prove_who_they_are_and_then_say_nothing_make_room(tmp_path: Path) -> None:
+    context = trusting(tmp_path)
+    bears = replace(WIDE, connections=2, connections_each=2)
+    async with door(tmp_path, Host(), bears=bears) as opened, AsyncExitStack() as silent:
+        for _ in range(2):
+            peer = await silent.enter_async_context(calling(opened.listen_tls[0], context))
+            await peer.says(header(" version='1.0'"), b"</stream:features>")
+            await peer.says(auth(encoded("a.example")), b"/>")
+        async with calling(opened.listen_tls[0], context) as honest:
+            assert redirected(await honest.says(header()))
 
 
 async def test_external_for_a_name_that_is_not_in_the_certificate(tmp_path: Path) -> None:
