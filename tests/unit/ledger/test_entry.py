@@ -25,7 +25,7 @@ entries = st.builds(
 
 
 def test_a_leaf_has_the_documented_bytes() -> None:
-    entry = replace(ENTRY, commitment="ab" * 32, ref="0123")
+    entry = replace(ENTRY, commitment="ab" * 32, ref="0123", kind=Kind.GRANT_ENDED)
     assert leaf(entry) == (
         b'{"at":"2026-11-20T12:00:03.000000Z","commitment":"' + b"ab" * 32 + b'","kind":"grant-ended","number":3,"ref":"0123"}'
     )
