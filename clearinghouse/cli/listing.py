@@ -18,10 +18,30 @@ def status(found: Members) -> None:
     """Print the state of each broker, and a line for each count."""
     for broker, ready in found.get("brokers", {}).items():
         say(mark(good=bool(ready)), f" {clean(broker)} ", "is ready" if ready else ("is away", BAD))
+    _count({name: value for name, value in found.items() if name != "brokers"}, 2)
+
+
+def _count(found: Members, indent: int) -> None:
+    """Print a line for each count, those of a part below its name."""
     for name, value in found.items():
-        if name != "brokers":
+        told = clean(name).replace("_", " ")
+        if name == "views" and isinstance(value, dict):  # hundreds, of which `federation status` tells
+            say(f"{told}: ", (str(len(value)), STRONG), indent=indent)
+        elif isinstance(value, dict) and value:
+            say(f"{told}:", indent=indent)
+            _count(value, indent + 2)
+        elif isinstance(value, dict) or value is None:
+            say(f"{told}: ", "none", indent=indent)
+        else:
             lost = name == "decisions_lost" and bool(value)
-            say(f"{clean(name).replace('_', ' ')}: ", (clean(str(value)), BAD if lost else STRONG), indent=2)
+            say(f"{told}: ", (_plain(value), BAD if lost else STRONG), indent=indent)
+
+
+def _plain(value: object) -> str:
+    """Return a count, a text, or a list of places as an address and a port each."""
+    if isinstance(value, list):
+        return ", ".join(":".join(map(str, each)) if isinstance(each, list) else _plain(each) for each in value) or "none"
+    return clean(str(value))
 
 
 def cases(found: Sequence[Members]) -> None:

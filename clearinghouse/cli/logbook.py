@@ -135,7 +135,17 @@ def _gist(kept: Kept) -> str:
     record = json_text.loads(kept.record)
     told = [record.get(name) for name in ("outcome", "change", "act", "kind", "reason")]
     words = [each for each in told if isinstance(each, str) and each not in {"", kept.entry.kind}]
-    return clean(", ".join(dict.fromkeys([*words, *_moved(record), *map(short, _speakers(record))])))
+    return clean(", ".join(dict.fromkeys([*words, *_again(record), *_moved(record), *map(short, _speakers(record))])))
+
+
+def _again(record: Mapping[str, Any]) -> Sequence[str]:
+    """Return which decision was given again, and to how many questions."""
+    answers = record.get("answers")
+    return (
+        [f"{record['decision'][:REF_SHOWN]} again, {len(answers)} time{'' if len(answers) == 1 else 's'}"]
+        if isinstance(answers, list)
+        else []
+    )
 
 
 def _moved(record: Mapping[str, Any]) -> Sequence[str]:

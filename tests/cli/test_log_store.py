@@ -18,7 +18,7 @@ from clearinghouse.ledger.checkpoint import Checkpoint, receipt_bytes, seal_chec
 from clearinghouse.ledger.entry import Kind
 from clearinghouse.runtime.records.logbook import latest, receipt_of, write_export
 from clearinghouse.storage.archive import Archive
-from clearinghouse.storage.changes import CredentialAdded, CredentialWithdrawn, Decided, Noted, Revoked
+from clearinghouse.storage.changes import CredentialAdded, CredentialWithdrawn, Decided, Noted, Repeated, Revoked
 from clearinghouse.storage.memory import MemoryStore
 from clearinghouse.storage.postgres.address import Address
 from clearinghouse.storage.postgres.opening import open_postgres
@@ -114,6 +114,17 @@ async def test_a_decision_is_proven_by_its_id(store: Store) -> None:
     assert (entry.kind, entry.ref, entry.number) == (Kind.DECISION, recorded.decision.id, 2)
     assert receipt.opening is not None
     assert json.loads(receipt.opening.record)["outcome"] == "granted"
+
+
+async def test_an_answer_that_repeats_a_decision_is_proven_by_its_own_id_and_by_what_the_log_lists(store: Store) -> None:
+    (recorded, *_) = await store.decisions(3)
+    answers = (("0123456789aa", NOON), ("0123456789ab", NOON))
+    await store.write(Repeated("0123456789", recorded.decision.id, NOON, answers), Repeated("cd" * 8, recorded.decision.id, NOON))
+    await sign(store, days=2)
+    for about in ("0123456789ab", "0123456789aa", "0123456789", "cd" * 6):
+        entry = verify_receipt(receipt_bytes(await receipt_of(store, about)), LOG.principal)
+        assert entry.kind == Kind.REPEATED
+        assert entry.ref.startswith(about[:10])
 
 
 async def test_what_was_erased_no_longer_tells_and_still_holds(store: Store) -> None:

@@ -96,6 +96,16 @@ def test_how_the_service_is(run: Command, office: SmallOffice, config: Path, wro
     assert told.json["status"] == STATE | wrong
 
 
+def test_the_parts_of_the_service_are_shown_line_by_line(run: Command, office: SmallOffice, config: Path) -> None:
+    door = {"listen": [["192.0.2.1", 5269]], "listen_tls": [], "answers": {"refused": 2}}
+    views = {"*": {"version": 3}, "a.example": {"version": 1}}
+    with served(config, office, STATE | {"doors": {"s2s": door}, "federation": {"views": views, "problem": None, "root": {}}}):
+        shown = run("status").out.splitlines()
+    part = [line.strip() for line in shown[shown.index("  federation:") :]] if "  federation:" in shown else []
+    assert {"views: 2", "problem: none", "root: none"} <= set(part)
+    assert {"listen: 192.0.2.1:5269", "listen tls: none", "refused: 2"} <= {line.strip() for line in shown}
+
+
 def test_nothing_waits(run: Command, service: SmallOffice) -> None:
     service.cases.clear()
     assert run("pending").out == "nothing waits that you may see\n"

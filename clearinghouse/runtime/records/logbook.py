@@ -13,6 +13,7 @@ from clearinghouse.ledger.book import Binder, Page
 from clearinghouse.ledger.checkpoint import Checkpoint, Receipt, read_checkpoint
 from clearinghouse.ledger.entry import Entry, Opening
 from clearinghouse.ledger.merkle import inclusion_proof
+from clearinghouse.storage.changes import SHARED_CHARACTERS
 from clearinghouse.storage.store import Recorded
 
 CHUNK: Final = 1_000
@@ -91,10 +92,15 @@ async def write_export(store: LogStore, write: Callable[[bytes], object], *, chu
 async def receipt_of(store: LogStore, identity: str) -> Receipt:
     """Return the receipt of the decision whose id begins with *identity*, or of the entry about exactly that.
 
+    Answers that repeat a decision share an entry, which is about what their ids have in common.
+
     Raises `NoSuchThing`, and `NotSignedYet` where the last checkpoint does not cover the entry.
     """
     decision = await store.decision(identity)
-    kept = await store.entry_of(identity if decision is None else decision.decision.id)
+    about = identity if decision is None else decision.decision.id
+    kept = await store.entry_of(about)
+    if kept is None and decision is not None and decision.repeats:
+        kept = await store.entry_of(about[:SHARED_CHARACTERS])
     if kept is None:
         raise NoSuchThing(f"`{shown(identity)}` names no entry of the log", mend="give an id that `clearinghouse log show` lists")
     number = kept.entry.number
