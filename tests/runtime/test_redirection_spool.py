@@ -134,6 +134,23 @@ ACTS = st.lists(
 )
 
 
+@pytest.mark.parametrize("content", [b"-----BEGIN PRIVATE KEY-----\nMC4C\n", b"{}", b"[redirect]\n", b"0123abcz rest\n"])
+def test_a_file_that_was_named_by_mistake_keeps_what_it_has(path: Path, content: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+    with pytest.raises(BadSettings, match="is no spool"), opened(path):
+        pass
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("torn", [b"", b"0123", b"0123abcd", b"0123abcd ", b"\0" * 100])
+def test_a_spool_that_a_stopped_machine_has_left_is_one(path: Path, torn: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(torn)
+    assert texts(path) == []
+    assert path.read_bytes() == b""
+
+
 @settings(deadline=None, max_examples=50)
 @given(ACTS)
 def test_a_spool_is_a_queue_that_a_restart_winds_back_and_never_shortens(acts: list[list[str] | int | str]) -> None:

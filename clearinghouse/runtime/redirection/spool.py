@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import stat
 import zlib
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,9 @@ MAX_LINE_BYTES: Final = 1 << 22
 
 ASIDE: Final = ".aside"
 """What is added to the spool's name for the file with decisions that the log would not take."""
+
+_may_begin = re.compile(rb"[0-9a-f]{0,8}|[0-9a-f]{8} |\0+").fullmatch
+"""How the first line begins, also one that was half written; a machine that stopped may have left zeros instead."""
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _HEAD: Final = 9
@@ -163,8 +167,11 @@ def _claim(path: Path, file: int) -> None:
 
 
 def _whole(path: Path, file: int) -> int:
-    """Return how many bytes of the file are whole lines, and cut off what follows them."""
+    """Return how many bytes of the file are whole lines, and cut off what follows them; raises `BadSettings`."""
     size = os.fstat(file).st_size
+    if not _may_begin(os.pread(file, _HEAD, 0)) and all(_text(each) is None for each in os.pread(file, _AT_ONCE, 0).split(b"\n")):
+        # A key, say, that is named by mistake: its lines would be taken for spoilt ones, and removed.
+        raise BadSettings(f"`{path}` is no spool", mend="name another `spool_file` in [redirect]")
     first = max(0, size - _AT_ONCE)
     end = first + os.pread(file, _AT_ONCE, first).rfind(b"\n") + 1
     if end == first > 0:
