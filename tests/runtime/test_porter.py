@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from clearinghouse import telemetry
 from clearinghouse.clearing.clear import Desk
 from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.request import Request
@@ -24,6 +26,11 @@ from tests.porters import ADDRESS, B, C, Diary, Lodge, member, said, sent
 from tests.world import NOON
 
 DENIED = "not permitted: not-granted"
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    telemetry.configure(stream=io.StringIO())  # drawing a trace for people takes seconds
 
 
 @pytest.fixture
