@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -69,14 +70,21 @@ class Door:
 
 @dataclass(slots=True)
 class _Tasks:
-    """What must wait for somebody, each ended with the door."""
+    """What must wait for somebody, each ended with the door.
 
-    running: set[asyncio.Task[None]] = field(default_factory=set)
+    A task that is done is taken out when there is the next: a callback for each would be one more turn of the loop.
+    """
+
+    running: deque[asyncio.Task[None]] = field(default_factory=deque)
 
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
-        self.running.add(task)
-        task.add_done_callback(self.running.discard)
+        running = self.running
+        running.append(task)
+        for _ in range(2):  # one more than comes, so that those who last do not hide those who do not
+            first = running.popleft()
+            if not first.done():
+                running.append(first)
         return task
 
     async def end(self, seconds: float) -> None:
