@@ -43,8 +43,11 @@ class Followed(Protocol):
     async def document(self, name: str) -> bytes | None:
         """Return the published document *name*."""
 
-    async def known(self, identities: Iterable[str]) -> frozenset[str]:
-        """Return which of these decisions, repeated ones included, are in the log; they are named by their whole ids."""
+    async def known(self, identities: Iterable[str]) -> frozenset[tuple[str, datetime]]:
+        """Return which of these decisions, repeated ones included, are in the log: by whole ids, each with its entry's time.
+
+        Ids that several answers share are short, so that two in a million may be alike: then their times differ.
+        """
 
     async def listen(self, told: Callable[[], None]) -> None:
         """Call *told* whenever others may have written something new, until cancelled: at once, or at least every few seconds."""

@@ -122,9 +122,10 @@ class MemoryStore:
         """See `Followed.document`."""
         return self._kept.documents.get(name)
 
-    async def known(self, identities: Iterable[str]) -> frozenset[str]:
+    async def known(self, identities: Iterable[str]) -> frozenset[tuple[str, datetime]]:
         """See `Followed.known`."""
-        return frozenset(identities) & (self._kept.decisions.keys() | self._kept.repeated.keys())
+        kinds, wanted = {Kind.DECISION, Kind.REPEATED}, set(identities)
+        return frozenset((each.entry.ref, each.entry.at) for each in self._entries if each.entry.kind in kinds and each.entry.ref in wanted)
 
     async def listen(self, told: Callable[[], None]) -> None:  # noqa: ARG002 - nobody else writes to it
         """See `Followed.listen`."""

@@ -134,10 +134,10 @@ class Reader:
         rows = await self._rows(select(documents.c.body).where(documents.c.name == name))
         return rows[0].body if rows else None
 
-    async def known(self, identities: Iterable[str]) -> frozenset[str]:
+    async def known(self, identities: Iterable[str]) -> frozenset[tuple[str, datetime]]:
         """See `Followed.known`."""
         which = entries.c.ref.in_([*identities]) & entries.c.kind.in_([Kind.DECISION.value, Kind.REPEATED.value])
-        return frozenset(row.ref for row in await self._rows(select(entries.c.ref).where(which)))
+        return frozenset((row.ref, row.at) for row in await self._rows(select(entries.c.ref, entries.c.at).where(which)))
 
     # -- decisions
 

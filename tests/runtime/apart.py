@@ -86,7 +86,7 @@ class Apart:
     async def document(self, name: str) -> bytes | None:
         return await self._read(self.store.document(name))
 
-    async def known(self, identities: Iterable[str]) -> frozenset[str]:
+    async def known(self, identities: Iterable[str]) -> frozenset[tuple[str, datetime]]:
         return await self._read(self.store.known(identities))
 
     async def listen(self, told: Callable[[], None]) -> None:

@@ -161,7 +161,7 @@ async def test_what_becomes_of_a_doubt_that_nobody_waits_for_is_told(
         assert [(each["event"], each["recorded"]) for each in told if each["event"] == "store_doubt_settled"] == [
             ("store_doubt_settled", True)
         ]
-        assert await store.known([made.id]) == {made.id}
+        assert await store.known([made.id]) == {(made.id, made.at)}
         assert len(await sound(store)) == 3
 
 

@@ -211,7 +211,7 @@ class NodeLedger:
     async def _unknown(self, found: Sequence[Waited]) -> list[Waited]:
         """Return those that the store has not: one that was given up may have been committed all the same."""
         known = await self._in_time(self.store.known(map(id_of, found)))
-        return [each for each in found if id_of(each) not in known]
+        return [each for each in found if (id_of(each), at_of(each)) not in known]
 
     async def _in_time(self, work: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever it returns
         async with asyncio.timeout(APPEND_SECONDS):
