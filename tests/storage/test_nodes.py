@@ -188,25 +188,51 @@ def ids(made: Sequence[Decision]) -> list[str]:
     return [each.id for each in made]
 
 
+def at_the_door(decision: Decision) -> Decision:
+    """Return *decision* as one that a door made: nothing follows from it."""
+    return replace(decision, request=replace(decision.request, place=None))
+
+
 RIGHTS = Path(__file__).parents[2] / "docs" / "how-to" / "operate.md"
+
+
+def let_in(postgres: Cluster, address: Address, name: str) -> Address:
+    """Return the address of a node with the rights that the guide gives it in the database *name*, and no more."""
+    rights = RIGHTS.read_text().partition("```sql\nCREATE ROLE clearinghouse_node LOGIN;")[2].partition("```")[0]
+    if not postgres.run("SELECT 1 FROM pg_roles WHERE rolname = 'clearinghouse_node'"):
+        postgres.run("CREATE ROLE clearinghouse_node LOGIN PASSWORD 'node'")
+    if not postgres.run("SELECT 1 FROM pg_trigger WHERE tgname = 'has_an_effect'", name):
+        postgres.run(rights, name)
+    return replace(address, options={**address.options, "user": "clearinghouse_node", "password": "node"})
 
 
 async def test_a_node_needs_no_more_rights_than_the_guide_gives_it(
     postgres: Cluster, address: Address, laid_out: str, decide: Decisions
 ) -> None:
-    rights = RIGHTS.read_text().partition("```sql\nCREATE ROLE clearinghouse_node")[2].partition("```")[0]
-    if not postgres.run("SELECT 1 FROM pg_roles WHERE rolname = 'clearinghouse_node'"):
-        postgres.run(f"CREATE ROLE clearinghouse_node{rights}", laid_out)
-        postgres.run("ALTER ROLE clearinghouse_node PASSWORD 'node'")
-    node = replace(address, options={**address.options, "user": "clearinghouse_node", "password": "node"})
-    made = [decide.granted() for _ in range(20)]
+    node = let_in(postgres, address, laid_out)
+    made = [at_the_door(decide.granted()) for _ in range(20)]
     async with open_postgres(address) as main:
         async with open_postgres(node, main=False) as store:
             await asyncio.gather(*(store.record(each) for each in made))
-            await store.settle(made[0].id, Effect.DONE, at=NOON)
             await store.note(Event(NOON, "started", {}))
         with psycopg.connect(node.conninfo()) as connection:
-            for text in ("DELETE FROM decisions", "UPDATE members SET serial = 9", "UPDATE entries SET record = NULL"):
+            more = "UPDATE decisions SET effect = 'owed'", "DELETE FROM decisions", "UPDATE members SET serial = 9"
+            for text in (*more, "UPDATE entries SET record = NULL"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
                     connection.execute(text.encode())
         assert [each.decision.id for each in await main.decisions(99)] == ids(made)
+
+
+async def test_r10_a_stolen_node_makes_the_service_let_nobody_in(
+    postgres: Cluster, address: Address, laid_out: str, decide: Decisions
+) -> None:
+    """A decision that is owed to a broker is carried out by the main service, whoever wrote it down."""
+    node = let_in(postgres, address, laid_out)
+    async with open_postgres(address) as main:
+        async with open_postgres(node, main=False) as store:
+            for forged in (decide.granted(), decide.pending()):  # both have a place, one an effect
+                with pytest.raises(StoreUnavailable):
+                    await store.record(forged)
+            await store.record(at_the_door(decide.granted()))
+        assert await main.owed() == []
+        assert len(await main.decisions(99)) == 1
