@@ -21,6 +21,7 @@ from clearinghouse.keynote.keys import write_key_file
 from tests.certificates import certify
 from tests.servers.federation.posts import DOMAIN, Post, passes, refused
 from tests.servers.federation.sites import PASSWORD, agent
+from tests.servers.federation.sites import Agent as Neighbour
 from tests.servers.processes import done
 from tests.targets import seal_wish
 from tests.world import key, signed
@@ -87,6 +88,7 @@ class Target:
     bob: Correspondent
     eve: Correspondent
     partner: str
+    theirs: Neighbour
     agent: Agent | None = None
     numbers: Iterator[int] = field(default_factory=lambda: iter(range(1_000)))
 
@@ -116,6 +118,7 @@ class Target:
         return await self.agent.requests.answer(raw, via="xmpp:b.fed")
 
     async def nobody_passes(self) -> None:
+        await self.theirs.no_streams("a.fed")  # a stanza for one that is just being closed would be lost
         for each in (self.bob, self.eve):
             assert "policy-violation" in await refused(each, self.alice)
 
@@ -131,7 +134,7 @@ async def target(guarded: Server, partner: Server, tmp_path: Path) -> AsyncItera
         await theirs.rule({}, default="allow")
         people = [("alice@a.fed", guarded), ("bob@b.fed", partner), ("eve@b.fed", partner)]
         alice, bob, eve = [await stack.enter_async_context(correspondent(jid, PASSWORD, server)) for jid, server in people]
-        yield Target(post, alice, bob, eve, partner.address)
+        yield Target(post, alice, bob, eve, partner.address, theirs)
 
 
 async def test_section_3_the_white_list(target: Target) -> None:
