@@ -151,7 +151,7 @@ def test_a_spool_that_a_stopped_machine_has_left_is_one(path: Path, torn: bytes)
     assert path.read_bytes() == b""
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(ACTS)
 def test_a_spool_is_a_queue_that_a_restart_winds_back_and_never_shortens(acts: list[list[str] | int | str]) -> None:
     with TemporaryDirectory() as directory:
