@@ -170,8 +170,15 @@ class Dialback:
                 address = _plain(ip_address(each.host))
             except ValueError:
                 continue  # a name: only DNS knows where it is
-            if _is_one_host(address) and not self._is_ours(address, each.port):
+            if _is_one_host(address) and self._is_elsewhere(address) and not self._is_ours(address, each.port):
                 yield Place(str(address), each.port, each.tls == "direct")
+
+    def _is_elsewhere(self, address: Address) -> bool:
+        """Say whether *address* is no loopback one: nothing of a record stands there, but the services of our own machine.
+
+        A door that is itself on loopback has its members there.
+        """
+        return not address.is_loopback or not self._ours or any(place.is_loopback for place, _ in self._ours)
 
     def _is_ours(self, address: Address, port: int) -> bool:
         """Say whether a door listens there: at that address, or at all addresses of a machine that has it."""

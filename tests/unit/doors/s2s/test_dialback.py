@@ -97,6 +97,15 @@ async def test_the_door_never_asks_itself(tmp_path: Path, ours: str, host: str) 
     assert server.asked == []
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::ffff:127.0.0.1"])
+async def test_a_record_makes_no_door_knock_at_the_services_of_its_own_machine(tmp_path: Path, host: str) -> None:
+    async with serving(server := Authoritative()) as endpoint:
+        dialback = verifier(tmp_path, Endpoint(host, endpoint.port))
+        dialback.not_at([("0.0.0.0", 5269), ("192.0.2.1", 5270)])  # noqa: S104 - where it listens, another port
+        assert not await dialback.verify(KEY, STRANGER)
+    assert server.asked == []
+
+
 async def test_a_door_that_is_asked_verifies_nothing(tmp_path: Path) -> None:
     """Another door of the community, at an address that nobody can tell from a server's."""
     async with door(tmp_path, Host(Require.NOTHING)) as other:
