@@ -69,6 +69,8 @@ def _told(error: Mapping[str, Any], at: tuple[str | int, ...], known: Sequence[s
             return f"{name}{error['ctx']['fact']}", error["ctx"]["mend"]
         case "missing":
             return f"{name}is missing", f"add `{at[-1]} = ...`"
+        case "tuple_type":
+            return f"{name}is one value, and takes a list", 'write it in brackets, as in `["..."]`'
         case "extra_forbidden" | "unexpected_keyword_argument":
             close = get_close_matches(str(at[-1]), known, n=1)
             return f"{name}is not a setting", f"did you mean `{close[0]}`?" if close else f"the settings here are {', '.join(known)}"

@@ -47,6 +47,12 @@ def _is_address(text: str) -> bool:
         return False
 
 
+def _host(name: str) -> str:
+    if _is_address(name.strip("[]")):
+        raise wrong(f"is the address `{name}`", "give a name: service records lead to names, and certificates are for names")
+    return name
+
+
 Places = Annotated[tuple[Annotated[Words, AfterValidator(_place)], ...], Field(max_length=MAX_LISTENERS)]
 Port = Annotated[StrictInt, Field(ge=1, le=_HIGHEST_PORT)]
 Number = Annotated[StrictInt, Field(ge=0, le=65_535)]
@@ -64,7 +70,7 @@ class Fronted(Section):
 class Node(Section):
     """One door of the community, as DNS is to name it (`clearinghouse srv`)."""
 
-    name: Domain
+    name: Annotated[Domain, AfterValidator(_host)]
     port: Port = S2S_PORT
     tls_port: Port | None = None
     priority: Number = 1
@@ -79,7 +85,7 @@ class Redirect(Section):
     ``spool_file`` where it keeps its answers until then.  ``fronted`` are an operator's explicit choice.
     """
 
-    name: Domain
+    name: Annotated[Domain, AfterValidator(_host)]
     listen: Places = ("0.0.0.0:5269",)
     listen_tls: Places = ()
     certificate_file: BesidePath
@@ -126,6 +132,10 @@ class Redirect(Section):
         twice = next((name for name in domains if domains.count(name) > 1 or name == self.name), "")
         if twice:
             raise wrong(f"has two certificates for `{twice}`", "name each domain once, and the door's own name in no [[redirect.fronted]]")
+        places = [(each.name, each.port) for each in self.node]
+        again = next((f"{name}, port {port}" for name, port in places if places.count((name, port)) > 1), "")
+        if again:
+            raise wrong(f"has two nodes at {again}", "name each place once in [[redirect.node]]: it is one service record")
         return self
 
 

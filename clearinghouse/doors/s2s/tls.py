@@ -126,7 +126,7 @@ def _shown(pair: Pair, choose: Choice) -> Shown:
         server, client = (_with_key(method, chain, key) for method in (SSL.TLS_SERVER_METHOD, SSL.TLS_CLIENT_METHOD))
     except (ValueError, TypeError, SSL.Error) as error:
         fact = f"`{pair.certificate}` and `{pair.key}` are no certificate with its key ({_words(error)})"
-        raise BadSettings(fact, mend="see [redirect]") from None
+        raise BadSettings(fact, mend="name the key of the first certificate in the file, in PEM and without a passphrase") from None
     _as_server(server, choose)
     client.set_verify(SSL.VERIFY_NONE)
     return Shown(server, client, min(each.not_valid_after_utc for each in chain))
@@ -137,8 +137,12 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
     try:
         with path.open("rb") as file:
             found = x509.load_pem_x509_certificates(file.read(MAX_FILE_BYTES + 1))
-    except (OSError, ValueError) as error:
-        raise BadSettings(f"`{path}` has no certificates in PEM ({_words(error)})", mend="see [redirect]") from None
+    except OSError as error:
+        fact = f"`{path}` has no certificates in PEM ({_words(error)})"
+        raise BadSettings(fact, mend="put the file there, or mend its name in [redirect]") from None
+    except ValueError:
+        fact = f"`{path}` has no certificates in PEM"
+        raise BadSettings(fact, mend="begin each with `-----BEGIN CERTIFICATE-----`, the server's own first") from None
     return found
 
 

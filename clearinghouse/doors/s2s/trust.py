@@ -284,6 +284,9 @@ def _lists(path: Path) -> list[x509.CertificateRevocationList]:
         if BEGIN_LIST not in written:
             return [x509.load_der_x509_crl(written)]
         return [x509.load_pem_x509_crl(BEGIN_LIST + part) for part in written.split(BEGIN_LIST)[1:]]
-    except (OSError, ValueError) as error:
-        fact = f"`{path}` has no revocation lists in PEM or DER ({error})"
-        raise BadSettings(fact, mend="see `revocations_file` in [redirect]") from None
+    except OSError as error:
+        fact = f"`{path}` has no revocation lists in PEM or DER ({error.strerror})"
+        raise BadSettings(fact, mend="put the file there, or mend `revocations_file` in [redirect]") from None
+    except ValueError:
+        fact = f"`{path}` has no revocation lists in PEM or DER"
+        raise BadSettings(fact, mend="fetch them from the authorities, and write them into the file one after another") from None
