@@ -135,7 +135,11 @@ class NodeLedger:
         except SpoolFull:
             self.unrecorded.add(latest)
             raise
-        self._highest = latest if self._highest is None else max(self._highest, latest)
+        self.see(latest)
+
+    def see(self, at: datetime | None) -> None:
+        """Take note of a time that was: of what was journaled here, or that the store has seen of others."""
+        self._highest = max((each for each in (self._highest, at) if each is not None), default=None)
 
     # -- the store is back
 

@@ -75,6 +75,7 @@ class Watch:
         began = self.contact.moment()
         await self.follower.look()
         self.contact.made(began)
+        self.ledger.see(self.follower.highest)
         return await self.ledger.catch_up({"node": self.name})
 
     async def run(self) -> None:
@@ -105,6 +106,7 @@ class Watch:
             self._missed(error)
             return
         self.contact.made(began)
+        self.ledger.see(self.follower.highest)
         self.error = None
         if self.ledger.behind:
             self._begin_to_catch_up()
