@@ -30,6 +30,7 @@ OTHER = {
     "tls_version": "1.2",
     "cipher": "ECDHE-RSA-AES128-GCM-SHA256",
     "address": "192.0.2.67",
+    "doubt": "certificate-expired",
 }
 
 

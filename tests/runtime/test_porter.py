@@ -64,8 +64,10 @@ async def test_a_policy_may_rest_on_the_levels_of_both(lodge: Lodge) -> None:
 async def test_whoever_has_not_proven_enough_hears_nothing_and_is_on_the_log(lodge: Lodge) -> None:
     assert await lodge.answer(proof=Proof.DIALBACK) == Refused() == await lodge.answer(proof=Proof.NOTHING)
     assert await lodge.reasons() == ["not-proven"] * 2
-    assert [each.decision.request.door for each in await lodge.recorded()] == ["stream", "unproven"]
-    assert lodge.porter.answers == {"unproven": 2}
+    assert await lodge.answer(proof=Proof.NOTHING, doubt="certificate-expired") == Refused()
+    assert "by none (certificate-expired), and certificate is demanded" in (await lodge.recorded())[-1].decision.reason.text
+    assert [each.decision.request.door for each in await lodge.recorded()] == ["stream", "unproven", "unproven"]
+    assert lodge.porter.answers == {"unproven": 3}
 
 
 async def test_dialback_is_enough_where_the_settings_say_so() -> None:

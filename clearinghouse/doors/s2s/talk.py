@@ -226,7 +226,12 @@ class Conversation:
             tls_version=self._tls_version,
             cipher=self._cipher,
             address=self._wire.host,
+            doubt="" if proof is Proof.CERTIFICATE else self._doubt(),
         )
+
+    def _doubt(self) -> Doubt:
+        """Say why the certificate proves nothing of what the peer claims."""
+        return self._verdict if isinstance(self._verdict, Doubt) else Doubt.OTHER_NAME
 
     async def _answered(self, seen: Seen, key: DialbackAsked | None) -> None:
         try:
@@ -253,7 +258,7 @@ class Conversation:
         if seen.proof is not Proof.NOTHING:
             return
         self._house.counts.unproven += 1
-        doubt = self._verdict if isinstance(self._verdict, Doubt) else Doubt.OTHER_NAME
+        doubt = self._doubt()
         if doubt is not Doubt.NONE_SHOWN:
             told = {"claimed": seen.claimed, "wanted": seen.wanted, "because": str(doubt), "address": seen.address}
             log.info("certificate_doubted", **told, **{NOISE: self._wire.address})

@@ -45,7 +45,8 @@ class Seen:
     ``claimed`` and ``wanted`` are names in normal form (`clearinghouse.federation.names.normal`), empty where the
     peer named none, or none that is a name.  ``proof`` says whether the peer *is* ``claimed``.  ``key`` is the key of
     its certificate as a principal in normal form, empty for none; with dialback there is none, for nothing ties it.
-    ``issuer`` is the certificate's issuer as text (RFC 4514), ``address`` the peer's IP address without the port.
+    ``issuer`` is the certificate's issuer as text (RFC 4514), ``address`` the peer's IP address without the port.  ``doubt`` says
+    in one word why a certificate proved nothing: for the log, and for nobody else.
     """
 
     claimed: str
@@ -56,3 +57,4 @@ class Seen:
     tls_version: str = NONE
     cipher: str = NONE
     address: str = NONE
+    doubt: str = ""

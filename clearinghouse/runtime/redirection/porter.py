@@ -190,7 +190,8 @@ class RulingPorter:
         request = request_of(question, identity, proven=seen.proof is not Proof.NOTHING)
         if self.require.met_by(seen.proof):
             return rule(request, replace(self.desk, senders=self.senders), now=now)
-        error = NotProven(f"the peer has proven its name by {seen.proof}, and {self.require} is demanded", mend="see `require`")
+        why = f" ({seen.doubt})" if seen.doubt else ""
+        error = NotProven(f"the peer has proven its name by {seen.proof}{why}, and {self.require} is demanded", mend="see `require`")
         version, lowest = self.desk.snapshot.version, self.desk.levels[0]
         return refuse(identity, request, error, value=lowest, version=version, now=now)
 
