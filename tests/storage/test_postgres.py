@@ -166,13 +166,13 @@ async def test_what_becomes_of_a_doubt_that_nobody_waits_for_is_told(
 
 
 async def test_a_server_that_hangs_keeps_nobody_waiting(postgres: Cluster, address: Address, decide: Decisions) -> None:
-    async with asyncio.timeout(SECONDS), open_postgres(replace(address, patience=0.5)) as store:
+    async with asyncio.timeout(SECONDS), open_postgres(replace(address, patience=1.0)) as store:
         await store.record(first := decide.granted())
         await store.decisions(1)
         postgres.signal(signal.SIGSTOP)
         try:
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1):
+                async with asyncio.timeout(0.1):  # whoever asks has a limit of their own
                     await store.decisions(1)
             write = asyncio.gather(*(store.record(decide.granted()) for _ in range(3)), return_exceptions=True)
             with pytest.raises(StoreUnavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,8 +26,8 @@ RETURN_SECONDS: Final = 2.0
 PAUSE_SECONDS: Final = 0.1
 """Between two attempts to connect."""
 
-CLAIM_SECONDS: Final = 1.0
-"""How long a main service waits for the place of another one: PostgreSQL takes milliseconds to notice that one has ended."""
+CLAIM_SECONDS: Final = 3.0
+"""How long a main service waits for the place of one that has died: PostgreSQL notices within milliseconds, when it is not busy."""
 
 LOCK_SECONDS: Final = 4.0
 """How long a transaction waits for those of other nodes; a hundred of them take less than one second."""
@@ -41,6 +42,7 @@ _FAMILY: Final = 0x636C6872
 """The first half of our advisory locks, ``clhr``: of another program's it has to differ."""
 
 _CLAIM: Final = f"SELECT pg_try_advisory_lock({_FAMILY}, 1)"
+_YIELD: Final = "SELECT pg_advisory_unlock_all()"
 LAYOUT: Final = f"pg_advisory_xact_lock({_FAMILY}, 3)"
 QUEUE: Final = f"SELECT pg_advisory_xact_lock({_FAMILY}, 2)"
 
@@ -87,11 +89,17 @@ class Session:
                 return True
         except psycopg.Error:
             pass
-        self.close()
+        self._let_go()
         return False
 
     def close(self) -> None:
-        """Let go."""
+        """Let go, and be no main service any more when this returns."""
+        if self.main and self._link is not None and not self._link.closed:
+            with suppress(psycopg.Error):
+                self._link.execute(_YIELD)
+        self._let_go()
+
+    def _let_go(self) -> None:
         link, self._link = self._link, None
         if link is not None:
             link.close()
