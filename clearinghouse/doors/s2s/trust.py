@@ -257,13 +257,14 @@ def _is_for_servers(certificate: x509.Certificate) -> bool:
 
 def read_authorities(anchors: Path, revocations: Path | None) -> Authorities:
     """Return the certificates of *anchors*, and the lists of *revocations*, as what a path is checked with; raises `BadSettings`."""
-    store = X509Store()
-    for each in read_certificates(anchors):
+    store, found = X509Store(), read_certificates(anchors)
+    for each in found:
         store.add_cert(X509.from_cryptography(each))
     if revocations is None:
         store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
         return Authorities(store, {})
-    store.set_flags(X509StoreFlags.PARTIAL_CHAIN | X509StoreFlags.CRL_CHECK | X509StoreFlags.CRL_CHECK_ALL)
+    _check_whole(anchors, found)  # every certificate on a path is looked for in the list of the one above it
+    store.set_flags(X509StoreFlags.CRL_CHECK | X509StoreFlags.CRL_CHECK_ALL)
     lists = _lists(revocations)
     for one in lists:
         store.add_crl(one)
@@ -274,7 +275,32 @@ def read_authorities(anchors: Path, revocations: Path | None) -> Authorities:
     return Authorities(store, until)
 
 
+def _check_whole(path: Path, anchors: list[x509.Certificate]) -> None:
+    names = {each.subject for each in anchors}
+    for each in anchors:
+        if each.issuer not in names:
+            fact = f"`{path}` has `{each.subject.rfc4514_string()}`, and not the authority above it, which says whether it was revoked"
+            raise BadSettings(fact, mend="add that one, or take `revocations_file` out of [redirect]")
+
+
 def _lists(path: Path) -> list[x509.CertificateRevocationList]:
+    """Return the revocation lists of a file; raises `BadSettings`, also for one with changes alone (RFC 5280, section 5.2.4)."""
+    found = _read_lists(path)
+    for each in found:
+        if _is_of_changes(each):
+            fact = f"`{path}` has a list of `{each.issuer.rfc4514_string()}` with changes alone, which would count for nothing"
+            raise BadSettings(fact, mend="fetch the whole list of that authority")
+    return found
+
+
+def _is_of_changes(one: x509.CertificateRevocationList) -> bool:
+    try:
+        return any(isinstance(each.value, x509.DeltaCRLIndicator) for each in one.extensions)
+    except (ValueError, x509.DuplicateExtension):
+        return False  # OpenSSL refuses what cannot be read, with every path that needs it
+
+
+def _read_lists(path: Path) -> list[x509.CertificateRevocationList]:
     """Return the revocation lists of a file in PEM, one after another, or of one in DER."""
     try:
         with path.open("rb") as file:

@@ -10,7 +10,14 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import DNSName, GeneralName, NameConstraints, load_pem_x509_crl
+from cryptography.x509 import (
+    CertificateRevocationListBuilder,
+    DeltaCRLIndicator,
+    DNSName,
+    GeneralName,
+    NameConstraints,
+    load_pem_x509_crl,
+)
 
 from clearinghouse.doors.s2s.identity import Identity
 from clearinghouse.doors.s2s.trust import DOUBTED, MAX_CHAIN, MAX_DOUBTED, REMEMBERED, Doubt, Trust, Verdict
@@ -159,6 +166,21 @@ def test_a_list_that_has_ended_or_is_missing_says_so(tmp_path: Path) -> None:
     assert judged(missing, BELOW.paper("a.example")) is Doubt.LISTS_MISSING
     forged = Trust(anchors(tmp_path, ROOT), lists(tmp_path, IMPOSTOR.revoked()))
     assert judged(forged, GOOD) is Doubt.LISTS_MISSING
+
+
+def test_with_lists_an_authority_in_the_middle_needs_the_one_above(tmp_path: Path) -> None:
+    for revoked, found in (([], Identity), ([BELOW.certificate], Doubt)):
+        trust = Trust(anchors(tmp_path, BELOW, ROOT), lists(tmp_path, ROOT.revoked(revoked), BELOW.revoked()))
+        assert isinstance(judged(trust, BELOW.paper("a.example")), found)
+    with pytest.raises(BadSettings, match=r"`CN=below`, and not the authority above it"):
+        Trust(anchors(tmp_path, BELOW), lists(tmp_path, BELOW.revoked()))
+
+
+def test_a_list_of_changes_alone_is_refused(tmp_path: Path) -> None:
+    builder = CertificateRevocationListBuilder(ROOT.certificate.subject, NOW - DAY, NOW + DAY)
+    changes = builder.add_extension(DeltaCRLIndicator(1), critical=True).sign(ROOT.key, hashes.SHA256())
+    with pytest.raises(BadSettings, match="with changes alone"):
+        Trust(anchors(tmp_path, ROOT), lists(tmp_path, ROOT.revoked(), changes.public_bytes(Encoding.PEM)))
 
 
 def test_one_list_in_der_is_read(tmp_path: Path) -> None:
