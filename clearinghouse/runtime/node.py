@@ -114,7 +114,7 @@ class Node:
             fit=contact.check,
         )
         follower = Follower(store, desk)
-        levels = TableLevels(lambda: follower.table, settings.levels[0])
+        levels = TableLevels(lambda: follower.table, settings.levels[0], chance.now)
         porter = RulingPorter.furnished(redirect, desk, journal=ledger, members=follower.roll, levels=levels, chance=chance)
         return cls(settings, redirect, chance, follower, ledger, Watch(redirect.name, follower, ledger, contact), porter)
 
@@ -170,7 +170,7 @@ async def looked_at(settings: Settings) -> Look:
         desk = Desk(settings.community, Holdings().snapshot, store, _Nowhere(), Chance().new_id, settings.levels)
         follower = Follower(store, desk)
         await _in_time(follower.look())
-    found = tuple(files.problems(redirect, now)), tuple(files.cautions(redirect, now))
+    found = (*files.problems(redirect, now), *files.spool_problems(redirect)), tuple(files.cautions(redirect, now))
     table = 0 if follower.table is None else follower.table.head.version
     return Look(redirect.name, follower.version, len(follower.roll.present()), table, *found)
 

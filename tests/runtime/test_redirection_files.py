@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from clearinghouse.cli.main import app
 from clearinghouse.federation.redirection.seen import Require
-from clearinghouse.runtime.redirection.files import cautions, problems
+from clearinghouse.runtime.redirection.files import cautions, problems, spool_problems
 from clearinghouse.settings.redirect import Fronted, Redirect
 from tests.unit.doors.s2s.papers import DAY, NOW, Authority, Wish
 
@@ -99,6 +99,12 @@ def test_a_file_that_is_not_there_is_named_with_its_setting(files: Files, name: 
     [found] = problems(redirect, NOW)
     assert name in str(found)
     assert "[redirect]" in found.mend or "make it" in found.mend
+
+
+def test_a_directory_for_the_spool_that_is_not_there_is_a_problem_of_a_node(files: Files) -> None:
+    assert not list(spool_problems(files.redirect(spool_file=files.directory / "redirect.spool")))
+    [found] = spool_problems(files.redirect(spool_file=files.directory / "nowhere" / "redirect.spool"))
+    assert "nowhere`, is absent" in str(found)
 
 
 def test_the_check_of_the_service_shows_the_door_whatever_else_is_missing(files: Files) -> None:

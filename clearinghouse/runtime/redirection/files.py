@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -27,6 +28,14 @@ def problems(settings: Redirect, now: datetime) -> Iterator[ClearinghouseError]:
         yield from _about_authorities(settings, now)
     except ClearinghouseError as error:
         yield error
+
+
+def spool_problems(settings: Redirect) -> Iterator[ClearinghouseError]:
+    """Yield what would keep a node from keeping its answers while the store is away."""
+    folder = settings.spool_file.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        fact = f"the directory of `spool_file`, `{folder}`, is absent or cannot be written"
+        yield BadSettings(fact, mend="make it, or name another `spool_file` in [redirect]")
 
 
 def cautions(settings: Redirect, now: datetime) -> Iterator[str]:
