@@ -204,20 +204,32 @@ class Wire:
         tls = self._tls
         if tls is None or self._talk is None:
             return
+        was_open = self._open
         try:
             tls.bio_write(data)
-            if not self._open:
+            if not was_open:
                 tls.do_handshake()
                 self._open = True
                 self._talk.secured(tls)
             self._read_all(tls)
         except SSL.WantReadError:
-            self._flush()
+            if self._open is was_open or tls.get_protocol_version() != SSL.TLS1_3_VERSION:
+                self._flush()
+            else:
+                self._acknowledge()
         except SSL.ZeroReturnError:
             self._ended()
         except SSL.Error:
             self._flush()  # the alert that says what was wrong
             self.abort()
+
+    def _acknowledge(self) -> None:
+        """Let the peer go on without a packet of ours: what OpenSSL has to say after a handshake are tickets, which can wait.
+
+        Its own kernel may hold its header back until what came before is acknowledged, and ours that for 40 ms (RFC 896, RFC 1122).
+        """
+        with suppress(OSError):
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _read_all(self, tls: SSL.Connection) -> None:
         while self._talk is not None and not self._ending:
