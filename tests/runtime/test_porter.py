@@ -15,14 +15,16 @@ from clearinghouse.clearing.decision import Outcome
 from clearinghouse.clearing.request import Request
 from clearinghouse.errors import InternalError, StoreUnavailable
 from clearinghouse.federation.published.members import Endpoint
+from clearinghouse.federation.published.publishing import Publisher
 from clearinghouse.federation.redirection.answers import ID_CHARACTERS, Redirect, Refused
 from clearinghouse.federation.redirection.places import TURN_SECONDS
 from clearinghouse.federation.redirection.seen import Proof, Require
 from clearinghouse.runtime.chance import new_id
 from clearinghouse.runtime.redirection.gathering import Gatherer
+from clearinghouse.runtime.redirection.ground import TableLevels
 from clearinghouse.runtime.redirection.porter import ATTEMPTS
 from clearinghouse.storage.changes import SHARED_CHARACTERS, Decided, Repeated
-from tests.porters import ADDRESS, B, C, Diary, Lodge, member, said, sent
+from tests.porters import ADDRESS, LEVELS, A, B, C, Diary, Lodge, member, said, sent
 from tests.world import NOON
 
 DENIED = "not permitted: not-granted"
@@ -160,6 +162,17 @@ async def test_what_a_peer_claims_is_shown_to_nobody_raw(lodge: Lodge) -> None:
     for wanted in ("", "evil.example"):
         assert said(await lodge.answer(wanted=wanted)) == DENIED
     assert await lodge.reasons() == ["fact-missing", "no-such-member"]
+
+
+def test_levels_end_with_their_table() -> None:
+    now = NOON
+    edition = Publisher("net", "*", 1, LEVELS).edition({A: "level-2"}, now=NOON, expires=NOON + timedelta(days=7))
+    assert edition is not None
+    levels = TableLevels(lambda: edition.table, LEVELS[0], lambda: now)
+    assert (levels.level(A), levels.level(B)) == ("level-2", "deny")
+    now += timedelta(days=7)
+    assert levels.level(A) == "deny"
+    assert TableLevels(lambda: None, LEVELS[0], lambda: NOON).level(A) == "deny"
 
 
 # -- pace ------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def porter_of(settings: Settings, house: House | None, desk: Desk, journal: Jour
     """Return who decides for the door for servers, if the settings want one."""
     if settings.redirect is None or house is None:
         return None
-    levels = TableLevels(lambda: house.press.views[EVERYTHING].table, settings.levels[0])
+    levels = TableLevels(lambda: house.press.views[EVERYTHING].table, settings.levels[0], chance.now)
     return RulingPorter.furnished(settings.redirect, desk, journal=journal, members=house.roll, levels=levels, chance=chance)
 
 

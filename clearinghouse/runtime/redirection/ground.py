@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from clearinghouse.clearing.decision import Decision
@@ -21,22 +22,23 @@ class Members(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TableLevels:
-    """Implements `Levels` by the newest table that ``newest`` knows; nothing is worked out for a question."""
+    """Implements `Levels` by the newest table that ``newest`` knows, until that ends; nothing is worked out for a question."""
 
     newest: Callable[[], Table | None]
     lowest: str
+    now: Callable[[], datetime]
 
     def level(self, domain: str) -> str:
         """See `Levels.level`."""
         table = self.newest()
-        return self.lowest if table is None else table.level_of(domain)
+        return self.lowest if table is None or self.now() >= table.head.expires else table.level_of(domain)
 
 
 class Levels(Protocol):
     """The levels in the community's published table."""
 
     def level(self, domain: str) -> str:
-        """Return the level of *domain*, the lowest where the table has none, or there is no table."""
+        """Return the level of *domain*, the lowest where the table has none, or has ended, or there is no table."""
 
 
 class Journal(Protocol):
