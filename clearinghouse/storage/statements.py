@@ -151,7 +151,7 @@ PUT_DOCUMENT: Final = _putting(19, documents)
 PUT_AGENT: Final = _putting(20, agents)
 SEEN_TIME: Final = _seeing()
 
-BESIDE: Final = frozenset({DECIDE, SETTLE, NOTE})
+BESIDE: Final = frozenset({DECIDE, NOTE})
 """What nodes beside the main service write, besides the log itself and its clock."""
 
 ADVANCE: Final = "UPDATE edge SET size = ?, hashes = ? WHERE id = 1 AND size = ?"

@@ -148,7 +148,9 @@ async def test_there_is_one_main_service_and_any_number_beside_it(address: Addre
 async def test_a_node_changes_nothing_that_is_the_main_services(address: Address, decide: Decisions) -> None:
     made = decide.granted()
     async with open_postgres(address) as main, open_postgres(address, main=False) as node:
-        await node.write(Decided(made), Settled(made.id, Effect.DONE, NOON))
+        await node.write(Decided(made))
+        with pytest.raises(StoreUnavailable, match="only the main service"):
+            await node.write(Settled(made.id, Effect.DONE, NOON))
         await node.note(Event(NOON, "started", {}))
         for write in (node.write(Revoked(revocation(1))), node.write(MemberSet(MEMBER, "add")), node.keep_checkpoint(b"1", 1, NOON)):
             with pytest.raises(StoreUnavailable, match="only the main service"):
