@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from clearinghouse.clearing.cases import Case, CaseState, Grant, Revocation
 from clearinghouse.clearing.envelope import Replayed
@@ -43,6 +43,15 @@ STANDING: Final = frozenset({CaseState.PENDING, CaseState.APPROVED})
 """States in which a case is not over."""
 
 
+class Again(NamedTuple):
+    """An answer that repeats a decision: its id, the decision's, when it was given, and the time of its entry."""
+
+    id: str
+    decision: str
+    at: datetime
+    entered: datetime
+
+
 @dataclass(slots=True)
 class Kept:
     """Each dictionary is in the order in which things came to be; ``told`` has the ends that the broker knows of."""
@@ -60,7 +69,7 @@ class Kept:
     drafts: dict[str, Draft] = field(default_factory=dict)
     documents: dict[str, bytes] = field(default_factory=dict)
     agents: dict[str, AgentStatus] = field(default_factory=dict)
-    repeated: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    repeated: list[Again] = field(default_factory=list)
 
     def check(self, changes: Iterable[Change], now: datetime | None) -> None:
         """Raise where a change cannot be made: `StoreUnavailable` for an id that there is, `Replayed`.
@@ -107,8 +116,8 @@ class Kept:
                 self.events.append(event)
             case EnvelopeSeen(signer, digest):
                 self.seen[signer, digest] = change
-            case Repeated(decision=decision):
-                self.repeated |= {identity: (decision, at) for identity, at in change.each()}
+            case Repeated():
+                self.repeated += (Again(identity, change.decision, at, change.at) for identity, at in change.each())
             case _:
                 assert_never(change)
 
@@ -173,6 +182,7 @@ class Kept:
         self.told = {name: each for name, each in self.told.items() if name in self.grants}
         self.revocations = {name: each for name, each in self.revocations.items() if each.lifted is None or each.lifted >= before}
         self.events = [each for each in self.events if each.at >= before or each.kind == ERASED]
+        self.repeated = [each for each in self.repeated if each.entered >= before]
         return len(old), self._forget_archives(before)
 
     def newest(self) -> str | None:

@@ -18,7 +18,7 @@ from clearinghouse.federation.membership.registry import KeptMember
 from clearinghouse.ledger.entry import SALT_BYTES, Kind
 from clearinghouse.ledger.merkle import Frontier, inclusion_proof
 from clearinghouse.storage.archive import Archive
-from clearinghouse.storage.changes import Change, Decided, Journaled, Noted, Settled
+from clearinghouse.storage.changes import SHARED_CHARACTERS, Change, Decided, Journaled, Noted, Settled
 from clearinghouse.storage.entries import Draft, Fact, Scribe, at_of, erased_event
 from clearinghouse.storage.following import News
 from clearinghouse.storage.kept import Kept
@@ -145,11 +145,10 @@ class MemoryStore:
         """See `Store.decision`."""
         if (found := _only(self._kept.decisions, identity)) is not None:
             return found
-        again = [(name, *each) for name, each in self._kept.repeated.items() if name.startswith(identity)]
-        if len(again) != 1 or again[0][1] not in self._kept.decisions:
+        again = [each for each in self._kept.repeated if each.id.startswith(identity) and len(identity) >= SHARED_CHARACTERS]
+        if len(again) != 1 or again[0].decision not in self._kept.decisions:
             return None
-        [(name, decision, at)] = again
-        return self._kept.decisions[decision].again(name, at)
+        return self._kept.decisions[again[0].decision].again(again[0].id, again[0].at)
 
     async def decisions(self, last: int) -> Sequence[Recorded]:
         """See `Store.decisions`."""

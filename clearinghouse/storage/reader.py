@@ -157,16 +157,18 @@ class Reader:
         return await self._only(recorded_in, decisions, identity) or await self._repeated(identity)
 
     async def _repeated(self, identity: str) -> Recorded | None:
-        """Return the decision that was repeated as the one whose id begins with *identity*."""
+        """Return the decision that was repeated as the one whose id begins with *identity*, more than what it shares with others."""
+        if len(identity) < SHARED_CHARACTERS:
+            return None
         which = (entries.c.kind == Kind.REPEATED.value) & _begins(entries.c.ref, identity[:SHARED_CHARACTERS])
-        kept = await self._all(entry_in, select(entries).where(which).limit(2))
+        kept = await self._all(entry_in, select(entries).where(which))
         told = [read_canonical(each.record) for each in kept if each.record is not None]
         found = [(each["decision"], *answer) for each in told for answer in each["answers"] if answer[0].startswith(identity)]
         if len(found) != 1:
             return None
         [(decision, own, at)] = found
-        first = await self._only(recorded_in, decisions, decision)
-        return None if first is None else first.again(own, read_stamp(at))
+        first = await self._all(recorded_in, select(decisions).where(decisions.c.id == decision))
+        return first[0].again(own, read_stamp(at)) if first else None
 
     async def decisions(self, last: int) -> Sequence[Recorded]:
         """See `Store.decisions`."""

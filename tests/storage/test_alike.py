@@ -36,6 +36,7 @@ from clearinghouse.storage.changes import (
     MemberSet,
     Noted,
     Published,
+    Repeated,
     Reported,
     Revoked,
     Settled,
@@ -77,9 +78,15 @@ def decided(identity: str, at: datetime, opens: bool, gives: bool, in_case: str)
     return Decided(made, timedelta(microseconds=5), opened if opens else None, given if gives else None)
 
 
+def repeated(identity: str, decision: str, at: datetime, count: int) -> Repeated:
+    answers = tuple((f"{identity * 3}"[:10] + f"{number:02x}", at - timedelta(seconds=number)) for number in range(count))
+    return Repeated(f"{identity * 3}"[:10], decision, at, answers)
+
+
 CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(decided, IDS, TIMES, st.booleans(), st.booleans(), IDS),
     st.builds(lambda name, at: Journaled(decided(name, at, opens=False, gives=False, in_case="").recorded()), IDS, TIMES),
+    st.builds(repeated, IDS, IDS, TIMES, st.integers(0, 3)),
     st.builds(Settled, IDS, st.sampled_from([Effect.DONE, Effect.DROPPED]), TIMES),
     st.builds(lambda name, state, at: CaseMoved(case(name, state, at), "moved", at), IDS, st.sampled_from(CaseState), TIMES),
     st.builds(lambda name, at, other: GrantEnded(ended(grant(name, at, other), at)), IDS, TIMES, IDS),
@@ -139,6 +146,7 @@ async def seen(store: Store) -> list[object]:
         [list(await found) for found in (store.cases(9), store.grants(9, ended=True), store.grants(2, ended=False))],
         [list(await found) for found in (store.decisions(9), store.owed(), store.events(99))],
         [await found for found in (store.case("0"), store.grant("1"), store.decision("2"), store.ruled(place))],
+        [await store.decision(each) for each in ("0000000000", "000000000000", "000000000001", "111111111102")],
         _federal(await store.federation()),
         *(store.highest_time, store.log_size, store.log_root, list(await store.entries(0, 999))),
         *(await store.news(0), await store.news(2), await store.known(["0000", "1111"]), await store.document("2222")),
