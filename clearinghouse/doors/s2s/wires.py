@@ -213,7 +213,9 @@ class Wire:
                 self._talk.secured(tls)
             self._read_all(tls)
         except SSL.WantReadError:
-            if self._open is was_open or tls.get_protocol_version() != SSL.TLS1_3_VERSION:
+            if self._paused:
+                pass  # an answer follows, and takes along what there is
+            elif self._open is was_open or tls.get_protocol_version() != SSL.TLS1_3_VERSION:
                 self._flush()
             else:
                 self._acknowledge()
