@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -212,11 +213,12 @@ async def test_a_node_needs_no_more_rights_than_the_guide_gives_it(
     postgres: Cluster, address: Address, laid_out: str, decide: Decisions
 ) -> None:
     node = let_in(postgres, address, laid_out)
-    made = [at_the_door(decide.granted()) for _ in range(20)]
+    now = datetime.now(UTC)
+    made = [at_the_door(decide.granted(at=now)) for _ in range(20)]
     async with open_postgres(address) as main:
         async with open_postgres(node, main=False) as store:
             await asyncio.gather(*(store.record(each) for each in made))
-            await store.note(Event(NOON, "started", {}))
+            await store.note(Event(now, "started", {}))
         with psycopg.connect(node.conninfo()) as connection:
             more = "UPDATE decisions SET effect = 'owed'", "DELETE FROM decisions", "UPDATE members SET serial = 9"
             for text in (*more, "UPDATE entries SET record = NULL"):
@@ -229,12 +231,27 @@ async def test_r10_a_stolen_node_makes_the_service_let_nobody_in(
     postgres: Cluster, address: Address, laid_out: str, decide: Decisions
 ) -> None:
     """A decision that is owed to a broker is carried out by the main service, whoever wrote it down."""
-    node = let_in(postgres, address, laid_out)
+    node, now = let_in(postgres, address, laid_out), datetime.now(UTC)
     async with open_postgres(address) as main:
         async with open_postgres(node, main=False) as store:
-            for forged in (decide.granted(), decide.pending()):  # both have a place, one an effect
+            for forged in (decide.granted(at=now), decide.pending(at=now)):  # both have a place, one an effect
                 with pytest.raises(StoreUnavailable):
                     await store.record(forged)
-            await store.record(at_the_door(decide.granted()))
+            await store.record(at_the_door(decide.granted(at=now)))
         assert await main.owed() == []
         assert len(await main.decisions(99)) == 1
+
+
+async def test_r17_a_node_whose_clock_runs_ahead_stops_nobody_else(
+    postgres: Cluster, address: Address, laid_out: str, decide: Decisions
+) -> None:
+    """The highest time that was ever recorded is everybody's: who is behind it decides nothing."""
+    node, now = let_in(postgres, address, laid_out), datetime.now(UTC)
+    async with open_postgres(address) as main:
+        async with open_postgres(node, main=False) as store:
+            with pytest.raises(StoreUnavailable):
+                await store.record(at_the_door(decide.granted(at=now + DAY)))
+            await store.record(at_the_door(decide.granted(at=now)))
+        assert len(await main.decisions(99)) == 1
+    async with read_postgres(address) as reader:
+        assert reader.highest_time == now
