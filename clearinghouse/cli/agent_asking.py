@@ -84,12 +84,19 @@ def _tell(found: dict[str, Any], *, well: bool) -> None:
     say(f"clock    {'not compared' if skew is None else f'{skew:+g} s from the source'}{behind}", indent=2)
     serial = f"serial {found['serial']}, {_counted(found['rows'], 'row')}, {_counted(found['grants'], 'grant')}"
     say(f"server   {'linked' if found['linked'] else 'NOT LINKED'}, {serial}", indent=2)
+    say(f"keys     of {_counted(found['peers'], 'server')} told to it{_doors(found['module'])}", indent=2)
     if not found["kept"]:
         say("disk     takes nothing: what is believed would be lost at a restart", indent=2)
     for each in found["overrides"]:
         say(f"override {each['action']} {clean(each['domain'])} until {each['until'][:19]}: {clean(each['reason'])}", indent=2)
     if found["last_error"] is not None:
         say(mark(good=False), " ", clean(f"{found['last_error']['message']}: {found['last_error']['mend']}"))
+
+
+def _doors(module: dict[str, Any]) -> str:
+    """Return by which doors the server lets itself be sent on, as its module says."""
+    names = sorted(dict(module.get("facts") or {}).get("doors") or [])
+    return f"; it goes where {clean(', '.join(map(str, names)))} sends it" if names else "; it follows no door"
 
 
 def _counted(number: int, what: str) -> str:

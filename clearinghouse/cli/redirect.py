@@ -12,8 +12,8 @@ from clearinghouse.cli.serve import DEFAULT_CONFIG, Config
 EPILOG = """
 \b
 Examples:
-  clearinghouse redirect --config /etc/clearinghouse/clearinghouse.toml --check
-  clearinghouse redirect --config /etc/clearinghouse/clearinghouse.toml
+  clearinghouse redirect --config /etc/clearinghouse/node.toml --check
+  clearinghouse redirect --config /etc/clearinghouse/node.toml
   clearinghouse redirect status
 
 \b
@@ -37,7 +37,7 @@ for you; 3 the node does not run.
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    made = typer.Typer(help="Redirect servers beside a main service.", rich_markup_mode=None, invoke_without_command=True, epilog=EPILOG)
+    made = typer.Typer(rich_markup_mode=None, invoke_without_command=True, epilog=EPILOG)
     made.callback(epilog=EPILOG)(run)
     made.command("status", epilog=STATUS)(status)
     app.add_typer(made, name="redirect")
@@ -49,9 +49,10 @@ def run(
     only_check: Annotated[bool, typer.Option("--check", help="Look at the door's files and at the store, and open nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Redirect servers at a door, by what the main service has put into a PostgreSQL store, until told to end.
+    """Be one of several doors for servers, beside the main service.
 
-    Follows the store: policies, members and levels. Every answer is in its log before it is given. While the store
+    Redirects servers by what `clearinghouse serve` has put into a PostgreSQL store, until told to end. Follows
+    that store: policies, members and levels. Every answer is in its log before it is given. While the store
     is away it goes on for the `outage` of [redirect], and then refuses everybody.
     """
     if context.invoked_subcommand is not None:

@@ -47,6 +47,8 @@ async def test_status_says_how_table_source_clock_and_server_are(house: House) -
             "2 rows",
             "source   memory",
             "linked, serial",
+            "keys     of ",
+            "follows no door",
         ):
             assert words in result.stdout
         house.source.cut = True
@@ -56,6 +58,13 @@ async def test_status_says_how_table_source_clock_and_server_are(house: House) -
         assert result.exit_code == 1
         assert "apart" in result.stdout
         assert "NOT LINKED" in result.stdout
+
+
+async def test_status_names_the_doors_by_which_the_server_is_sent_on(house: House) -> None:
+    async with house.agent() as agent:
+        await house.follows(agent)
+        agent.applier.module = dict(agent.applier.module) | {"facts": {"doors": ["door.hub.example"]}}
+        assert "goes where door.hub.example sends it" in (await run(house, "status")).stdout
 
 
 async def test_overrides_reach_the_running_agent(house: House) -> None:
