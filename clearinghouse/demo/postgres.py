@@ -36,6 +36,7 @@ _SETTINGS: Final = {
     "shared_buffers": "16MB",
     "dynamic_shared_memory_type": "mmap",
     "max_connections": "60",
+    "authentication_timeout": "5s",  # a client that is cut off meanwhile keeps a database from being dropped
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "log_min_messages": "warning",
