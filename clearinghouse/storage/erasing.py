@@ -50,6 +50,7 @@ _DROPS: Final = (
 _THIN: Final = "DELETE FROM checkpoints WHERE at < :fine AND number NOT IN (SELECT max(number) FROM checkpoints GROUP BY substr(at, 1, 13))"
 """Leaves the last checkpoint of each hour: 13 characters of an instant tell it."""
 
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """How many rows there are, and the first and last number among them."""
