@@ -62,10 +62,10 @@ class Cluster:
         """Return the URL of a database, with the password in it."""
         return f"postgresql://{OWNER}:{self.password}@{self.address}:{self.port}/{name}"
 
-    def database(self, *, like: str = "template0") -> str:
-        """Make an empty database, or a copy of one that nobody uses; return its name."""
+    def database(self) -> str:
+        """Make an empty database; return its name."""
         name = f"db{next(self._numbers)}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE {like}")
+        self.run(f"CREATE DATABASE {name} TEMPLATE template0")
         return name
 
     def drop(self, name: str) -> None:

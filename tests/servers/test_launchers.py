@@ -39,13 +39,24 @@ async def main():
 asyncio.run(main())
 """
 
+KILLED_CLUSTER = """
+import os, signal
+from clearinghouse.demo.postgres import cluster
+
+with cluster() as made:
+    first = (made.directory / "data" / "postmaster.pid").read_text().split()[0]
+    print(first, made.directory, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
 BOTH = pytest.mark.parametrize("make", [Ejabberd, Prosody], ids=["ejabberd", "prosody"])
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("name", ["ejabberd", "prosody"])
+@pytest.mark.parametrize("name", ["ejabberd", "prosody", "postgresql"])
 async def test_server_ends_when_its_starter_is_killed(name: str) -> None:
-    starter = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, name, stdout=asyncio.subprocess.PIPE)
+    text = KILLED_CLUSTER if name == "postgresql" else KILLED
+    starter = await asyncio.create_subprocess_exec(sys.executable, "-c", text, name, stdout=asyncio.subprocess.PIPE)
     said, _ = await starter.communicate()
     assert starter.returncode == -signal.SIGKILL
     pid, directory = said.decode().split()
