@@ -25,7 +25,7 @@ SECRET = "component secret"
 PASSWORD = "password"
 HOME: Final = Hosting(("a.fed",), (), "agent.a.fed", SECRET, rooms=("muc.a.fed",), exempt=("c.fed",), others=("other.a.fed",))
 AWAY: Final = Hosting(("b.fed", "c.fed"), (), "agent.b.fed", SECRET, rooms=("muc.b.fed",))
-PEOPLE: Final = ("alice@a.fed", "carol@a.fed", "bob@b.fed", "eve@b.fed", "dave@c.fed", "erin@d.fed")
+PEOPLE: Final = ("alice@a.fed", "carol@a.fed", "bob@b.fed", "eve@b.fed", "dave@c.fed", "erin@d.fed", "finn@e.fed")
 
 CLASSES: Final = {
     "none": LevelClass(0, "not at a level for a.fed"),

@@ -13,9 +13,10 @@ import pytest_asyncio
 
 from clearinghouse.demo.certificates import Authority
 from clearinghouse.demo.correspondents import BODY, correspondent
+from clearinghouse.demo.dns import Service
 from clearinghouse.demo.ejabberd import Ejabberd
 from clearinghouse.demo.neighbours import S2S_PORT, Neighbours
-from clearinghouse.demo.servers import Hosting
+from clearinghouse.demo.servers import Hosting, free_address
 from clearinghouse.federation.redirection.seen import Proof, Require
 from clearinghouse.grid.stanzas import StanzaRefused
 from tests.servers.federation.conftest import Known
@@ -29,6 +30,15 @@ pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 DOOR: Final = "door.hub.fed"
 OTHER_DOOR: Final = "other.hub.fed"
+EARLY: Final = (Phase.PLAIN, Phase.TLS, Phase.SASL)
+WHY: Final = "not permitted: not-granted (decision 0123456789ab)"
+
+
+class Stock(Ejabberd):
+    """An ejabberd as it comes."""
+
+    def _configuration(self) -> str:
+        return Ejabberd._configuration(self).partition("  mod_clearinghouse:")[0]
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +49,26 @@ def street() -> Iterator[Street]:
         plain = replace(HOME, exempt=(), others=(), rooms=(), doors=known)
         dialback = Hosting(("c.fed",), (), "agent.c.fed", SECRET, dialback=True, doors=known)
         away = replace(AWAY, domains=("b.fed",), rooms=(), dialback=True)
-        target = Hosting(("d.fed",), (), "agent.d.fed", SECRET)
+        target = Hosting(("d.fed",), (), "agent.d.fed", SECRET, dialback=True)
         homes = Ejabberd(plain, neighbours=names), Ejabberd(dialback, neighbours=Strangers(names.authority, names.names))
         targets = Known(away, neighbours=names), Ejabberd(target, neighbours=names)
-        with together(*homes, *targets):
-            yield Street(names, doors, homes, targets)
+        stock = Stock(Hosting(("e.fed",), (), "agent.e.fed", SECRET), neighbours=names)
+        with together(*homes, *targets, stock):
+            yield Street(names, doors, homes, targets, stock)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def met(street: Street) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
         homes = {name: await stack.enter_async_context(agent(each)) for name, each in zip(SENDERS, street.homes, strict=True)}
-        for each in street.targets:
-            await (await stack.enter_async_context(agent(each))).rule({}, default="allow")
-        servers = zip((*SENDERS.values(), *READERS.values()), (*street.homes, *street.targets), strict=True)
+        judges = {name: await stack.enter_async_context(agent(each)) for name, each in zip(READERS, street.targets, strict=True)}
+        for judge in judges.values():
+            await judge.rule({}, default="allow")
+        names = (*SENDERS.values(), *READERS.values(), "finn@e.fed")
+        servers = zip(names, (*street.homes, *street.targets, street.stock), strict=True)
         people = {jid: await stack.enter_async_context(correspondent(jid, PASSWORD, server)) for jid, server in servers}
         at = await stack.enter_async_context(door(street.doors[0]))
-        yield Scene(street, at, homes, people)
+        yield Scene(street, at, homes, judges, people)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -71,17 +84,16 @@ async def scene(met: Scene) -> Scene:
 
 
 @pytest.mark.parametrize(
-    "home, phase, domain",
+    "home, phase",
     [
-        ("external", Phase.TLS, "b.fed"),
-        ("external", Phase.TLS, "d.fed"),
-        ("external", Phase.SASL, "b.fed"),
-        ("external", Phase.SASL, "d.fed"),
-        ("dialback", Phase.TLS, "b.fed"),
-        ("dialback", Phase.SASL, "b.fed"),
-        ("dialback", Phase.DIALBACK, "b.fed"),
+        ("external", Phase.TLS),
+        ("external", Phase.SASL),
+        ("dialback", Phase.TLS),
+        ("dialback", Phase.SASL),
+        ("dialback", Phase.DIALBACK),
     ],
 )
+@pytest.mark.parametrize("domain", READERS)
 async def test_what_was_written_arrives_once_however_late_the_door_answers(scene: Scene, home: str, phase: Phase, domain: str) -> None:
     writer, reader = scene.writer(home), scene.people[READERS[domain]]
     scene.door.redirects(f"[{scene.targets[domain].address}]:{S2S_PORT}", phase)
@@ -233,23 +245,28 @@ async def test_a_door_makes_no_other_server_authentic(scene: Scene, phase: Phase
     assert scene.door.taken == []
 
 
-@pytest.mark.parametrize("phase", [Phase.PLAIN, Phase.TLS, Phase.SASL])
-async def test_why_a_door_refuses_is_what_the_sender_reads(scene: Scene, phase: Phase) -> None:
-    scene.door.refuses("not permitted: not-granted (decision 0123456789ab)", phase)
-    refused = await scene.bounces("external", scene.new())
-    assert refused == "policy-violation: not permitted: not-granted (decision 0123456789ab)"
+@pytest.mark.parametrize("home, phase", [*((home, phase) for home in SENDERS for phase in EARLY), ("dialback", Phase.DIALBACK)])
+async def test_why_a_door_refuses_is_what_the_sender_reads(scene: Scene, home: str, phase: Phase) -> None:
+    scene.door.refuses(WHY, phase)
+    assert await scene.bounces(home, scene.new()) == f"policy-violation: {WHY}"
+
+
+async def test_where_the_first_door_is_down_the_next_one_is_asked(scene: Scene) -> None:
+    scene.door.refuses(WHY)
+    domain, down = scene.new(), Service(free_address(), S2S_PORT, 1)
+    scene.street.neighbours.names.put_services(domain, Service(scene.door.address, S2S_PORT, 2), down)
+    assert await scene.bounces("external", domain) == f"policy-violation: {WHY}"
 
 
 async def test_what_a_door_refuses_waits_for_the_agent(scene: Scene) -> None:
     home, bob = scene.homes["external"], scene.people["bob@b.fed"]
     await home.rule({}, default="allow", ask=True)
-    scene.door.refuses("not permitted: not-granted (decision 0123456789ab)")
+    scene.door.refuses(WHY)
     body = new_body()
     scene.writer("external").write("bob@b.fed", body)
     event = await home.event("refused")
     told = {name: event[name] for name in ("remote", "user", "by", "text")}
-    why = "not permitted: not-granted (decision 0123456789ab)"
-    assert told == {"remote": "b.fed", "user": "alice@a.fed", "by": "peer", "text": why}
+    assert told == {"remote": "b.fed", "user": "alice@a.fed", "by": "peer", "text": WHY}
     scene.door.redirects(f"[{scene.targets['b.fed'].address}]")
     await home.enforcer.release(event["held"])
     await bob.reads(body)
@@ -314,26 +331,34 @@ async def test_keys_come_in_parts_and_take_effect_together(scene: Scene) -> None
     assert status["facts"]["door_pins"] == {name: [key] for name, key in home.server.hosting.doors}
 
 
-CLOSED: Final = "remote-server-timeout: Stream closed by peer: the server of somebody (decision 0123456789ab) (see-other-host)"
+SENT_ON: Final = "remote-server-timeout: Stream closed by peer: the server of somebody (decision 0123456789ab) (see-other-host)"
+REFUSED: Final = "remote-server-timeout: Stream closed by peer: not permitted (policy-violation)"
+UNREAD: Final = "remote-server-timeout: Stream reset by peer"
 MISMATCH: Final = "remote-server-timeout: Peer certificate rejected: Certificate host name mismatch"
+WITHOUT_DOORS: Final = "erin@d.fed"
+WITHOUT_THE_MODULE: Final = "finn@e.fed"
 WITHOUT: Final = [
-    (Phase.PLAIN, "[127.0.0.1]:5269", CLOSED),
-    (Phase.TLS, "127.0.0.1", CLOSED),
-    (Phase.TLS, "b.fed:5269", "remote-server-timeout: Stream reset by peer"),  # which it cannot read
-    (Phase.SASL, "127.0.0.1", MISMATCH),
-    (Phase.TLS, "", "policy-violation: not permitted"),
-    (Phase.SASL, "", MISMATCH),
+    (WITHOUT_THE_MODULE, Phase.PLAIN, "[127.0.0.1]:5269", SENT_ON),
+    (WITHOUT_THE_MODULE, Phase.PLAIN, "", REFUSED),
+    (WITHOUT_THE_MODULE, Phase.TLS, "127.0.0.1", SENT_ON),
+    (WITHOUT_THE_MODULE, Phase.TLS, "b.fed:5269", UNREAD),  # it cannot read that
+    (WITHOUT_THE_MODULE, Phase.TLS, "", REFUSED),
+    (WITHOUT_THE_MODULE, Phase.SASL, "127.0.0.1", MISMATCH),
+    (WITHOUT_THE_MODULE, Phase.SASL, "", MISMATCH),
+    *((WITHOUT_DOORS, phase, "127.0.0.1", SENT_ON) for phase in (*EARLY, Phase.DIALBACK)),
+    *((WITHOUT_DOORS, phase, "", "policy-violation: not permitted") for phase in (*EARLY, Phase.DIALBACK)),
 ]
 
 
-@pytest.mark.parametrize("phase, place, seen", WITHOUT)
-async def test_without_doors_a_server_does_what_it_always_did(scene: Scene, phase: Phase, place: str, seen: str) -> None:
+@pytest.mark.parametrize("who, phase, place, seen", WITHOUT)
+async def test_without_module_or_doors_a_server_goes_nowhere(scene: Scene, who: str, phase: Phase, place: str, seen: str) -> None:
     if place:
         scene.door.redirects(place, phase)
     else:
         scene.door.refuses("not permitted", phase)
-    erin = scene.people["erin@d.fed"]
-    assert await erin.bounced(erin.write(f"bob@{scene.new()}", new_body())) == seen
+    writer = scene.people[who]
+    assert await writer.bounced(writer.write(f"bob@{scene.new()}", new_body())) == seen
+    assert scene.door.connections == 1
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -358,9 +383,8 @@ async def test_the_real_door_leads_to_the_server(scene: Scene, real: RealDoor, d
 
 
 async def test_the_real_door_refuses_and_the_sender_reads_why(scene: Scene, real: RealDoor) -> None:
-    real.refuses("not permitted: not-granted (decision 0123456789ab)")
-    refused = await scene.bounces("external", scene.new(real))
-    assert refused == "policy-violation: not permitted: not-granted (decision 0123456789ab)"
+    real.refuses(WHY)
+    assert await scene.bounces("external", scene.new(real)) == f"policy-violation: {WHY}"
     assert await scene.bounces("dialback", scene.new(real)) == "policy-violation: "  # it has no certificate in which the door believes
 
 
@@ -371,3 +395,14 @@ async def test_the_real_door_believes_dialback_where_it_is_enough(scene: Scene, 
     scene.writer("dialback").write("bob@b.fed", body)
     await bob.reads(body)
     assert [(seen.claimed, seen.wanted, seen.proof) for seen in real.asked] == [("c.fed", "b.fed", Proof.DIALBACK)]
+
+
+async def test_who_knows_the_way_past_a_door_that_refuses_is_refused_by_the_server_itself(scene: Scene) -> None:
+    scene.door.refuses(WHY)
+    for domain, server in scene.targets.items():
+        await scene.judges[domain].rule({}, default_reason="a.fed is not known")
+        assert await scene.bounces("external", domain) == f"policy-violation: {WHY}"
+        scene.street.neighbours.names.put(domain, server.address, S2S_PORT)
+    for domain in scene.targets:
+        await scene.comes_to_hear("external", domain, "policy-violation: a.fed is not known (d-1)")
+        await scene.judges[domain].rule({}, default="allow")

@@ -10,9 +10,10 @@ import pytest
 import pytest_asyncio
 
 from clearinghouse.demo.certificates import Authority, Identity
+from clearinghouse.demo.dns import Service
 from clearinghouse.demo.neighbours import S2S_PORT, Neighbours
 from clearinghouse.demo.prosody import Prosody
-from clearinghouse.demo.servers import Server
+from clearinghouse.demo.servers import Server, free_address
 from clearinghouse.federation.redirection.seen import Proof, Require
 from tests.servers.federation.conftest import MAKES, Known, lasting
 from tests.servers.federation.peer import peer
@@ -24,6 +25,7 @@ from tests.servers.federation.walks import Strangers
 
 pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
+WHY: Final = "not permitted: not-granted (decision 0123456789ab)"
 QUESTION: Final = "<db:verify from='b.fed' to='a.fed' id='none'>x</db:verify>"
 
 
@@ -299,21 +301,33 @@ async def test_a_door_with_tls_from_the_first_byte_is_one_too(seeker: Seeker, do
 
 @pytest.mark.parametrize("phase", [Phase.PLAIN, Phase.TLS, Phase.SASL])
 async def test_why_a_door_refuses_is_what_the_sender_reads(seeker: Seeker, phase: Phase) -> None:
-    seeker.door.refuses("not permitted: not-granted (decision 0123456789ab)", phase)
-    assert await seeker.bounces() == f"{FAILED}policy-violation (not permitted: not-granted (decision 0123456789ab))"
+    seeker.door.refuses(WHY, phase)
+    assert await seeker.bounces() == f"{FAILED}policy-violation ({WHY})"
+
+
+@pytest.mark.parametrize("phase", [Phase.PLAIN, Phase.TLS, Phase.SASL, Phase.DIALBACK])
+async def test_so_it_is_where_dialback_is_believed(easy: Seeker, phase: Phase) -> None:
+    easy.door.refuses(WHY, phase)
+    assert await easy.bounces() == f"{FAILED}policy-violation ({WHY})"
+
+
+async def test_where_the_first_door_is_down_the_next_one_is_asked(seeker: Seeker) -> None:
+    seeker.door.refuses(WHY)
+    down, up = Service(free_address(), S2S_PORT, 1), Service(seeker.door.address, S2S_PORT, 2)
+    seeker.town.names.put_services("b.fed", up, down)
+    assert await seeker.bounces() == f"{FAILED}policy-violation ({WHY})"
 
 
 @pytest.mark.parametrize("target", ["prosody"], indirect=True)
 async def test_what_a_door_refuses_waits_for_the_agent(seeker: Seeker, goal: Goal) -> None:
     await seeker.home.rule({}, default="allow", ask=True)
     await seeker.home.know({"b.fed": [goal.key]})
-    seeker.door.refuses("not permitted: not-granted (decision 0123456789ab)")
+    seeker.door.refuses(WHY)
     body = new_body()
     seeker.alice.write("bob@b.fed", body)
     event = await seeker.home.event("refused")
     told = {name: event[name] for name in ("remote", "user", "kind", "by", "text")}
-    why = "not permitted: not-granted (decision 0123456789ab)"
-    assert told == {"remote": "b.fed", "user": "alice@a.fed", "kind": "message", "by": "peer", "text": why}
+    assert told == {"remote": "b.fed", "user": "alice@a.fed", "kind": "message", "by": "peer", "text": WHY}
     seeker.door.redirects(goal.place)
     await seeker.home.enforcer.release(event["held"])
     await goal.bob.reads(body)
@@ -368,18 +382,19 @@ async def test_the_real_door_sends_on_whom_dialback_proves(easy: Seeker, real: R
 
 async def test_what_the_real_door_says_is_read_by_who_has_proven_enough(either: Seeker, real: RealDoor) -> None:
     either.town.names.put("b.fed", real.address, S2S_PORT)
-    real.refuses("not permitted: not-granted (decision 0123456789ab)")
-    why = "policy-violation (not permitted: not-granted (decision 0123456789ab))"
-    assert await either.bounces() == FAILED + (why if real.asked[0].proof is Proof.CERTIFICATE else "policy-violation")
+    real.refuses(WHY)
+    told = f"policy-violation ({WHY})"
+    assert await either.bounces() == FAILED + (told if real.asked[0].proof is Proof.CERTIFICATE else "policy-violation")
 
 
-@pytest.mark.parametrize("target", ["prosody"], indirect=True)
-async def test_who_knows_the_way_is_judged_by_the_server_itself(seeker: Seeker, goal: Goal) -> None:
+async def test_who_knows_the_way_past_a_door_that_refuses_is_refused_by_the_server_itself(seeker: Seeker, goal: Goal) -> None:
     # A door guides; the other server's own module enforces.
     await goal.agent.rule({}, default_reason="a.fed is not known")
     await seeker.home.know({"b.fed": [goal.key]})
     seeker.door.redirects(goal.place)
     assert await seeker.bounces() == f"{FAILED}sent on by {DOOR}: policy-violation (a.fed is not known (d-1))"
+    seeker.door.refuses(WHY)
+    assert await seeker.bounces() == f"{FAILED}policy-violation ({WHY})"
     seeker.town.names.put("b.fed", goal.agent.server.address, S2S_PORT)
     assert await seeker.bounces() == f"{FAILED}policy-violation (a.fed is not known (d-1))"
     await goal.agent.rule({}, default="allow")

@@ -37,12 +37,13 @@ class Strangers(Neighbours):
 
 @dataclass(slots=True)
 class Street:
-    """Two ejabberds that follow, the second one with dialback, and two servers to which a door may send them."""
+    """Two ejabberds that follow, the second one with dialback, two servers to which a door may send them, and one that has no module."""
 
     neighbours: Neighbours
     doors: tuple[Identity, Identity]
     homes: tuple[Server, Server]
     targets: tuple[Server, Server]
+    stock: Server
 
 
 @dataclass(slots=True)
@@ -52,6 +53,8 @@ class Scene:
     street: Street
     door: ScriptedDoor
     homes: dict[str, Agent]
+    judges: dict[str, Agent]
+    """The agents of the servers to which a door may send."""
     people: dict[str, Correspondent]
 
     @property
@@ -69,6 +72,12 @@ class Scene:
         """Write to somebody there, and return why that comes back."""
         writer = self.writer(home)
         return await writer.bounced(writer.write(f"bob@{domain}", new_body()))
+
+    async def comes_to_hear(self, home: str, domain: str, why: str) -> None:
+        """Write until that comes back for this reason: an earlier one is remembered for a second."""
+        async with asyncio.timeout(10):
+            while await self.bounces(home, domain) != why:  # noqa: ASYNC110 - the server is asked
+                await asyncio.sleep(0.05)
 
     def identity(self, domain: str) -> Identity:
         """Return what a server of this domain has, whose key nobody knows yet."""
