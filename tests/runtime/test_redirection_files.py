@@ -13,7 +13,7 @@ from clearinghouse.cli.main import app
 from clearinghouse.federation.redirection.seen import Require
 from clearinghouse.runtime.redirection.files import cautions, problems, spool_problems
 from clearinghouse.settings.redirect import Fronted, Redirect
-from tests.unit.doors.s2s.papers import DAY, NOW, Authority, Wish
+from tests.unit.doors.s2s.papers import DAY, NOW, Authority, Wish, curve_key
 
 DOOR, MEMBER = "door.hub.example", "a.example"
 LONG = Wish(ca=True, uses=(), ends=NOW + 900 * DAY)
@@ -60,6 +60,15 @@ def test_a_fronted_certificate_for_another_name_is_a_problem_and_each_one_a_caut
     [found] = problems(redirect, NOW)
     assert f"is not for `{MEMBER}`" in str(found)
     assert "can be that member towards everybody" in next(cautions(redirect, NOW))
+
+
+def test_a_fronted_certificate_of_the_doors_own_key_is_a_problem(files: Files) -> None:
+    key = curve_key()
+    own, own_key = files.authority.paper(DOOR, key=key).save(files.directory, "own")
+    theirs, same_key = files.authority.paper(MEMBER, key=key).save(files.directory, "theirs")
+    fronted = (Fronted(domain=MEMBER, certificate_file=theirs, key_file=same_key),)
+    [found] = problems(files.redirect(certificate_file=own, key_file=own_key, fronted=fronted), NOW)
+    assert f"for `{MEMBER}` has the door's own key" in str(found)
 
 
 def test_a_certificate_that_has_ended_is_a_problem_and_one_that_soon_will_a_caution(files: Files) -> None:

@@ -127,7 +127,7 @@ class Https:
 
     def _check(self, answer: httpx.Response) -> None:
         if answer.status_code not in {HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
-            mend = "see that the member's record has this agent's key, and that our clock is right"
+            mend = "see that the member's record has this agent's key, that policy there lets it do this, and that our clock is right"
             raise SourceUnavailable(f"`{self.url}` answers {answer.status_code}", mend=mend)
 
     def _keep(self, name: str, tag: str, content: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from cryptography import x509
@@ -12,6 +13,7 @@ from clearinghouse.doors.s2s.identity import identity_of
 from clearinghouse.doors.s2s.tls import WARNING, Certificates, Pair, read_certificates
 from clearinghouse.doors.s2s.trust import read_authorities
 from clearinghouse.errors import BadSettings, ClearinghouseError
+from clearinghouse.federation.published.pins import pin_of
 from clearinghouse.federation.redirection.seen import Require
 from clearinghouse.settings import Redirect
 
@@ -24,6 +26,7 @@ def problems(settings: Redirect, now: datetime) -> Iterator[ClearinghouseError]:
             yield from _about(name, pair, read_certificates(pair.certificate), now)
         except ClearinghouseError as error:
             yield error
+    yield from _about_shared_keys(settings)
     try:
         yield from _about_authorities(settings, now)
     except ClearinghouseError as error:
@@ -71,6 +74,18 @@ def _about(name: str, pair: Pair, chain: list[x509.Certificate], now: datetime) 
         if not each.not_valid_before_utc <= now < each.not_valid_after_utc:
             holds = f"{each.not_valid_before_utc:%Y-%m-%d} to {each.not_valid_after_utc:%Y-%m-%d %H:%M}"
             yield BadSettings(f"a certificate in `{pair.certificate}` holds from {holds}", mend="have it renewed, and look at the clock")
+
+
+def _about_shared_keys(settings: Redirect) -> Iterator[BadSettings]:
+    """Say which member's certificate has the door's own key: servers that know it as a door's send that member nothing."""
+    shown = {}
+    for name, pair in _pairs(settings):
+        with suppress(ClearinghouseError):  # `problems` names it
+            shown[name] = pin_of(read_certificates(pair.certificate)[0])
+    for each in settings.fronted:
+        if shown.get(each.domain) == shown.get(settings.name, ""):
+            fact = f"the certificate of the door for `{each.domain}` has the door's own key, which servers take for nobody else's"
+            yield BadSettings(fact, mend="have one issued for a key of its own")
 
 
 def _about_authorities(settings: Redirect, now: datetime) -> Iterator[BadSettings]:
