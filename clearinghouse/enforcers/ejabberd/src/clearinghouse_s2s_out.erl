@@ -1,4 +1,4 @@
-%% What ejabberd_s2s_out does, but for the two questions that a stream has to answer otherwise where doors are configured.
+%% What ejabberd_s2s_out does, but for what a stream has to do otherwise where doors are configured.
 %%
 %% xmpp_stream_out asks the module in its state's `mod`, and only for what that module exports.
 -module(clearinghouse_s2s_out).
@@ -40,5 +40,10 @@ handle_timeout(State) -> ?OF:handle_timeout(State).
 handle_call(Request, From, State) -> ?OF:handle_call(Request, From, State).
 handle_cast(Request, State) -> ?OF:handle_cast(Request, State).
 handle_info(Info, State) -> ?OF:handle_info(Info, State).
-terminate(Reason, State) -> ?OF:terminate(Reason, State).
 code_change(Old, State, Extra) -> ?OF:code_change(Old, State, Extra).
+
+%% ejabberd looks for streams in its table s2s, and takes this one out when it hears that the process is gone: what was sent here in
+%% between is lost.  So it is taken out first, and then what still waits is returned.
+terminate(Reason, #{server := Local, remote_server := Remote} = State) ->
+    mnesia:dirty_delete_object({s2s, {Local, Remote}, self()}),
+    ?OF:terminate(Reason, State).
