@@ -115,7 +115,9 @@ async def opened(
     bears = bears or Bears()
     loop = asyncio.get_running_loop()
     room = Room(room_for(bears.connections), bears.connections_each)
-    listener = Listener(Floor(loop, room, Turns(loop), bears.patience), Rates(bears.address_per_second, bears.address_burst, loop.time))
+    listener = Listener(
+        Floor(loop, room, Turns(loop, room.knows), bears.patience), Rates(bears.address_per_second, bears.address_burst, loop.time)
+    )
     dialback, tasks = Dialback(porter.recorded, certificates, name), _Tasks()
     door = Door(certificates, trust, Counts())
     house = House(porter, certificates, trust, dialback, now, partial(secrets.token_hex, ID_BYTES), tasks.run, door.counts)

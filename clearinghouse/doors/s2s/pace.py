@@ -25,6 +25,12 @@ LINGER_SECONDS: Final = 2.0
 SWEEP_SECONDS: Final = 1.0
 """How often connections are looked at that took too long; each has this much longer at most."""
 
+MAX_KNOWN: Final = 4_096
+"""Addresses that are known, some 100 bytes each: of the servers of all members, as a rule."""
+
+FAMILIAR: Final = 10
+"""Connections of an address that is known, for which it gives way to nobody else; a server has a few open at one time."""
+
 MAX_ADDRESSES: Final = 10_000
 """Addresses whose rate is remembered, about 200 bytes each; the longest silent is forgotten first, and begins anew."""
 
@@ -64,12 +70,38 @@ class _Guests:
     count: int = 0
 
 
+class _Crowds:
+    """Addresses by how many connections each has, so that the largest is found at once, however many there are."""
+
+    def __init__(self) -> None:
+        self._by_count: dict[int, OrderedDict[str, None]] = {}
+        self._most = 0
+
+    def move(self, address: str, before: int, after: int) -> None:
+        """Note that *address* has *after* connections, no more *before*."""
+        if before:
+            peers = self._by_count[before]
+            del peers[address]
+            if not peers:
+                del self._by_count[before]
+        if after:
+            self._by_count.setdefault(after, OrderedDict())[address] = None
+        self._most = max(self._most, after)
+        while self._most and self._most not in self._by_count:
+            self._most -= 1
+
+    def largest(self) -> str:
+        """Return an address of which nobody has more, empty where there is none."""
+        return next(iter(self._by_count[self._most])) if self._most else ""
+
+
 class Room:
     """Room for *most* connections, and for *each* of one address.
 
     Where there is none, somebody gives way: the longest idle of those that have proven nothing, of the newcomer's own
     address where that has its share, else of the address that has the most.  Idle is who gets no further; bytes that
-    complete nothing are no progress.
+    complete nothing are no progress.  An address is known from which somebody has proven something: `FAMILIAR` of its
+    connections do not count, from however many addresses others come.
     """
 
     def __init__(self, most: int, each: int) -> None:
@@ -77,7 +109,9 @@ class Room:
         self._most, self._each = most, each
         self._all: set[Guest] = set()
         self._guests: dict[str, _Guests] = {}
-        self._largest, self._most_of_one = "", 0
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._crowds: _Crowds | None = None
+        """Counted while the room is full, or was a moment ago."""
         self.refused = self.gave_way = 0
 
     @property
@@ -100,13 +134,17 @@ class Room:
         self._add(guest)
         return True
 
+    def knows(self, address: str) -> bool:
+        """Say whether somebody has proven something from *address*."""
+        return address in self._known
+
     def _crowd(self) -> str:
-        """Return the address that has the most, or nearly so: it is looked for again when it has given up half."""
-        crowd = self._guests.get(self._largest)
-        if crowd is None or 2 * crowd.count <= self._most_of_one:
-            self._largest = max(self._guests, key=lambda address: self._guests[address].count)
-            self._most_of_one = self._guests[self._largest].count
-        return self._largest
+        """Return the address that has the most that count."""
+        if self._crowds is None:
+            self._crowds = _Crowds()
+            for address, guests in self._guests.items():
+                self._crowds.move(address, 0, _counting(guests.count, known=address in self._known))
+        return self._crowds.largest() or max(self._guests, key=lambda address: self._guests[address].count)
 
     def _make_room(self, address: str) -> bool:
         longest = next(iter(self._guests[address].unproven), None)
@@ -123,6 +161,8 @@ class Room:
         own.unproven[guest] = None
         own.count += 1
         self._all.add(guest)
+        if self._crowds is not None:
+            self._recount(self._crowds, guest.address, own.count - 1, own.count)
 
     def progressed(self, guest: Guest) -> None:
         """Note that *guest* got further, so that others give way before it."""
@@ -131,10 +171,23 @@ class Room:
             own.unproven.move_to_end(guest)
 
     def proven(self, guest: Guest) -> None:
-        """Note that *guest* has proven who it is; it gives way to nobody."""
+        """Note that *guest* has proven who it is; it gives way to nobody, and its address is known."""
         own = self._guests.get(guest.address)
         if own is not None:
             own.unproven.pop(guest, None)
+            self._know(guest.address, own.count)
+
+    def _know(self, address: str, count: int) -> None:
+        if address in self._known:
+            self._known.move_to_end(address)
+            return
+        self._known[address] = None
+        forgotten = self._known.popitem(last=False)[0] if len(self._known) > MAX_KNOWN else ""
+        if self._crowds is not None:
+            self._crowds.move(address, count, _counting(count, known=True))
+            if forgotten in self._guests:
+                whole = self._guests[forgotten].count
+                self._crowds.move(forgotten, _counting(whole, known=True), whole)
 
     def answered(self, guest: Guest) -> None:
         """Note that *guest* has had its answer; it is the first to give way."""
@@ -151,6 +204,19 @@ class Room:
         own.count -= 1
         if not own.count:
             del self._guests[guest.address]
+        if 2 * len(self._all) < self._most:
+            self._crowds = None
+        elif self._crowds is not None:
+            self._recount(self._crowds, guest.address, own.count + 1, own.count)
+
+    def _recount(self, crowds: _Crowds, address: str, before: int, after: int) -> None:
+        known = address in self._known
+        crowds.move(address, _counting(before, known=known), _counting(after, known=known))
+
+
+def _counting(count: int, *, known: bool) -> int:
+    """Return how many of an address's connections make it a crowd."""
+    return max(0, count - FAMILIAR) if known else count
 
 
 @dataclass(slots=True)

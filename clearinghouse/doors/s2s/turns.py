@@ -22,21 +22,30 @@ Step = Callable[[], None]
 
 
 class Turns:
-    """Does steps at once while there is time, and in turn by address when there is not."""
+    """Does steps at once while there is time, and in turn by address when there is not.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Work in *loop*."""
-        self._loop = loop
+    Of those who wait, every other turn is of an address that is known: so many strangers may come, from so many addresses,
+    that waiting for one step of each would take seconds.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, knows: Callable[[str], bool] = lambda _: False) -> None:
+        """Work in *loop*; *knows* says which addresses are known."""
+        self._loop, self._knows = loop, knows
         self._since = self._spent = 0.0
-        self._waiting: dict[str, deque[Step]] = {}
+        self._lanes: tuple[dict[str, deque[Step]], dict[str, deque[Step]]] = {}, {}
+        self._lane = False
         self.waited = 0
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._lanes[0] or self._lanes[1])
 
     def take(self, address: str, step: Step) -> bool:
         """Do *step* of *address* now and say so, or in its turn."""
-        began = self._loop.time()
-        if began - self._since > WINDOW_SECONDS and not self._waiting:
+        began, waiting = self._loop.time(), self._waiting
+        if began - self._since > WINDOW_SECONDS and not waiting:
             self._since, self._spent = began, 0.0
-        if self._waiting or self._spent > SLICE_SECONDS:
+        if waiting or self._spent > SLICE_SECONDS:
             self._wait(address, step)
             return False
         step()
@@ -47,7 +56,7 @@ class Turns:
         self.waited += 1
         if not self._waiting:
             self._loop.call_soon(self._work)
-        self._waiting.setdefault(address, deque()).append(step)
+        self._lanes[self._knows(address)].setdefault(address, deque()).append(step)
 
     def _work(self) -> None:
         """Do a slice of what waits, each address in turn, and the next after everything else that is ready."""
@@ -63,9 +72,11 @@ class Turns:
 
     def _next(self) -> Step:
         """Take the next step; who has more waits behind all others."""
-        address = next(iter(self._waiting))
-        steps = self._waiting.pop(address)
+        self._lane = not self._lane
+        lane = self._lanes[self._lane] or self._lanes[not self._lane]
+        address = next(iter(lane))
+        steps = lane.pop(address)
         step = steps.popleft()
         if steps:
-            self._waiting[address] = steps
+            lane[address] = steps
         return step

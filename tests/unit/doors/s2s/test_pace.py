@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 
-from clearinghouse.doors.s2s.pace import MAX_ADDRESSES, Rates, Room
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clearinghouse.doors.s2s.pace import FAMILIAR, MAX_ADDRESSES, MAX_KNOWN, Rates, Room, _counting, _Crowds
 from clearinghouse.doors.s2s.turns import SLICE_SECONDS, Turns
 
 
@@ -66,6 +71,52 @@ def test_who_has_proven_something_gives_way_to_nobody_until_answered() -> None:
     assert ended(crowd) == [False, True]
 
 
+def test_r21_strangers_from_ever_so_many_addresses_throw_out_nobody_who_is_known() -> None:
+    room = Room(most=20, each=15)
+    member = visitors(room, "192.0.2.1", FAMILIAR)
+    room.proven(member[0])
+    room.answered(member[0])
+    assert room.knows("192.0.2.1")
+    strangers = [visitor for number in range(50) for visitor in visitors(room, f"2001:db8:{number:x}::/64", 1)]
+    assert not any(ended(member))
+    assert ended(strangers) == [True] * 40 + [False] * 10
+    more = visitors(room, "192.0.2.1", 4)
+    assert any(ended([*member, *more])), "whoever is known is a crowd as well, with more than a server needs"
+
+
+def test_a_bounded_number_of_addresses_is_known() -> None:
+    room = Room(most=10, each=10)
+    first = visitors(room, "first", 6)
+    for number in range(MAX_KNOWN + 1):
+        room.proven(guest := visitors(room, f"known {number}" if number else "first", 1)[0])
+        room.leave(guest)
+    assert not room.knows("first")
+    visitors(room, "others", 5)
+    assert sum(ended(first)) == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["enter", "leave", "prove"])), max_size=60))
+def test_the_largest_crowd_is_the_one_that_counting_finds(acts: list[tuple[int, str]]) -> None:
+    room = Room(most=0, each=30)  # always full: crowds are counted all the time, and nobody is asked to give way
+    room._crowds = _Crowds()
+    guests: list[Visitor] = []
+    for number, act in acts:
+        mine = [each for each in guests if each.address == str(number)]
+        match act:
+            case "enter":
+                guests.append(Visitor(str(number), room))
+                room._add(guests[-1])
+            case "leave" if mine:
+                guests.remove(mine[0])
+                room.leave(mine[0])
+            case "prove" if mine:
+                room.proven(mine[0])
+        sizes = Counter(each.address for each in guests)
+        counting = {name: _counting(size, known=room.knows(name)) for name, size in sizes.items()}
+        if guests:
+            assert counting[room._crowd()] == max(counting.values())
+
+
 def test_an_empty_room_remembers_nobody() -> None:
     room = Room(most=10, each=3)
     for each in [*visitors(room, "192.0.2.66", 3), *visitors(room, "192.0.2.1", 2)]:
@@ -120,6 +171,17 @@ def test_whoever_has_much_to_do_waits_for_himself() -> None:
         work()
     assert done == ["many", "many", "one", "many", "many"]
     assert turns.waited == 4
+
+    turns, done[:], loop.now = Turns(loop, "known".__eq__), [], 100.0  # type: ignore[arg-type]
+    turns.take("0", lambda: step("0"))
+    for number in range(1, 5):
+        turns.take(str(number), partial(step, str(number)))
+    turns.take("known", lambda: step("known"))
+    while soon:
+        work = soon.pop()
+        assert callable(work)
+        work()
+    assert done.index("known") <= 2, "behind one stranger at most"
 
 
 async def test_a_step_that_fails_keeps_no_other_from_its_turn() -> None:
