@@ -14,6 +14,7 @@ def test_the_page_has_the_limits_of_connections() -> None:
     page = [row[1] for row in table_rows(PAGE, "of connections", "number", "where")]
     wanted = [
         f"{bears.connections:,}; {bears.connections_each} (",
+        f"{pace.MAX_KNOWN:,}; {pace.FAMILIAR}",
         f"{bears.address_burst:g} at once and {bears.address_per_second:g} a second",
         f"{pace.MAX_ADDRESSES:,}; {listener.ADDRESSES:,}",
         f"{patience.header:g} seconds; {patience.handshake:g}; {patience.whole:g}",
