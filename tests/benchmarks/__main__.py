@@ -14,6 +14,7 @@ from tests.benchmarks.cold import cold
 from tests.benchmarks.decisions import decisions, explained, matching
 from tests.benchmarks.ending import ending
 from tests.benchmarks.enforcing import enforcing
+from tests.benchmarks.first import first_messages
 from tests.benchmarks.fleet import fleet_
 from tests.benchmarks.graphs import graphs
 from tests.benchmarks.hostile import hostile
@@ -50,6 +51,7 @@ SECTIONS: Mapping[str, Callable[[Effort], Section]] = {
     "fleet": fleet_,
     "streams": streams,
     "redirecting": redirecting,
+    "first-messages": first_messages,
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -85,9 +86,33 @@ def _listening(each: Callable[[socket.socket], None]) -> int:
     return int(bound.getsockname()[1])
 
 
+class Canned(asyncio.Protocol):
+    """Answers what has come with what is always answered, without reading it: as asyncio would have it written."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer."""
+        del data
+        self.transport.write(ANSWER)
+        self.transport.close()
+
+
+class HangsUp(Canned):
+    """Says nothing when the handshake is done, and hangs up."""
+
+    def data_received(self, data: bytes) -> None:
+        """Hang up."""
+        del data
+        self.transport.close()
+
+
 def _canned(taken: socket.socket) -> None:
-    """Answer what has come with what is always answered, without reading it."""
-    loop = asyncio.get_running_loop()
+    """The same on bare sockets: less cannot be done in Python."""
+    loop, descriptor = asyncio.get_running_loop(), taken.fileno()
 
     def readable() -> None:
         with suppress(BlockingIOError):
@@ -95,15 +120,15 @@ def _canned(taken: socket.socket) -> None:
                 taken.send(ANSWER)
                 taken.shutdown(socket.SHUT_WR)
                 return
-            loop.remove_reader(taken)
+            loop.remove_reader(descriptor)
             taken.close()
 
-    loop.add_reader(taken, readable)
+    loop.add_reader(descriptor, readable)
 
 
 def _null_tls(contexts: Certificates, taken: socket.socket) -> None:
-    """Complete a handshake, and hang up as soon as the peer says something."""
-    loop, tls, is_open = asyncio.get_running_loop(), SSL.Connection(contexts.choose("")), False
+    """Complete a handshake by the door's own TLS, and hang up as soon as the peer says something."""
+    loop, tls, is_open, descriptor = asyncio.get_running_loop(), SSL.Connection(contexts.choose("")), False, taken.fileno()
     tls.set_accept_state()
 
     def flush() -> None:
@@ -115,7 +140,7 @@ def _null_tls(contexts: Certificates, taken: socket.socket) -> None:
         with suppress(BlockingIOError, SSL.WantReadError):
             data = taken.recv(8_192)
             if not data:
-                loop.remove_reader(taken)
+                loop.remove_reader(descriptor)
                 taken.close()
                 return
             tls.bio_write(data)
@@ -129,7 +154,7 @@ def _null_tls(contexts: Certificates, taken: socket.socket) -> None:
                 flush()
             taken.shutdown(socket.SHUT_WR)
 
-    loop.add_reader(taken, readable)
+    loop.add_reader(descriptor, readable)
 
 
 # ------------------------------------------------------------------------------------------------------ the door itself
@@ -171,9 +196,25 @@ async def _clearinghouse(directory: Path) -> AsyncIterator[Ports]:
 
 
 @asynccontextmanager
+async def _usual(directory: Path) -> AsyncIterator[Ports]:
+    """What asyncio offers: a protocol over TCP, and over TLS that wants a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "server.pem", directory / "server.key")
+    context.load_verify_locations(directory / "authority.pem")
+    context.verify_mode, context.num_tickets = ssl.CERT_REQUIRED, 0
+    loop = asyncio.get_running_loop()
+    plain = await loop.create_server(Canned, "127.0.0.1", 0, backlog=4096)
+    async with plain, await loop.create_server(HangsUp, "127.0.0.1", 0, backlog=4096, ssl=context) as tls:
+        yield {name: int(each.sockets[0].getsockname()[1]) for name, each in (("tcp", plain), ("tls", tls))}
+
+
+@asynccontextmanager
 async def _served(kind: str, directory: Path) -> AsyncIterator[Ports]:
     match kind:
         case "canned":
+            async with _usual(directory) as ports:
+                yield ports
+        case "bare":
             contexts = _certificates(directory)
             yield {"tcp": _listening(_canned), "tls": _listening(lambda taken: _null_tls(contexts, taken))}
         case "door":

@@ -17,7 +17,7 @@ HEADER: Final = (
 )
 """Over TCP without a version: a peer of today is offered TLS first, and one of 2003 answered at once."""
 
-TOGETHER: Final = 8
+TOGETHER: Final = 32
 """Callers at one time."""
 
 SECONDS: Final = 10.0

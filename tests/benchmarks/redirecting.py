@@ -1,7 +1,7 @@
 """What an answer at the door costs: beside a server that always says the same, one that only shakes hands, and a Prosody.
 
 Measured is the processor time of the server, for one connection from its beginning to its end; callers are in another
-process, eight at a time.
+process, 32 at a time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CALLS: Final = 200
 """Connections of one batch: a fifth of a second with TLS."""
 
 DIRECT_TLS_PORT: Final = 5270
-KINDS: Final = ("canned", "door", "clearinghouse")
+KINDS: Final = ("canned", "bare", "door", "clearinghouse")
 STARTED_SECONDS: Final = 30
 
 
@@ -72,14 +72,16 @@ async def _measured(effort: Effort) -> Section:
 
 
 def _goals(over_tcp: dict[str, float], over_tls: dict[str, float]) -> tuple[Goal, ...]:
-    canned, door, prosody = over_tcp.values()
-    null, door_tls, whole, prosody_tls = over_tls.values()
+    canned, bare, door, prosody = over_tcp.values()
+    null, bare_null, door_tls, whole, prosody_tls = over_tls.values()
     return (
         Goal("the door over TCP, of a server that always says the same", "at most", 1.15, door / canned),
+        Goal("the same, of one on bare sockets", "at most", 1.15, door / bare),
         Goal("Prosody's host-unknown over TCP, of the door", "at least", 6.0, prosody / door),
         Goal("the door over mutual TLS, of a server that shakes hands and hangs up", "at most", 1.1, door_tls / null),
+        Goal("the same, of one with the door's TLS on bare sockets", "at most", 1.1, door_tls / bare_null),
         Goal("Prosody's host-unknown over mutual TLS, of the door", "at least", 1.4, prosody_tls / door_tls),
-        Goal("the same with the decision and its entry in the log, of the door alone", "at most", 1.1, whole / door_tls),
+        Goal("decided and on the log as well, of the door alone", "at most", 1.1, whole / door_tls),
     )
 
 
@@ -95,16 +97,18 @@ async def _everything() -> AsyncIterator[tuple[list[Knocked], list[Knocked]]]:
         await stack.enter_async_context(prosody)
         assert prosody._process is not None
         there, other = prosody.address, prosody._process.pid
-        canned, door, whole = (running[kind] for kind in KINDS)
+        canned, bare, door, whole = (running[kind] for kind in KINDS)
         sent, unknown, pair = b"<see-other-host", b"<host-unknown", (SOUTH, NORTH)
         yield (
             [
-                Knocked("TCP: always the same answer", "127.0.0.1", canned.tcp, canned.process, sent),
+                Knocked("TCP: always the same answer, an asyncio protocol", "127.0.0.1", canned.tcp, canned.process, sent),
+                Knocked("TCP: always the same answer, bare sockets", "127.0.0.1", bare.tcp, bare.process, sent),
                 Knocked("TCP: the door", "127.0.0.1", door.tcp, door.process, sent),
                 Knocked("TCP: a Prosody that does not know the name", there, 5269, other, unknown),
             ],
             [
-                Knocked("mutual TLS: a handshake, and nothing else", "127.0.0.1", canned.tls, canned.process, b"", mutual),
+                Knocked("mutual TLS: a handshake, asyncio's TLS", "127.0.0.1", canned.tls, canned.process, b"", mutual),
+                Knocked("mutual TLS: a handshake, the door's TLS on bare sockets", "127.0.0.1", bare.tls, bare.process, b"", mutual),
                 Knocked("mutual TLS: the door", "127.0.0.1", door.tls, door.process, sent, mutual, *pair),
                 Knocked(
                     "mutual TLS: decided and on the log",
