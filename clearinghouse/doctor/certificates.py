@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.x509.oid import ObjectIdentifier
 
 from clearinghouse.errors import ClearinghouseError
+from clearinghouse.federation.published.pins import pin_of
 from clearinghouse.importing.files import read_bytes
 
 _XMPP_ADDRESS: Final = ObjectIdentifier("1.3.6.1.5.5.7.8.5")
@@ -24,11 +25,12 @@ _SHORT_FORM: Final = 0x80
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The names of a certificate, the last instant at which it holds, and where it is."""
+    """The names of a certificate, the last instant at which it holds, and where it is; ``pin`` is empty where only that was told."""
 
     names: tuple[str, ...]
     until: datetime
     where: str
+    pin: str = ""
 
     def covers(self, host: str) -> bool:
         """Whether it names *host*, itself or by a `*` for one label."""
@@ -40,7 +42,7 @@ def read_certificates(path: Path) -> Iterator[Certificate]:
     """Yield the certificate of a PEM file, which is the first in it; nothing where there is none."""
     with suppress(ClearinghouseError, ValueError):
         found = x509.load_pem_x509_certificates(read_bytes(path))[0]
-        yield Certificate(tuple(names_of(found)), found.not_valid_after_utc.astimezone(UTC), str(path))
+        yield Certificate(tuple(names_of(found)), found.not_valid_after_utc.astimezone(UTC), str(path), pin_of(found))
 
 
 def names_of(certificate: x509.Certificate) -> Iterator[str]:

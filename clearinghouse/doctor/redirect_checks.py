@@ -171,3 +171,19 @@ def member_not_to_be_reached(facts: Facts) -> Iterator[Seen]:
             yield Seen(member.domain, why)
         elif not member.pins:
             yield Seen(member.domain, "its record has no pins")
+
+
+@check(
+    "D606",
+    "own-key-not-recorded",
+    Severity.DANGER,
+    "the key of this server's certificate is not among those in its member record: servers that follow a door take it for somebody else",
+    "announce it, as `clearinghouse agent join --certificate` or `member change` do; next time before the server presents it",
+)
+def own_key_not_recorded(facts: Facts) -> Iterator[Seen]:
+    """Compare the certificates of the server's hosts with the pins of those that are members."""
+    recorded = {member.domain: member.pins for member in facts.members if member.pins}
+    for host, certificates in facts.certificates.items():
+        for each in certificates if host in recorded else ():
+            if each.pin and each.covers(host) and each.pin not in recorded[host]:
+                yield Seen(each.where, f"its key, {each.pin[:SHOWN]}..., is not in the record of `{host}`")

@@ -146,7 +146,15 @@ def enrolled(*pins: str, tls: str = "start") -> Facts:
     return Facts(NOW, members=(found,), presented=presented(DOOR).presented)
 
 
+def presenting(pin: str, host: str = "b.example") -> Facts:
+    shown = Certificate(("b.example",), NOW + timedelta(days=90), "b.pem", pin)
+    return replace(enrolled("a" * 64, "b" * 64), presented={}, certificates={host: (shown,)})
+
+
 CASES = [
+    Case("D606", presenting("c" * 64), presenting("b" * 64), "b.pem: its key, cccccccccccccccc..., is not in the record of `b.example`"),
+    Case("D606", presenting("c" * 64), presenting(""), "is not in the record"),
+    Case("D606", presenting("c" * 64), presenting("c" * 64, "rooms.b.example"), "is not in the record"),
     Case("D311", follows(), follows(DOOR), "the running server: follows no redirection of door.hub.example"),
     Case("D311", follows("old.example"), follows(DOOR, "old.example"), "; it follows old.example"),
     Case(
