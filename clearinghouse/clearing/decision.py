@@ -111,7 +111,8 @@ def outcome_of(proof: Proof) -> Outcome:
 def reason_of(outcome: Outcome, proof: Proof, missing: Sequence[Missing] | None) -> Reason:
     """Return what an operator wants to read first; *missing* is ``None`` where there was no time to look for it."""
     if outcome is Outcome.GRANTED:
-        return Reason("granted", f"{len(proof.chain)} assertions carry `{proof.value}`")
+        count = len(proof.chain)
+        return Reason("granted", f"{count} assertion{'s carry' if count > 1 else ' carries'} `{proof.value}`")
     if outcome is Outcome.PENDING:
         return Reason("pending", "policy leaves this to a person")
     if missing is None:

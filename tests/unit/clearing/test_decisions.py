@@ -72,6 +72,8 @@ def test_a_grant_says_how_many_assertions_carry_it(sim: Community) -> None:
     sim.policy("hub", INCIDENTS)
     sim.delegate("hub", "ann@a.example")
     assert sim.asks("ann@a.example").reason.text == "2 assertions carry `allow`"
+    sim.policy("bob@a.example", INCIDENTS)
+    assert sim.asks("bob@a.example").reason.text == "1 assertion carries `allow`"
 
 
 def test_what_waits_says_that_a_person_decides(sim: Community) -> None:
