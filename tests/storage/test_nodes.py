@@ -201,7 +201,7 @@ RIGHTS = Path(__file__).parents[2] / "docs" / "how-to" / "operate.md"
 
 def let_in(postgres: Cluster, address: Address, name: str) -> Address:
     """Return the address of a node with the rights that the guide gives it in the database *name*, and no more."""
-    rights = RIGHTS.read_text().partition("```sql\nCREATE ROLE clearinghouse_node LOGIN;")[2].partition("```")[0]
+    rights = RIGHTS.read_text().partition("```postgresql\nCREATE ROLE clearinghouse_node LOGIN;")[2].partition("```")[0]
     if not postgres.run("SELECT 1 FROM pg_roles WHERE rolname = 'clearinghouse_node'"):
         postgres.run("CREATE ROLE clearinghouse_node LOGIN PASSWORD 'node'")
     if not postgres.run("SELECT 1 FROM pg_trigger WHERE tgname = 'has_an_effect'", name):
