@@ -88,6 +88,9 @@ def check_federation(act: dict[str, Any]) -> None:
     for told in (act["refused"], act["shut"]):
         assert "policy-violation" in told
         assert "decision" in told
+    door = act["door"]
+    assert door["sent_on"] != door["refused"]
+    assert door["told"].startswith(f"policy-violation: not permitted: not-granted (decision {door['refused'][:12]})")
 
 
 def check_platforms(world: dict[str, Any]) -> None:
