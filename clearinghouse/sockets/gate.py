@@ -42,6 +42,19 @@ def room_for(most: int) -> int:
     return most if soft == resource.RLIM_INFINITY else max(1, min(most, soft - SPARE_FILES))
 
 
+def listen(made: socket.socket, address: Any, backlog: int) -> None:  # noqa: ANN401 - as sockets have it
+    """Have *made* listen at *address*, soon after a restart too, and for its own family alone; closes it and raises `OSError` where it cannot."""
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+        made.listen(backlog)
+    except OSError:
+        made.close()
+        raise
+
+
 class Gate(socket.socket):
     """A listening socket that takes *most* connections at one time, and *each* of one address; others are ended at once."""
 
@@ -55,15 +68,7 @@ class Gate(socket.socket):
     def bound(cls, family: int, address: Any, *, most: int, each: int, backlog: int) -> Gate:  # noqa: ANN401 - as sockets have it
         """Return one that listens at *address*; raises `OSError`."""
         made = cls(family, most=room_for(most), each=each)
-        try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            made.bind(address)
-            made.listen(backlog)
-        except OSError:
-            made.close()
-            raise
+        listen(made, address, backlog)
         return made
 
     def accept(self) -> tuple[socket.socket, Any]:

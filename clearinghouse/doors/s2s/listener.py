@@ -14,7 +14,7 @@ import structlog
 from clearinghouse.doors.s2s.pace import Rates
 from clearinghouse.doors.s2s.wires import Floor, Wire
 from clearinghouse.errors import BadSettings
-from clearinghouse.sockets.gate import address_of
+from clearinghouse.sockets.gate import address_of, listen
 
 log = structlog.get_logger(__name__)
 
@@ -122,17 +122,8 @@ class Listener:
 
 def _bound(host: str, port: int) -> socket.socket:
     """Return a socket that listens; what it takes says at once what it is told to (``TCP_NODELAY`` is passed on)."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.bind((host, port))
-        bound.listen(BACKLOG)
-        bound.settimeout(0)
-    except OSError:
-        bound.close()
-        raise
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listen(bound, (host, port), BACKLOG)
+    bound.settimeout(0)
     return bound
