@@ -43,7 +43,7 @@ def room_for(most: int) -> int:
 
 
 def listen(made: socket.socket, address: Any, backlog: int) -> None:  # noqa: ANN401 - as sockets have it
-    """Have *made* listen at *address*, soon after a restart too, and for its own family alone; closes it and raises `OSError` where it cannot."""
+    """Have *made* listen at *address*, soon after a restart too, and for its own family alone; raises `OSError`, and closes it then."""
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if made.family == socket.AF_INET6:
