@@ -116,7 +116,7 @@ def reason_of(outcome: Outcome, proof: Proof, missing: Sequence[Missing] | None)
     if outcome is Outcome.PENDING:
         return Reason("pending", "policy leaves this to a person")
     if missing is None:
-        return Reason(NOT_EXPLAINED, "policy does not grant this, and there is no time now to say what is missing")
+        return Reason(NOT_EXPLAINED, "policy does not grant this; `clearinghouse decisions ID` says what is missing")
     if not missing:
         return Reason("nothing-granted", "no policy grants this to anybody")
     kind = missing[-1].steps[0].kind

@@ -164,4 +164,5 @@ def test_r21_saying_what_is_missing_is_paid_for(sim: Community, meter: Meter) ->
 def test_r21_a_denial_that_is_too_dear_to_explain_stays_a_denial(sim: Community, meter: Meter) -> None:
     decision = ruled(sim, replace(request_by("eve", "explanations"), credentials=request_by("eve", "explanations").credentials[:3]))
     assert (decision.outcome, decision.reason.code) == (Outcome.REFUSED, "not-granted")
+    assert "`clearinghouse decisions ID` says what is missing" in decision.reason.text
     assert meter.bill[-1][1] < Limits().steps
