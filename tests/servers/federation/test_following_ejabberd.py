@@ -24,12 +24,26 @@ from tests.servers.federation.peer import peer
 from tests.servers.federation.real_door import RealDoor, real_door
 from tests.servers.federation.scripted_door import Phase, ScriptedDoor, door, key_of
 from tests.servers.federation.sites import AWAY, HOME, PASSWORD, SECRET, agent, new_body, new_serial
-from tests.servers.federation.walks import READERS, SENDERS, Scene, Strangers, Street, answered, drained, local, not_followed, together
+from tests.servers.federation.walks import (
+    READERS,
+    SENDERS,
+    Scene,
+    Strangers,
+    Street,
+    answered,
+    drained,
+    local,
+    not_followed,
+    server_key,
+    together,
+)
 
 pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 DOOR: Final = "door.hub.fed"
 OTHER_DOOR: Final = "other.hub.fed"
+WITHOUT_DOORS: Final = "erin@d.fed"
+WITHOUT_THE_MODULE: Final = "finn@e.fed"
 EARLY: Final = (Phase.PLAIN, Phase.TLS, Phase.SASL)
 WHY: Final = "not permitted: not-granted (decision 0123456789ab)"
 
@@ -64,7 +78,7 @@ async def met(street: Street) -> AsyncIterator[Scene]:
         judges = {name: await stack.enter_async_context(agent(each)) for name, each in zip(READERS, street.targets, strict=True)}
         for judge in judges.values():
             await judge.rule({}, default="allow")
-        names = (*SENDERS.values(), *READERS.values(), "finn@e.fed")
+        names = (*SENDERS.values(), *READERS.values(), WITHOUT_THE_MODULE)
         servers = zip(names, (*street.homes, *street.targets, street.stock), strict=True)
         people = {jid: await stack.enter_async_context(correspondent(jid, PASSWORD, server)) for jid, server in servers}
         at = await stack.enter_async_context(door(street.doors[0]))
@@ -113,6 +127,15 @@ async def test_what_was_written_arrives_once_however_late_the_door_answers(scene
     assert (scene.door.connections, scene.door.taken) == (1, [])
     auth = {row["auth"] for row in (await scene.homes[home].enforcer.status())["streams"] if row["direction"] == "outbound"}
     assert auth == {home}
+
+
+async def test_a_server_to_which_a_door_sends_needs_no_module(scene: Scene) -> None:
+    reader, body = scene.people[WITHOUT_THE_MODULE], new_body()
+    scene.found("e.fed", scene.door)
+    await scene.know({"e.fed": [server_key(scene.street.stock)]})
+    scene.door.redirects(f"[{scene.street.stock.address}]")
+    scene.writer("external").write(WITHOUT_THE_MODULE, body)
+    await reader.reads(body)
 
 
 @pytest.mark.parametrize("form", ["[{address}]", "[{address}]:5269", "{address}", "{address}:5269"])
@@ -335,8 +358,6 @@ SENT_ON: Final = "remote-server-timeout: Stream closed by peer: the server of so
 REFUSED: Final = "remote-server-timeout: Stream closed by peer: not permitted (policy-violation)"
 UNREAD: Final = "remote-server-timeout: Stream reset by peer"
 MISMATCH: Final = "remote-server-timeout: Peer certificate rejected: Certificate host name mismatch"
-WITHOUT_DOORS: Final = "erin@d.fed"
-WITHOUT_THE_MODULE: Final = "finn@e.fed"
 WITHOUT: Final = [
     (WITHOUT_THE_MODULE, Phase.PLAIN, "[127.0.0.1]:5269", SENT_ON),
     (WITHOUT_THE_MODULE, Phase.PLAIN, "", REFUSED),
