@@ -31,7 +31,10 @@ SERVICE: Final = Listener(
 )
 AGENT: Final = Listener("start the agent: `clearinghouse agent`", "run this as the user that the agent runs as")
 
-NODE: Final = Listener("start the node: `clearinghouse redirect`", "run this as the user that the node runs as")
+NODE: Final = Listener(
+    "start the node: `clearinghouse redirect`; of a main service's own door `clearinghouse status` tells",
+    "run this as the user that the node runs as",
+)
 
 
 class NotRunning(Unavailable):
