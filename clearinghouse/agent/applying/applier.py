@@ -281,11 +281,12 @@ class Applier:
         if self._kept or image is None:
             return
         self._kept = True
-        self._writing = asyncio.create_task(
-            asyncio.to_thread(lambda: self.state.write_json(f"{IMAGES}/{image.name}.json", image_json(image)))
-        )
+        self._writing = asyncio.create_task(self._write_down(image))
+        await asyncio.shield(self._writing)
+
+    async def _write_down(self, image: Image) -> None:
         try:
-            await asyncio.shield(self._writing)
+            await asyncio.to_thread(lambda: self.state.write_json(f"{IMAGES}/{image.name}.json", image_json(image)))
         except StateUnavailable as error:
             log.warning("image_not_kept", reason=error.message, mend=error.mend)
 
