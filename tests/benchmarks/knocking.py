@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,6 @@ HEADER: Final = (
     " from='{caller}' to='{called}'{version}>"
 )
 """Over TCP without a version: a peer of today is offered TLS first, and one of 2003 answered at once."""
-
-TOGETHER: Final = 32
-"""Callers at one time."""
 
 SECONDS: Final = 10.0
 """For one connection; it takes a millisecond."""
@@ -74,13 +72,26 @@ class WrongAnswer(AssertionError):
     """A server does not do what it is measured for."""
 
 
-def race(sides: Sequence[Knocked], rounds: int, calls: int) -> dict[str, float]:
-    """Return the median processor time of one connection at each side, in microseconds; sides take turns in batches of *calls*."""
+def apart(processes: Iterable[int]) -> None:
+    """Give *processes* one processor and ourselves the others, so that callers are no load for whom they call."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    if others:
+        os.sched_setaffinity(0, others)
+        for process in processes:
+            for task in Path(f"/proc/{process}/task").iterdir():
+                os.sched_setaffinity(int(task.name), {first})
+
+
+def race(sides: Sequence[Knocked], rounds: int, calls: int, together: int) -> dict[str, float]:
+    """Return the median processor time of one connection at each side, in microseconds; sides take turns in batches of *calls*.
+
+    So many callers come *together*.
+    """
     for side in sides:
         if side.wanted not in (told := side.knock()):
             raise WrongAnswer(f"`{side.name}` answers {told!r}")
     times: dict[str, list[float]] = {side.name: [] for side in sides}
-    with ThreadPoolExecutor(TOGETHER) as callers:
+    with ThreadPoolExecutor(together) as callers:
         for number in range(rounds):
             for side in (*sides[number % len(sides) :], *sides[: number % len(sides)]):
                 before = side.processor()
