@@ -70,7 +70,7 @@ async def test_doors_are_told_and_what_is_none_is_left_out() -> None:
                     await asyncio.sleep(0.02)
 
 
-async def test_keys_outlive_the_server_and_a_broken_file_is_as_good_as_none() -> None:
+async def test_keys_outlive_the_server_and_a_broken_file_tells_none() -> None:
     with Neighbours() as alone:
         async with Prosody(SEEKER, neighbours=alone) as server:
             file = server._directory / "data/clearinghouse/a.fed.peers"
@@ -113,9 +113,29 @@ async def test_a_stream_that_goes_both_ways_carries_stanzas_to_the_key_on_record
                 await goes_nowhere(between)
                 await writes(between.bob, between.alice)
                 await between.away.rule({})
-                await between.are_cut()
+                await between.home.no_streams("b.fed")
+                await between.away.no_streams("a.fed")
                 await between.away.rule({}, default="allow")
                 await writes(between.bob, between.alice)  # on a new one
+                await goes_nowhere(between)
+                await between.home.know({"b.fed": [right]})
+                await writes(between.alice, between.bob)
+
+
+async def test_while_a_broken_file_hides_the_keys_no_key_is_the_right_one() -> None:
+    with Neighbours() as town:
+        async with Prosody(SEEKER, neighbours=town) as home, Prosody(AWAY, neighbours=town) as away:
+            await home.register("alice@a.fed", PASSWORD)
+            await away.register("bob@b.fed", PASSWORD)
+            right = key_of((away._directory / CERTIFICATE_FILE).read_bytes())
+            async with agent(home) as ours:
+                await ours.know({"b.fed": [right]})
+            await home.stop()
+            file = home._directory / "data/clearinghouse/a.fed.peers"
+            file.write_bytes(file.read_bytes()[:-5])
+            await home.start()
+            async with site(home, away) as between:
+                await between.home.rule({}, default="allow")
                 await goes_nowhere(between)
                 await between.home.know({"b.fed": [right]})
                 await writes(between.alice, between.bob)

@@ -7,6 +7,7 @@ local MAX_DOMAINS = 100000; -- some 300 bytes of memory each
 
 local peers = {};
 local sets, building = {}, {}; -- image name -> { serial, count, keys: domain -> key -> true, lines, is_kept }
+local spoilt = {}; -- image name -> true, where what was known cannot be read: then no key is the right one
 local is_loading = false;
 
 local function path_of(name) return kept.folder.."/"..name..".peers"; end
@@ -14,6 +15,7 @@ local function path_of(name) return kept.folder.."/"..name..".peers"; end
 -- The keys of which the server of *remote* must have one, where any are on record for *host*.
 function peers.keys(host, remote)
 	local image = rules.image_of(host);
+	if image and spoilt[image.name] then return {}; end
 	local set = image and sets[image.name];
 	return set and set.keys[rules.domain(remote)];
 end
@@ -66,7 +68,7 @@ function peers.take(part, line)
 	if set.count > MAX_DOMAINS then building[part.name] = nil; return nil, "resource-constraint"; end
 	set.part, set.lines[part.part] = part.part, line;
 	if set.part < set.parts then return true; end
-	building[part.name], sets[part.name] = nil, set;
+	building[part.name], sets[part.name], spoilt[part.name] = nil, set, nil;
 	if not is_loading then keep(part.name, set); end
 	set.lines = nil;
 	follow.sweep();
@@ -80,14 +82,18 @@ local function replay(name)
 	end
 end
 
--- Brings back what was known; a file that does not end as it should is as good as none.
+-- Brings back what was known; where a file does not end as it should, no server has the right key until the agent tells them again.
 function peers.load()
 	for _, name in ipairs(kept.names("peers")) do
 		is_loading = true;
 		local ok, problem = pcall(replay, name);
 		is_loading = false;
-		if not ok or not sets[name] then module:log("error", "The keys for %s cannot be read: %s", name, problem or "it is not whole"); end
-		if sets[name] then sets[name].is_kept = true; end
+		if ok and sets[name] then
+			sets[name].is_kept = true;
+		else
+			spoilt[name] = true;
+			module:log("error", "The keys for %s cannot be read, so that none is right: %s", name, problem or "it is not whole");
+		end
 	end
 	building = {};
 end
