@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -72,14 +73,20 @@ class WrongAnswer(AssertionError):
     """A server does not do what it is measured for."""
 
 
-def apart(processes: Iterable[int]) -> None:
-    """Give *processes* one processor and ourselves the others, so that callers are no load for whom they call."""
-    first, *others = sorted(os.sched_getaffinity(0))
+@contextmanager
+def apart(processes: Iterable[int]) -> Iterator[None]:
+    """Give *processes* one processor and ourselves the others while the block runs, so that callers are no load for whom they call."""
+    before = os.sched_getaffinity(0)
+    first, *others = sorted(before)
     if others:
         os.sched_setaffinity(0, others)
         for process in processes:
             for task in Path(f"/proc/{process}/task").iterdir():
                 os.sched_setaffinity(int(task.name), {first})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def race(sides: Sequence[Knocked], rounds: int, calls: int, together: int) -> dict[str, float]:

@@ -64,9 +64,9 @@ def redirecting(effort: Effort) -> Section:
 async def _measured(effort: Effort) -> Section:
     rounds = max(3, effort.rounds // 15)
     async with _everything() as (plain, tls):
-        apart({each.process for each in (*plain, *tls)})
-        over_tcp = race(plain, rounds, CALLS, FEW)
-        over_tls = race(tls, rounds, CALLS, MANY)
+        with apart({each.process for each in (*plain, *tls)}):
+            over_tcp = race(plain, rounds, CALLS, FEW)
+            over_tls = race(tls, rounds, CALLS, MANY)
     return Section(
         f"One connection at a door, processor time of the server, medians of {rounds} batches of {CALLS}",
         ("", "us"),
